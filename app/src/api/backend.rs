@@ -1,0 +1,85 @@
+//! What the server functions ask of the server: one trait, implemented in `server`, given to them
+//! through the Leptos context as `Arc<dyn Backend>`.
+//!
+//! What it does not do: know HTTP or the pages.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use market::{
+    Bar, Interval, RejectReason, Symbol, Timestamp,
+    wire::{Fan, PredictRequest, Prediction},
+};
+
+use super::{
+    ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
+    pipeline::{DeadLetterLine, PipelineStatus, ReplaySummary},
+};
+
+/// The server, as the pages see it.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// Where the prices come from and how the server stands.
+    async fn status(&self) -> Result<SystemStatus, ApiError>;
+
+    /// Every symbol that there are prices of, by name.
+    async fn watchlist(&self) -> Result<Vec<InstrumentSummary>, ApiError>;
+
+    /// Up to `limit` (at most 5,000) latest bars that start before `until`, oldest first.
+    async fn bars(
+        &self,
+        symbol: Symbol,
+        interval: Interval,
+        until: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Bar>, ApiError>;
+
+    /// Every stored bar of the range, newest page first, each page oldest first: a long back-fill.
+    fn backfill(
+        &self,
+        symbol: Symbol,
+        interval: Interval,
+        until: Timestamp,
+    ) -> BoxStream<'static, Result<Vec<Bar>, ApiError>>;
+
+    /// The latest live fan of each model.
+    async fn latest_fans(&self, symbol: Symbol, interval: Interval) -> Result<Vec<Fan>, ApiError>;
+
+    /// Past fans of a model with what happened, oldest origin first, the latest `limit`.
+    async fn past_fans(
+        &self,
+        symbol: Symbol,
+        interval: Interval,
+        model: String,
+        limit: usize,
+    ) -> Result<Vec<ScoredFan>, ApiError>;
+
+    /// The live record of every model on a symbol and interval.
+    async fn scoreboard(
+        &self,
+        symbol: Symbol,
+        interval: Interval,
+    ) -> Result<Vec<ModelScore>, ApiError>;
+
+    /// A forecast made now.
+    async fn predict(&self, request: PredictRequest) -> Result<Prediction, ApiError>;
+
+    /// How the pipeline stands.
+    async fn pipeline_status(&self) -> Result<PipelineStatus, ApiError>;
+
+    /// Open dead letters with a number above `after`, by number, at most `limit` (at most 1,000).
+    async fn dead_letters(
+        &self,
+        reason: Option<RejectReason>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<DeadLetterLine>, ApiError>;
+
+    /// Decodes open dead letters again, of one reason if given, with the rules of now.
+    async fn replay_dead_letters(
+        &self,
+        reason: Option<RejectReason>,
+    ) -> Result<ReplaySummary, ApiError>;
+
+    /// Imports the bundled sample data; harmless when done twice.
+    async fn import_sample(&self) -> Result<ImportReport, ApiError>;
+}

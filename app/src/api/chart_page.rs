@@ -1,0 +1,86 @@
+//! What a chart page shows, as it travels.
+//!
+//! What it does not do: fetch anything (see [`super::functions`]).
+
+use market::{Interval, Timestamp, wire::Fan};
+use serde::{Deserialize, Serialize};
+
+use super::{ModelScore, bars::Bars};
+use crate::query::ChartQuery;
+
+/// What a past forecast said of one bar.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PastPoint {
+    /// The start of the bar forecast.
+    pub target: Timestamp,
+    /// The point forecast of its close.
+    pub mean: f64,
+    /// Lower bound of the narrowest interval.
+    pub lower: f64,
+    /// Upper bound of the narrowest interval.
+    pub upper: f64,
+}
+
+/// The live record shown beside a fan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Past forecasts of the model shown, each at the last step shown, oldest first.
+    pub past: Vec<PastPoint>,
+    /// Every model's record at that step, or at the nearest one that has outcomes.
+    pub scores: Vec<ModelScore>,
+}
+
+/// Everything that a chart page shows of one symbol, interval, horizon and model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChartData {
+    /// What was asked for.
+    pub query: ChartQuery,
+    /// The interval chosen.
+    pub interval: Interval,
+    /// The intervals that can be chosen.
+    pub intervals: Vec<Interval>,
+    /// Whether ticks come in: false for imported history.
+    pub live: bool,
+    /// The close a day (or, with daily bars only, a bar) before.
+    pub previous_close: Option<f64>,
+    /// The bars, oldest first.
+    pub bars: Bars,
+    /// The forecast shown.
+    pub fan: Option<Fan>,
+    /// Whether new fans of it come by themselves at each closed bar.
+    pub fan_live: bool,
+    /// Why there is no forecast.
+    pub fan_problem: Option<String>,
+    /// What past forecasts were worth.
+    pub record: Record,
+}
+
+impl ChartData {
+    /// A chart without anything, for a page that has a problem to show instead.
+    pub fn empty(query: ChartQuery) -> Self {
+        Self {
+            interval: query.interval.unwrap_or(Interval::M1),
+            query,
+            intervals: Vec::new(),
+            live: false,
+            previous_close: None,
+            bars: Bars::default(),
+            fan: None,
+            fan_live: false,
+            fan_problem: None,
+            record: Record::default(),
+        }
+    }
+}
+
+/// A fan cut to its first `horizon` steps.
+pub fn first_steps(mut fan: Fan, horizon: u32) -> Fan {
+    let steps = horizon as usize;
+    fan.targets.truncate(steps);
+    fan.mean.truncate(steps);
+    for band in &mut fan.bands {
+        band.lower.truncate(steps);
+        band.upper.truncate(steps);
+    }
+    fan
+}

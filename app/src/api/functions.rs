@@ -1,0 +1,95 @@
+//! The server functions: extract, call, map.
+//!
+//! Model: arguments travel as JSON, since the page needs JSON for its WebSockets anyway and a second
+//! encoding would weigh on the first download.
+
+use leptos::{
+    prelude::*,
+    server_fn::codec::{Json, StreamingText, TextStream},
+};
+use market::{Interval, Symbol, Timestamp, wire::Fan};
+
+#[cfg(feature = "ssr")]
+use super::serve;
+use super::{
+    ApiError, ImportReport, InstrumentSummary, SystemStatus,
+    chart_page::{ChartData, Record},
+};
+use crate::query::ChartQuery;
+
+/// How the server stands, and every symbol that there are prices of.
+///
+/// # Errors
+/// What the store says.
+#[server(input = Json, endpoint = "overview")]
+pub async fn overview() -> Result<(SystemStatus, Vec<InstrumentSummary>), ApiError> {
+    let backend = serve::backend()?;
+    serve::answer(serve::overview(&*backend).await)
+}
+
+/// Everything that a chart page shows.
+///
+/// # Errors
+/// Not found when there are no prices of the symbol.
+#[server(input = Json, endpoint = "chart")]
+pub async fn chart(query: ChartQuery) -> Result<ChartData, ApiError> {
+    let backend = serve::backend()?;
+    serve::answer(serve::chart_data(&*backend, query).await)
+}
+
+/// What past forecasts of a model were worth at `step`.
+///
+/// # Errors
+/// What the ledger says.
+#[server(input = Json, endpoint = "record")]
+pub async fn record_at(
+    symbol: Symbol,
+    interval: Interval,
+    model: String,
+    step: u32,
+) -> Result<Record, ApiError> {
+    let backend = serve::backend()?;
+    serve::answer(serve::record(&*backend, &symbol, interval, &model, step).await)
+}
+
+/// A forecast made now.
+///
+/// # Errors
+/// Invalid when the model cannot be fitted to what there is.
+#[server(input = Json, endpoint = "forecast")]
+pub async fn forecast_now(
+    symbol: Symbol,
+    interval: Interval,
+    model: String,
+    horizon: u32,
+) -> Result<Fan, ApiError> {
+    let backend = serve::backend()?;
+    serve::answer(serve::fan_now(&*backend, &symbol, interval, &model, horizon).await)
+}
+
+/// Every stored bar before `until`, newest page first: one JSON document of
+/// [`super::bars::Bars`] a line.
+///
+/// # Errors
+/// What the store says.
+#[server(input = Json, output = StreamingText, endpoint = "backfill")]
+pub async fn backfill(
+    symbol: Symbol,
+    interval: Interval,
+    until: Timestamp,
+) -> Result<TextStream<ApiError>, ApiError> {
+    let pages = serve::backend()?.backfill(symbol, interval, until);
+    Ok(TextStream::new(serve::json_lines(pages)))
+}
+
+/// Imports the bundled sample data, and shows it. A plain form posts to it, so that it works
+/// without wasm.
+///
+/// # Errors
+/// What the import says.
+#[server(endpoint = "load_sample_data")]
+pub async fn load_sample_data() -> Result<ImportReport, ApiError> {
+    let report = serve::answer(serve::backend()?.import_sample().await)?;
+    serve::show(report.symbols.first());
+    Ok(report)
+}

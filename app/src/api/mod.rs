@@ -1,0 +1,146 @@
+//! The server functions, and the types that they carry. The only place, with `lib.rs`, that knows
+//! `cfg(feature = "ssr")`.
+
+use leptos::server_fn::{
+    codec::JsonEncoding,
+    error::{FromServerFnError, ServerFnErrorErr},
+};
+use market::{ErrorKind, Interval, Symbol, Timestamp, wire::Fan};
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "ssr")]
+pub mod backend;
+pub mod bars;
+pub mod chart_page;
+pub mod codec;
+pub mod functions;
+pub mod picture;
+pub mod pipeline;
+#[cfg(feature = "ssr")]
+mod serve;
+
+/// An error as a page shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{detail}")]
+pub struct ApiError {
+    /// What sort.
+    pub kind: ErrorKind,
+    /// For a person.
+    pub detail: String,
+}
+
+impl ApiError {
+    /// Something that does not exist.
+    pub fn not_found(detail: String) -> Self {
+        Self {
+            kind: ErrorKind::NotFound,
+            detail,
+        }
+    }
+}
+
+/// Makes the page that is being rendered one that was not found (HTTP 404). In the browser nothing.
+pub fn page_not_found() {
+    #[cfg(feature = "ssr")]
+    serve::set_not_found();
+}
+
+impl FromServerFnError for ApiError {
+    type Encoder = JsonEncoding;
+
+    /// A call that did not get as far as the server's own code: mostly a server that is away.
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        let (kind, detail) = match error {
+            ServerFnErrorErr::Request(_) => (
+                ErrorKind::Unavailable,
+                "the server cannot be reached".to_owned(),
+            ),
+            ServerFnErrorErr::Args(e) | ServerFnErrorErr::MissingArg(e) => (ErrorKind::Invalid, e),
+            ServerFnErrorErr::ServerError(e) | ServerFnErrorErr::MiddlewareError(e) => {
+                (ErrorKind::Internal, e)
+            }
+            _ => (
+                ErrorKind::Internal,
+                "the server's answer could not be read".to_owned(),
+            ),
+        };
+        Self { kind, detail }
+    }
+}
+
+/// Where the prices come from and how the server stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SystemStatus {
+    /// The server's version.
+    pub version: String,
+    /// The source's name: `simulated exchange`, `alpaca`, `replay of prices.csv`.
+    pub source: String,
+    /// Whether the prices are made up: the pages say so where nobody can miss it.
+    pub simulated: bool,
+    /// Whether the bundled sample data could be imported and has not been.
+    pub sample_offered: bool,
+    /// Rows put aside as dead letters.
+    pub dead_letters: u64,
+    /// The models whose fans are made live.
+    pub live_models: Vec<String>,
+    /// Every model that can be asked for.
+    pub models: Vec<String>,
+    /// The intervals whose fans are made live.
+    pub live_intervals: Vec<Interval>,
+}
+
+/// A line of the watchlist.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstrumentSummary {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// The last price.
+    pub last_price: f64,
+    /// When.
+    pub last: Timestamp,
+    /// The close a day (or, with daily bars only, a bar) before; absent when there is none.
+    pub previous_close: Option<f64>,
+    /// The intervals that there are bars of.
+    pub intervals: Vec<Interval>,
+    /// Whether it is history only, without live ticks.
+    pub bars_only: bool,
+}
+
+/// A past fan and what happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoredFan {
+    /// The forecast, as it stands in the ledger.
+    pub fan: Fan,
+    /// The closes that came, by step from 1; shorter than the fan while steps are open.
+    pub actuals: Vec<f64>,
+}
+
+/// A model's live record at one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelScore {
+    /// The model.
+    pub model: String,
+    /// The step, from 1.
+    pub step: u32,
+    /// Outcomes.
+    pub count: u64,
+    /// Mean absolute error, in price.
+    pub mae: f64,
+    /// Root mean squared error, in price.
+    pub rmse: f64,
+    /// 1 − MAE / MAE of naive: above 0 is better than naive. Absent when naive made no error.
+    pub skill: Option<f64>,
+    /// Share of outcomes inside each level's interval: (level in percent, share 0 to 1).
+    pub coverage: Vec<(f64, f64)>,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// Bars or ticks written.
+    pub rows: u64,
+    /// Rows put aside.
+    pub rejected: u64,
+    /// The symbols.
+    pub symbols: Vec<Symbol>,
+}

@@ -1,0 +1,74 @@
+//! How the pipeline stands, for the Pipeline page: stages with their rates, the consumers' lag, dead
+//! letters.
+
+use market::{RejectReason, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How the pipeline stands, as this process sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PipelineStatus {
+    /// What this process does: `serve`, or one of `ingest`, `consume`, `web`, whose others are in
+    /// processes of their own.
+    pub role: String,
+    /// The topic.
+    pub topic: String,
+    /// The stages of this process, in the order of the flow.
+    pub stages: Vec<StageRate>,
+    /// Records on the bus that are not stored yet; absent when the bus does not say.
+    pub lag_records: Option<u64>,
+    /// Readers of `/live` connected to this process.
+    pub live_readers: usize,
+    /// What this process misses to do its work, and why: (what, why).
+    pub missing: Vec<(String, String)>,
+    /// Dead letters in the store, of all processes.
+    pub dead_letters: Vec<DeadLetterCount>,
+}
+
+/// What a stage has done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageRate {
+    /// What is counted: `received`, `published`, `stored`, `duplicates`, `rejected`, `followed`,
+    /// `live messages`, `forecasts`.
+    pub name: String,
+    /// Since the start of the process.
+    pub total: u64,
+    /// Over the last ten seconds.
+    pub per_second: f64,
+}
+
+/// How many dead letters there are of a reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetterCount {
+    /// The reason.
+    pub reason: RejectReason,
+    /// How many wait.
+    pub open: u64,
+    /// How many were replayed.
+    pub replayed: u64,
+}
+
+/// A row that could not be used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetterLine {
+    /// Its number; the next page begins after the last one's.
+    pub id: i64,
+    /// When it was put aside.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: RejectReason,
+    /// What exactly, for a person.
+    pub detail: String,
+    /// Where it came from.
+    pub origin: String,
+    /// The row as it came, at most its first 500 characters.
+    pub row: String,
+}
+
+/// What a replay did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplaySummary {
+    /// Letters whose rows are in the store now.
+    pub replayed: u64,
+    /// Letters that still cannot be used.
+    pub still_bad: u64,
+}

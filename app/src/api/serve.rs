@@ -1,0 +1,270 @@
+//! What the server functions do on the server, over the [`Backend`] that it gives them.
+//!
+//! What it does not do: forecasting or storage; that is behind the backend.
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, stream::BoxStream};
+use http::StatusCode;
+use leptos::prelude::use_context;
+use leptos_axum::ResponseOptions;
+use market::{
+    Bar, ErrorKind, Interval, Symbol,
+    wire::{Fan, PredictRequest},
+};
+
+use super::{
+    ApiError, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
+    backend::Backend,
+    bars::Bars,
+    chart_page::{ChartData, PastPoint, Record, first_steps},
+};
+use crate::query::{BARS_WITH_PAGE, ChartQuery, symbol_url};
+
+/// The most past forecasts that a page draws.
+const PAST_FANS: usize = 240;
+/// Fewer bars than this of a minute, and the page starts with seconds.
+const ENOUGH_BARS: usize = 30;
+
+/// The backend in the context.
+pub fn backend() -> Result<Arc<dyn Backend>, ApiError> {
+    use_context().ok_or_else(|| ApiError {
+        kind: ErrorKind::Internal,
+        detail: "the server gave its pages no backend".to_owned(),
+    })
+}
+
+/// Passes the result on, and its kind of error to the HTTP status of the page or of the call.
+pub fn answer<T>(result: Result<T, ApiError>) -> Result<T, ApiError> {
+    if let (Err(error), Some(response)) = (&result, use_context::<ResponseOptions>()) {
+        response.set_status(match error.kind {
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Conflict => StatusCode::CONFLICT,
+            ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        });
+    }
+    result
+}
+
+/// Makes the page one that was not found.
+pub fn set_not_found() {
+    if let Some(response) = use_context::<ResponseOptions>() {
+        response.set_status(StatusCode::NOT_FOUND);
+    }
+}
+
+/// Sends the browser on to a symbol's daily bars.
+pub fn show(symbol: Option<&Symbol>) {
+    let path = symbol.map_or_else(|| "/".to_owned(), |s| symbol_url(s) + "?interval=1d");
+    leptos_axum::redirect(&path);
+}
+
+/// How the server stands, and the symbols: those with ticks first, then by name.
+pub async fn overview(
+    backend: &dyn Backend,
+) -> Result<(SystemStatus, Vec<InstrumentSummary>), ApiError> {
+    let (status, mut watchlist) = futures::try_join!(backend.status(), backend.watchlist())?;
+    watchlist.sort_by(|a, b| (a.bars_only, &a.symbol).cmp(&(b.bars_only, &b.symbol)));
+    Ok((status, watchlist))
+}
+
+/// Gathers a chart page.
+pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<ChartData, ApiError> {
+    let (status, watchlist) = futures::try_join!(backend.status(), backend.watchlist())?;
+    let instrument = watchlist
+        .into_iter()
+        .find(|i| i.symbol == query.symbol)
+        .ok_or_else(|| ApiError {
+            kind: ErrorKind::NotFound,
+            detail: format!("there are no prices of {}", query.symbol),
+        })?;
+    let limit = query.bars.min(BARS_WITH_PAGE);
+    let (interval, bars) = bars(backend, &query, &instrument, limit).await?;
+    let fan_live = is_live(&status, &instrument, interval, &query.model);
+    let fan = fan(backend, &query, interval, fan_live).await;
+    let record = record(
+        backend,
+        &query.symbol,
+        interval,
+        &query.model,
+        query.horizon,
+    )
+    .await?;
+    let (fan, fan_problem) = match fan {
+        Ok(fan) => (Some(fan), None),
+        Err(error) => (None, Some(error.detail)),
+    };
+    Ok(ChartData {
+        interval,
+        intervals: if instrument.bars_only {
+            instrument.intervals
+        } else {
+            Interval::ALL.to_vec()
+        },
+        live: !instrument.bars_only,
+        previous_close: instrument.previous_close,
+        bars: Bars::from(bars),
+        fan,
+        fan_live,
+        fan_problem,
+        record,
+        query,
+    })
+}
+
+/// The bars of the interval asked for; without one, minutes where there are enough of them, else
+/// seconds of a live symbol, and the longest bars of imported history.
+async fn bars(
+    backend: &dyn Backend,
+    query: &ChartQuery,
+    instrument: &InstrumentSummary,
+    limit: usize,
+) -> Result<(Interval, Vec<Bar>), ApiError> {
+    let fetch = |interval| backend.bars(query.symbol.clone(), interval, None, limit);
+    if let Some(interval) = query.interval {
+        return Ok((interval, fetch(interval).await?));
+    }
+    if instrument.bars_only {
+        let interval = instrument.intervals.last().copied().unwrap_or(Interval::D1);
+        return Ok((interval, fetch(interval).await?));
+    }
+    let minutes = fetch(Interval::M1).await?;
+    if minutes.len() >= ENOUGH_BARS {
+        return Ok((Interval::M1, minutes));
+    }
+    Ok((Interval::S1, fetch(Interval::S1).await?))
+}
+
+fn is_live(
+    status: &SystemStatus,
+    instrument: &InstrumentSummary,
+    interval: Interval,
+    model: &str,
+) -> bool {
+    !instrument.bars_only
+        && status.live_intervals.contains(&interval)
+        && status.live_models.iter().any(|m| m == model)
+}
+
+/// The live fan where it reaches as far as asked, else one made now.
+async fn fan(
+    backend: &dyn Backend,
+    query: &ChartQuery,
+    interval: Interval,
+    live: bool,
+) -> Result<Fan, ApiError> {
+    if live {
+        let fans = backend.latest_fans(query.symbol.clone(), interval).await?;
+        let fan = fans
+            .into_iter()
+            .find(|f| f.model == query.model && f.mean.len() >= query.horizon as usize);
+        if let Some(fan) = fan {
+            return Ok(first_steps(fan, query.horizon));
+        }
+    }
+    fan_now(
+        backend,
+        &query.symbol,
+        interval,
+        &query.model,
+        query.horizon,
+    )
+    .await
+}
+
+/// A fan made now from the stored bars.
+pub async fn fan_now(
+    backend: &dyn Backend,
+    symbol: &Symbol,
+    interval: Interval,
+    model: &str,
+    horizon: u32,
+) -> Result<Fan, ApiError> {
+    let request = PredictRequest {
+        id: None,
+        symbol: Some(symbol.clone()),
+        interval: Some(interval),
+        series: None,
+        model: Some(model.to_owned()),
+        horizon,
+        levels: None,
+        season: None,
+    };
+    let prediction = backend.predict(request).await?;
+    let first = prediction.targets.first().copied();
+    let seen = backend.bars(symbol.clone(), interval, first, 1).await?;
+    let origin = seen.last().ok_or_else(|| ApiError {
+        kind: ErrorKind::NotFound,
+        detail: format!("there are no closed bars of {symbol} yet"),
+    })?;
+    Ok(Fan {
+        symbol: symbol.clone(),
+        interval,
+        model: prediction.model,
+        origin: origin.start,
+        origin_close: origin.close,
+        made_at: origin.end(),
+        targets: prediction.targets,
+        mean: prediction.mean,
+        bands: prediction.bands,
+    })
+}
+
+/// The record of a model at a step, with every model's scores there.
+pub async fn record(
+    backend: &dyn Backend,
+    symbol: &Symbol,
+    interval: Interval,
+    model: &str,
+    step: u32,
+) -> Result<Record, ApiError> {
+    let (fans, scores) = futures::try_join!(
+        backend.past_fans(symbol.clone(), interval, model.to_owned(), PAST_FANS),
+        backend.scoreboard(symbol.clone(), interval)
+    )?;
+    Ok(Record {
+        past: fans.iter().filter_map(|f| past_point(f, step)).collect(),
+        scores: at_step(scores, step),
+    })
+}
+
+fn past_point(scored: &ScoredFan, step: u32) -> Option<PastPoint> {
+    let at = (step as usize).checked_sub(1)?;
+    let band = scored.fan.bands.first()?;
+    Some(PastPoint {
+        target: *scored.fan.targets.get(at)?,
+        mean: *scored.fan.mean.get(at)?,
+        lower: *band.lower.get(at)?,
+        upper: *band.upper.get(at)?,
+    })
+}
+
+/// The scores at `step`, or at the longest step before it that has outcomes, or the shortest.
+fn at_step(scores: Vec<ModelScore>, step: u32) -> Vec<ModelScore> {
+    let steps = || scores.iter().filter(|s| s.count > 0).map(|s| s.step);
+    let Some(chosen) = steps()
+        .filter(|s| *s <= step)
+        .max()
+        .or_else(|| steps().min())
+    else {
+        return Vec::new();
+    };
+    scores.into_iter().filter(|s| s.step == chosen).collect()
+}
+
+/// One JSON document a line; ends at the first error.
+pub fn json_lines(
+    pages: BoxStream<'static, Result<Vec<Bar>, ApiError>>,
+) -> impl Stream<Item = Result<String, ApiError>> + Send {
+    pages.map(|page| {
+        let mut line = serde_json::to_string(&Bars::from(page?)).map_err(|e| ApiError {
+            kind: ErrorKind::Internal,
+            detail: e.to_string(),
+        })?;
+        line.push('\n');
+        Ok(line)
+    })
+}

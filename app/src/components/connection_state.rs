@@ -1,0 +1,41 @@
+//! How the connection stands, and how long a tick takes to the screen.
+
+use leptos::prelude::*;
+
+use crate::{
+    erase::{Erase, text},
+    format,
+    live::{Connection, Live},
+};
+
+/// The state in a word and the latency; nothing without scripts.
+#[component]
+pub fn ConnectionState() -> impl IntoView {
+    let live: Live = expect_context();
+    let state = live.connection;
+    let latency = text(move || match (state.get(), live.latency_ms.get()) {
+        (Connection::Live, Some(ms)) => format::fixed(ms, u32::from(ms < 9.95)) + "\u{a0}ms",
+        _ => "–".to_owned(),
+    });
+    let class = text(move || format!("state state-{}", state.get().as_str()));
+    view! {
+        <div class="link-state js-only">
+            <span
+                class=class
+                role="status"
+                data-testid="connection-state"
+            >
+                {text(move || state.get().as_str().to_owned())}
+            </span>
+            <span
+                class="latency"
+                data-testid="latency"
+                title="Median time from a tick's arrival at the server to the screen"
+            >
+                <span class="hidden">"Tick to screen: "</span>
+                {latency}
+            </span>
+        </div>
+    }
+    .erased()
+}

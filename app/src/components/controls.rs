@@ -1,0 +1,160 @@
+//! The choices of a chart: interval, number of bars, horizon, model. All of them are in the URL:
+//! links and a GET form, so that they work without scripts.
+
+use leptos::prelude::*;
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+
+use crate::{
+    chart_state::ChartState,
+    erase::{Erase, text, word},
+    query::{BARS_WITH_PAGE, ChartQuery, HORIZONS, SPANS, symbol_url},
+};
+
+/// The choices.
+#[component]
+pub fn Controls(
+    state: ChartState,
+    query: Memo<Option<ChartQuery>>,
+    models: StoredValue<Vec<String>>,
+) -> impl IntoView {
+    // The address's, since the chart's own lags behind while another one is on its way; with the
+    // interval that the server chose where the address has none.
+    let shown = Memo::new(move |_| {
+        let (chart, interval) = state.data.with(|d| (d.query.clone(), d.interval));
+        let mut shown = query.get().unwrap_or(chart);
+        shown.interval.get_or_insert(interval);
+        shown
+    });
+    let intervals = Memo::new(move |_| state.data.with(|d| d.intervals.clone()));
+    let interval_links = move || {
+        intervals
+            .get()
+            .into_iter()
+            .map(|interval| {
+                let link = text(move || {
+                    ChartQuery {
+                        interval: Some(interval),
+                        ..shown.get()
+                    }
+                    .url()
+                });
+                let current =
+                    word(move || (shown.read().interval == Some(interval)).then_some("true"));
+                view! {
+                    <a
+                        href=link
+                        data-noscroll
+                        aria-current=current
+                        data-testid=format!("interval-{interval}")
+                    >
+                        {interval.as_str()}
+                    </a>
+                }
+            })
+            .collect::<Vec<_>>()
+    };
+    let span_links = SPANS.map(|bars| {
+        let link = text(move || ChartQuery { bars, ..shown.get() }.url());
+        let current = word(move || (shown.read().bars == bars).then_some("true"));
+        // More bars than come with the page are streamed in by a script.
+        let class = if bars > BARS_WITH_PAGE { "js-only" } else { "" };
+        view! {
+            <a href=link data-noscroll class=class aria-current=current data-testid=format!("bars-{bars}")>
+                {bars.to_string()}
+            </a>
+        }
+    });
+    view! {
+        <div class="controls">
+            <nav class="choices" aria-label="Length of a bar">{interval_links}</nav>
+            <nav class="choices" aria-label="Number of bars">
+                <span class="label" aria-hidden="true">"Bars"</span>
+                {span_links}
+            </nav>
+            <ForecastForm shown models/>
+        </div>
+    }
+    .erased()
+}
+
+/// Horizon and model.
+#[component]
+fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> impl IntoView {
+    let go = use_navigate();
+    let go = move |query: ChartQuery| {
+        go(
+            &query.url(),
+            NavigateOptions {
+                scroll: false,
+                ..Default::default()
+            },
+        );
+    };
+    let go_horizon = {
+        let go = go.clone();
+        move |ev| {
+            if let Ok(horizon) = event_target_value(&ev).parse() {
+                go(ChartQuery {
+                    horizon,
+                    ..shown.get_untracked()
+                });
+            }
+        }
+    };
+    let go_model = move |ev| {
+        go(ChartQuery {
+            model: event_target_value(&ev),
+            ..shown.get_untracked()
+        });
+    };
+    let horizon = Memo::new(move |_| shown.with(|q| q.horizon));
+    let model = Memo::new(move |_| shown.with(|q| q.model.clone()));
+    let horizon_options = move || {
+        let chosen = horizon.get();
+        let mut all = HORIZONS.to_vec();
+        if !all.contains(&chosen) {
+            all.push(chosen);
+        }
+        all.into_iter()
+            .map(|h| option(h.to_string(), h == chosen))
+            .collect::<Vec<_>>()
+    };
+    let model_options = move || {
+        let chosen = model.get();
+        let mut all = models.get_value();
+        if !all.contains(&chosen) {
+            all.push(chosen.clone());
+        }
+        all.into_iter()
+            .map(|m| {
+                let selected = m == chosen;
+                option(m, selected)
+            })
+            .collect::<Vec<_>>()
+    };
+    view! {
+        <form class="forecast-form" method="get" action=text(move || shown.with(|q| symbol_url(&q.symbol)))>
+            <input type="hidden" name="interval" value=word(move || shown.with(|q| q.interval.map(|i| i.as_str())))/>
+            <input type="hidden" name="bars" value=text(move || shown.with(|q| q.bars.to_string()))/>
+            <label>
+                <span>"Steps"</span>
+                <select name="horizon" data-testid="horizon" prop:value=text(move || horizon.get().to_string()) on:change=go_horizon>
+                    {horizon_options}
+                </select>
+            </label>
+            <label>
+                <span>"Model"</span>
+                <select name="model" data-testid="model" prop:value=text(move || model.get()) on:change=go_model>
+                    {model_options}
+                </select>
+            </label>
+            <button type="submit" class="no-js">"Show"</button>
+        </form>
+    }
+    .erased()
+}
+
+fn option(value: String, selected: bool) -> AnyView {
+    let text = value.clone();
+    view! { <option value=value selected=selected>{text}</option> }.erased()
+}

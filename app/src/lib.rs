@@ -1,0 +1,112 @@
+//! The web app: pages, components and server functions, rendered on the server and hydrated in the
+//! browser.
+//!
+//! Model: everything that a page shows is in its URL ([`query`]); the server renders it whole, chart
+//! included, and hydration makes it live ([`live`], [`chart_state`]). Pages lay out, components
+//! draw; the `chart` and `forecast` crates do the maths. Only this file and [`api`] know
+//! `cfg(feature = "ssr")`; what needs a browser happens in effects, which never run on the server.
+//!
+//! What it does not do: listen on a port or store anything; the server gives its side as
+//! [`api::backend::Backend`].
+
+#![recursion_limit = "256"]
+
+pub mod api;
+pub mod chart_state;
+mod components;
+mod erase;
+mod format;
+pub mod live;
+mod pages;
+pub mod query;
+mod scene;
+pub mod theme;
+
+use leptos::prelude::*;
+use leptos_meta::{Title, provide_meta_context};
+use leptos_router::{
+    SsrMode,
+    components::{FlatRoutes, Route, Router},
+    path,
+};
+
+use crate::{
+    api::codec::JsonBytes,
+    components::{header::Header, watchlist::Sidebar},
+    erase::Erase,
+    live::Live,
+    pages::{home::HomePage, not_found::NotFoundPage, symbol::SymbolPage},
+    theme::ThemeSwitch,
+};
+
+/// What every page needs first: how the server stands, and the symbols.
+pub type Overview = OnceResource<
+    Result<(api::SystemStatus, Vec<api::InstrumentSummary>), api::ApiError>,
+    JsonBytes,
+>;
+
+/// The document around the app, as the server sends it.
+#[cfg(feature = "ssr")]
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    use leptos_meta::MetaTags;
+
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <meta name="description" content="Live prices with calibrated forecasts."/>
+                <script inner_html=theme::FIRST_SCRIPT></script>
+                <link rel="stylesheet" href="/main.css"/>
+                <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
+                <link rel="apple-touch-icon" href="/icon-192.png"/>
+                <link rel="manifest" href="/manifest.webmanifest"/>
+                <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)"/>
+                <meta name="theme-color" content="#10151b" media="(prefers-color-scheme: dark)"/>
+                <HydrationScripts options/>
+                <MetaTags/>
+            </head>
+            <body>
+                <App/>
+            </body>
+        </html>
+    }
+    .erased()
+}
+
+/// The app: what stands in the body.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    let live = Live::new();
+    provide_context(live);
+    let theme = ThemeSwitch::new();
+    provide_context(theme);
+    let overview: Overview = OnceResource::new_with_options(api::functions::overview(), false);
+    provide_context(overview);
+    Effect::new(move |_| {
+        theme.follow();
+        live::start(live);
+    });
+    // The router would scroll to a place on the page, and leave the focus where it is; the browser,
+    // which `external` leaves it to, moves both.
+    view! {
+        <Title text="Tickcast"/>
+        <a class="skip" href="#main" rel="external">"Skip to the chart"</a>
+        <Router>
+            <Header/>
+            <div class="page">
+                <Sidebar/>
+                <main id="main" tabindex="-1">
+                    <FlatRoutes fallback=NotFoundPage>
+                        <Route path=path!("/") view=HomePage ssr=SsrMode::Async/>
+                        <Route path=path!("/s/:symbol") view=SymbolPage ssr=SsrMode::Async/>
+                    </FlatRoutes>
+                </main>
+            </div>
+        </Router>
+    }
+    .erased()
+}

@@ -1,0 +1,261 @@
+//! The WebSocket `/live`: prices of the watchlist and bars of the chart.
+//!
+//! Model: every symbol's last `seq` is kept; after a reconnect the subscription goes on from there,
+//! and what was seen already is left out. Bars that closed while the connection was away are not
+//! sent again, so a reconnect tells the chart to ask for them.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
+
+use leptos::prelude::*;
+use market::{Bar, Symbol, Tick, wire::LiveRequest};
+
+use super::{
+    BarUpdate, Connection, Focus, Live, Quote,
+    incoming::Incoming,
+    latency::Latency,
+    socket::{Event, Socket},
+};
+
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// Bars that wait for an animation frame; a hidden page has none.
+const MAX_WAITING_BARS: usize = 256;
+
+#[derive(Default)]
+struct Feed {
+    latency: Latency,
+    seqs: RefCell<BTreeMap<Symbol, u64>>,
+    /// What the open connection is subscribed to.
+    subscribed: RefCell<Option<Focus>>,
+    watched: RefCell<Vec<Symbol>>,
+    quotes: RefCell<BTreeMap<Symbol, Quote>>,
+    bars: RefCell<BarUpdate>,
+    frame_asked: Cell<bool>,
+    connected_before: Cell<bool>,
+}
+
+/// Opens the connection and keeps it subscribed to what the page shows.
+pub(super) fn start(live: Live) {
+    let feed = Rc::new(Feed::default());
+    let handler = Rc::clone(&feed);
+    let socket = Socket::open("/live", move |socket, event| match event {
+        Event::State(state) => live.connection.set(state),
+        Event::Open => handler.opened(socket, live),
+        Event::Text(text) => {
+            if let Ok(message) = serde_json::from_slice(text.as_bytes()) {
+                handler.take(socket, message, live);
+            }
+        }
+    });
+    let (pinging, latency) = (socket.clone(), feed.latency.clone());
+    set_interval(move || ping(&pinging, &latency), PING_EVERY);
+    Effect::new(move |_| {
+        let (watched, focus) = (live.watched.get(), live.focus.get());
+        feed.subscribe(&socket, watched, focus);
+    });
+}
+
+fn ping(socket: &Socket, latency: &Latency) {
+    socket.send(&LiveRequest::Ping { id: latency.ping() });
+}
+
+impl Feed {
+    fn opened(&self, socket: &Socket, live: Live) {
+        *self.subscribed.borrow_mut() = None;
+        self.watched.borrow_mut().clear();
+        self.subscribe(
+            socket,
+            live.watched.get_untracked(),
+            live.focus.get_untracked(),
+        );
+        ping(socket, &self.latency);
+    }
+
+    /// Brings the subscription from what it is to what is wanted. The chart's symbol is subscribed
+    /// by itself, with its interval; a change of interval starts it anew and so brings a snapshot.
+    fn subscribe(&self, socket: &Socket, watched: Vec<Symbol>, focus: Option<Focus>) {
+        let before = self.subscribed.borrow().clone();
+        let fresh: Vec<Symbol> = {
+            let old = self.watched.borrow();
+            watched
+                .iter()
+                .filter(|s| !old.contains(s))
+                .cloned()
+                .collect()
+        };
+        let moved = before != focus;
+        let unfocused = before.filter(|_| moved).map(|f| f.symbol);
+        let focused = focus.clone().filter(|_| moved);
+        let again: Vec<Symbol> = unfocused
+            .iter()
+            .chain(focused.as_ref().map(|f| &f.symbol))
+            .filter(|s| self.watched.borrow().contains(s))
+            .cloned()
+            .collect();
+        let mut sent = again.is_empty()
+            || socket.send(&LiveRequest::Unsubscribe {
+                symbols: again.clone(),
+            });
+        let plain: Vec<Symbol> = fresh
+            .into_iter()
+            .chain(unfocused)
+            .filter(|s| focused.as_ref().is_none_or(|f| f.symbol != *s))
+            .filter(|s| watched.contains(s))
+            .collect();
+        if !plain.is_empty() {
+            sent &= socket.send(&LiveRequest::Subscribe {
+                resume: self.resume(&plain),
+                symbols: plain,
+                intervals: Vec::new(),
+            });
+        }
+        if let Some(Focus { symbol, interval }) = focused {
+            // Going on from a sequence brings no snapshot of the bars; a new interval needs one.
+            let resume = if again.contains(&symbol) {
+                BTreeMap::new()
+            } else {
+                self.resume(std::slice::from_ref(&symbol))
+            };
+            sent &= socket.send(&LiveRequest::Subscribe {
+                symbols: vec![symbol],
+                intervals: vec![interval],
+                resume,
+            });
+        }
+        if sent {
+            *self.subscribed.borrow_mut() = focus;
+            *self.watched.borrow_mut() = watched;
+        }
+    }
+
+    fn resume(&self, symbols: &[Symbol]) -> BTreeMap<Symbol, u64> {
+        let seqs = self.seqs.borrow();
+        let mut resume = BTreeMap::new();
+        // One by one: collecting into a map brings a sort along, and there is no need of one.
+        for symbol in symbols {
+            if let Some(seq) = seqs.get(symbol) {
+                resume.insert(symbol.clone(), *seq);
+            }
+        }
+        resume
+    }
+
+    fn take(self: &Rc<Self>, socket: &Socket, message: Incoming, live: Live) {
+        let Incoming { seq, symbol, .. } = message;
+        match message.r#type.as_str() {
+            "hello" => {
+                socket.set_heartbeat_ms(message.heartbeat_ms);
+                let again = self.connected_before.replace(true);
+                self.bars.borrow_mut().gap |= again;
+            }
+            "snapshot" => {
+                if let Some(symbol) = symbol {
+                    self.seqs.borrow_mut().insert(symbol, seq);
+                }
+                self.quote(message.last);
+                for bar in message.bars {
+                    self.bar(bar, false);
+                }
+                let mut update = self.bars.borrow_mut();
+                update.gap |= message.reset;
+                update.snapshot |= !update.bars.is_empty();
+            }
+            "ticks" => {
+                if !self.is_new(symbol, seq) {
+                    return;
+                }
+                self.quote(message.ticks.into_iter().last());
+                if let Some(age_us) = message.age_us {
+                    self.latency.arrived(age_us);
+                }
+            }
+            "latest" => {
+                if !self.is_new(symbol, seq) {
+                    return;
+                }
+                self.quote(message.tick);
+                self.bars.borrow_mut().gap |= message.skipped > 0;
+            }
+            "bar" => {
+                if let Some(bar) = message.bar {
+                    self.bar(bar, message.closed);
+                }
+            }
+            "pong" => self.latency.pong(message.id),
+            // Heartbeats keep the socket's watch quiet; errors and farewells need no answer.
+            _ => return,
+        }
+        self.ask_for_a_frame(live);
+    }
+
+    /// Notes the sequence; false when it was seen before.
+    fn is_new(&self, symbol: Option<Symbol>, seq: u64) -> bool {
+        let Some(symbol) = symbol else { return false };
+        let mut seqs = self.seqs.borrow_mut();
+        let last = seqs.entry(symbol).or_insert(0);
+        let new = seq > *last;
+        *last = seq.max(*last);
+        new
+    }
+
+    fn quote(&self, tick: Option<Tick>) {
+        if let Some(Tick {
+            symbol, price, ts, ..
+        }) = tick
+        {
+            self.quotes.borrow_mut().insert(symbol, Quote { price, ts });
+        }
+    }
+
+    fn bar(&self, bar: Bar, closed: bool) {
+        let wanted = self
+            .subscribed
+            .borrow()
+            .as_ref()
+            .is_some_and(|f| f.symbol == bar.symbol && f.interval == bar.interval);
+        if !wanted {
+            return;
+        }
+        let mut update = self.bars.borrow_mut();
+        update.closed |= closed;
+        if let Some(slot) = update.bars.iter_mut().rfind(|b| b.start == bar.start) {
+            *slot = bar;
+            return;
+        }
+        if update.bars.len() == MAX_WAITING_BARS {
+            update.bars.clear();
+            update.gap = true;
+        }
+        update.bars.push(bar);
+    }
+
+    /// Puts what has come into the signals at the next animation frame.
+    fn ask_for_a_frame(self: &Rc<Self>, live: Live) {
+        if self.frame_asked.replace(true) {
+            return;
+        }
+        let this = Rc::clone(self);
+        request_animation_frame(move || {
+            this.frame_asked.set(false);
+            let quotes = this.quotes.take();
+            if !quotes.is_empty() {
+                live.quotes.update(|all| {
+                    for (symbol, quote) in quotes {
+                        all.insert(symbol, quote);
+                    }
+                });
+            }
+            let bars = this.bars.take();
+            if bars.gap || !bars.bars.is_empty() {
+                live.bars.set(bars);
+            }
+            if live.connection.get_untracked() != Connection::Offline {
+                this.latency.shown(live.latency_ms);
+            }
+        });
+    }
+}

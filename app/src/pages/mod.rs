@@ -1,0 +1,5 @@
+//! The pages: each lays components out for one address.
+
+pub mod home;
+pub mod not_found;
+pub mod symbol;

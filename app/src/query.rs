@@ -1,0 +1,165 @@
+//! What a chart page is asked for, and its URL: `/s/AAPL?interval=1m&horizon=10&model=naive&bars=120`.
+//!
+//! Model: everything that a page shows is in its URL, so the server draws the same page that the
+//! browser does. A part that is missing or cannot be read takes its default; it is never an error.
+//!
+//! What it does not do: know which symbols, intervals or models exist.
+
+use leptos::prelude::*;
+use leptos_router::{hooks::use_location, location::Url, params::ParamsMap};
+use market::{Interval, Symbol};
+use serde::{Deserialize, Serialize};
+
+/// The numbers of bars that can be chosen.
+pub const SPANS: [usize; 5] = [60, 120, 240, 480, 5_000];
+/// The horizons that can be chosen, in steps.
+pub const HORIZONS: [u32; 6] = [1, 5, 10, 20, 30, 60];
+/// The most bars that come with the page; more are streamed in after it.
+pub const BARS_WITH_PAGE: usize = 480;
+
+const DEFAULT_HORIZON: u32 = 10;
+const DEFAULT_SPAN: usize = 120;
+const MAX_HORIZON: u32 = 1_000;
+
+/// What a chart page is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChartQuery {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// The bars' length; the server chooses when absent.
+    pub interval: Option<Interval>,
+    /// Steps to forecast, 1 to 1,000.
+    pub horizon: u32,
+    /// The model's name.
+    pub model: String,
+    /// How many bars to show.
+    pub bars: usize,
+}
+
+impl ChartQuery {
+    /// Reads the path and the query of a page. `None` when it is not a symbol's page, or the path's
+    /// symbol cannot be one.
+    pub fn from_url(path: &str, query: &ParamsMap) -> Option<Self> {
+        let symbol = Url::unescape(path.strip_prefix("/s/")?).parse().ok()?;
+        let model = query.get_str("model").unwrap_or_default().trim();
+        Some(Self {
+            symbol,
+            interval: query.get_str("interval").and_then(|t| t.parse().ok()),
+            horizon: number(query, "horizon").map_or(DEFAULT_HORIZON, |h| h.clamp(1, MAX_HORIZON)),
+            model: if model.is_empty() || model.len() > 64 {
+                "naive"
+            } else {
+                model
+            }
+            .to_owned(),
+            bars: number(query, "bars").map_or(DEFAULT_SPAN, |b| {
+                (b as usize).clamp(SPANS[0], SPANS[SPANS.len() - 1])
+            }),
+        })
+    }
+
+    /// The page's URL.
+    pub fn url(&self) -> String {
+        let mut url = symbol_url(&self.symbol);
+        let mut separator = '?';
+        let mut put = |key: &str, value: &str| {
+            url.push(separator);
+            separator = '&';
+            url.push_str(key);
+            url.push('=');
+            escape_into(&mut url, value);
+        };
+        if let Some(interval) = self.interval {
+            put("interval", interval.as_str());
+        }
+        put("horizon", &self.horizon.to_string());
+        put("model", &self.model);
+        if self.bars != DEFAULT_SPAN {
+            put("bars", &self.bars.to_string());
+        }
+        url
+    }
+}
+
+/// What the page's address asks for. Read from the router's location alone: a route's own query
+/// keeps its old value while only the path's symbol changes (leptos_router 0.8.17).
+pub fn use_chart_query() -> Memo<Option<ChartQuery>> {
+    let location = use_location();
+    Memo::new(move |_| ChartQuery::from_url(&location.pathname.read(), &location.query.read()))
+}
+
+/// The URL of a symbol's page with every default.
+pub fn symbol_url(symbol: &Symbol) -> String {
+    let mut url = "/s/".to_owned();
+    escape_into(&mut url, symbol.as_str());
+    url
+}
+
+fn number(query: &ParamsMap, key: &str) -> Option<u32> {
+    query.get_str(key)?.trim().parse().ok()
+}
+
+/// Percent-encodes all but the characters that RFC 3986 leaves unreserved.
+fn escape_into(url: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            url.push('%');
+            for nibble in [byte >> 4, byte & 15] {
+                url.push(char::from(b"0123456789ABCDEF"[usize::from(nibble)]));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(symbol: &str, query: &[(&'static str, &str)]) -> Option<ChartQuery> {
+        let mut map = ParamsMap::new();
+        for (key, value) in query {
+            map.insert(*key, (*value).to_owned());
+        }
+        ChartQuery::from_url(&format!("/s/{symbol}"), &map)
+    }
+
+    #[test]
+    fn what_cannot_be_read_takes_its_default() {
+        let query = read(
+            "aapl",
+            &[("interval", "7w"), ("horizon", "-3"), ("bars", "x")],
+        )
+        .unwrap();
+        assert_eq!(query.url(), "/s/AAPL?horizon=10&model=naive");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_brought_into_it() {
+        let query = read("A", &[("horizon", "99999"), ("bars", "4000000000")]).unwrap();
+        assert_eq!((query.horizon, query.bars), (1_000, 5_000));
+    }
+
+    #[test]
+    fn a_url_reads_back_as_the_query_it_was_written_from() {
+        let query = read(
+            "BTC/USD",
+            &[
+                ("interval", "1s"),
+                ("model", "arima(1,1,1)"),
+                ("bars", "240"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(
+            query.url(),
+            "/s/BTC%2FUSD?interval=1s&horizon=10&model=arima%281%2C1%2C1%29&bars=240"
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_no_symbol_has_no_query() {
+        assert!(read("<script>", &[]).is_none());
+    }
+}

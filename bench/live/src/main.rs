@@ -1,0 +1,46 @@
+//! Measures a release build of `tickcast` as its users meet it: as a process, over HTTP and
+//! WebSockets, on loopback. Prints one line per figure, with the goal beside it.
+//!
+//! Run by `make bench`; `TICKCAST_BIN` names the binary. Arguments choose among `startup`,
+//! `throughput`, `memory` and `latency`; without any, all are measured. What it does not do: judge. A figure below
+//! its goal is printed as such and the exit code stays 0.
+
+mod fanout;
+mod process;
+mod replay;
+
+use anyhow::Result;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    // reqwest is built without a default provider of cryptography; loopback needs none, the client
+    // asks for one all the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    println!("# tickcast, one process, embedded bus and store");
+    println!("cores: {}", std::thread::available_parallelism()?);
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    for name in ["startup", "throughput", "memory", "latency"] {
+        if !chosen.is_empty() && !chosen.iter().any(|c| c == name) {
+            continue;
+        }
+        println!("load of the machine before {name}: {}", load().await?);
+        match name {
+            "startup" => process::startup().await?,
+            "throughput" => replay::throughput().await?,
+            "memory" => replay::memory().await?,
+            _ => fanout::latency().await?,
+        }
+    }
+    Ok(())
+}
+
+/// The load averages over 1, 5 and 15 minutes: figures of a busy machine are worth less.
+async fn load() -> Result<String> {
+    let text = tokio::fs::read_to_string("/proc/loadavg").await?;
+    Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" "))
+}
+
+/// Prints a figure beside its goal.
+pub fn figure(name: &str, value: f64, unit: &str, goal: &str) {
+    println!("{name:<58} {value:>12.1} {unit:<10} goal: {goal}");
+}

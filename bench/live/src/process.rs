@@ -1,0 +1,169 @@
+//! A `tickcast serve` of our own, and how fast one starts.
+
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use crate::figure;
+
+/// A running server with a data directory that goes when it does.
+pub struct Server {
+    child: Child,
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    /// From the start of the process to the line that says it is ready.
+    pub ready_after: Duration,
+    /// Kept for as long as the server runs.
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts one on a free port with further arguments.
+    pub async fn start(arguments: &[&str]) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let started = Instant::now();
+        let mut child = Command::new(binary()?)
+            .arg("serve")
+            .args(["--port", "0", "--data-dir"])
+            .arg(directory.path())
+            .args(arguments)
+            .env_remove("TICKCAST_BIN")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdout = child
+            .stdout
+            .take()
+            .context("the server has no standard output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let line = lines
+            .next_line()
+            .await?
+            .context("the server ended before it was ready")?;
+        let ready_after = started.elapsed();
+        let url = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"))
+            .with_context(|| format!("no URL in {line:?}"))?
+            .to_owned();
+        // The pipe must be read on, or a talkative server would block.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Self {
+            child,
+            url,
+            ready_after,
+            _directory: directory,
+        })
+    }
+
+    /// Resident memory in MiB.
+    pub async fn resident_mib(&self) -> Result<f64> {
+        self.status_mib("VmRSS:").await
+    }
+
+    /// The most that was ever resident, in MiB.
+    pub async fn most_resident_mib(&self) -> Result<f64> {
+        self.status_mib("VmHWM:").await
+    }
+
+    /// Seconds of processor time that it has used, in user and kernel mode.
+    pub async fn cpu_s(&self) -> Result<f64> {
+        let pid = self.child.id().context("the server has ended")?;
+        let stat = tokio::fs::read_to_string(format!("/proc/{pid}/stat")).await?;
+        cpu_s(&stat)
+    }
+
+    async fn status_mib(&self, field: &str) -> Result<f64> {
+        let pid = self.child.id().context("the server has ended")?;
+        let status = tokio::fs::read_to_string(format!("/proc/{pid}/status")).await?;
+        let line = status
+            .lines()
+            .find(|l| l.starts_with(field))
+            .with_context(|| format!("no {field}"))?;
+        let kib: f64 = line
+            .split_whitespace()
+            .nth(1)
+            .context("no number")?
+            .parse()?;
+        Ok(kib / 1024.0)
+    }
+
+    /// The sum of a counter over its labels, from `/metrics`.
+    pub async fn counter(&self, name: &str) -> Result<f64> {
+        let text = reqwest::get(format!("{}/metrics", self.url))
+            .await?
+            .text()
+            .await?;
+        Ok(text
+            .lines()
+            .filter(|l| l.starts_with(name) && !l.starts_with('#'))
+            .filter(|l| l[name.len()..].starts_with([' ', '{']))
+            .filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum())
+    }
+
+    /// Asks it to stop and waits.
+    pub async fn stop(mut self) -> Result<()> {
+        if let Some(pid) = self.child.id() {
+            Command::new("kill")
+                .args(["-TERM", &pid.to_string()])
+                .status()
+                .await?;
+        }
+        if tokio::time::timeout(Duration::from_secs(15), self.child.wait())
+            .await
+            .is_err()
+        {
+            self.child.kill().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The processor time of `/proc/PID/stat` (proc(5): fields 14 and 15, in hundredths of a second).
+pub fn cpu_s(stat: &str) -> Result<f64> {
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    let ticks: Vec<f64> = ticks.map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() / 100.0)
+}
+
+fn binary() -> Result<PathBuf> {
+    let path = std::env::var_os("TICKCAST_BIN").map(PathBuf::from);
+    match path {
+        Some(path) if path.is_file() => Ok(path),
+        _ => bail!("TICKCAST_BIN does not name the tickcast binary: run make bench"),
+    }
+}
+
+/// Time from exec to ready, the median of seven starts.
+pub async fn startup() -> Result<()> {
+    let mut times = Vec::new();
+    for _ in 0..7 {
+        let server = Server::start(&["--source", "simulated"]).await?;
+        let alive = reqwest::get(format!("{}/readyz", server.url)).await?;
+        anyhow::ensure!(
+            alive.status().is_success(),
+            "the server says it is not ready"
+        );
+        times.push(server.ready_after.as_secs_f64() * 1e3);
+        server.stop().await?;
+    }
+    times.sort_by(f64::total_cmp);
+    figure(
+        "server ready, empty store, median of 7",
+        times[3],
+        "ms",
+        "< 1000",
+    );
+    Ok(())
+}

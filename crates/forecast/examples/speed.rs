@@ -1,0 +1,67 @@
+//! Prints how long single fits and updates take: `cargo run --release -p forecast --example speed`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use forecast::{FitOptions, ModelSpec};
+
+/// A random walk with a little memory, from a fixed linear congruential generator.
+fn series(n: usize) -> Vec<f64> {
+    let mut state = 42u64;
+    let mut noise = || {
+        let mut sum = 0.0;
+        for _ in 0..12 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            sum += (state >> 11) as f64 / (1u64 << 53) as f64;
+        }
+        sum - 6.0
+    };
+    let (mut level, mut last) = (5.0, 0.0);
+    (0..n)
+        .map(|_| {
+            let fresh = 0.01 * noise();
+            level += fresh + 0.3 * last;
+            last = fresh;
+            level
+        })
+        .collect()
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let y = series(500);
+    let options = FitOptions::default();
+    let names = [
+        "naive",
+        "arima(1,1,1)",
+        "arima(2,1,2)",
+        "arima(0,1,1)(0,1,1)[12]",
+        "auto-arima",
+    ];
+    for name in names.into_iter().chain(["ets", "theta", "garch", "combo"]) {
+        let spec: ModelSpec = name.parse()?;
+        if spec.fit(&y, &options).is_err() {
+            continue;
+        }
+        let mut best = f64::INFINITY;
+        for _ in 0..20 {
+            let start = Instant::now();
+            black_box(spec.fit(black_box(&y), &options)?);
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        let mut fitted = spec.fit(&y, &options)?;
+        let start = Instant::now();
+        let updates = 20_000;
+        for i in 0..updates {
+            fitted.update(y[i % 500])?;
+        }
+        let update = start.elapsed().as_secs_f64() / updates as f64;
+        println!(
+            "{name:26} fit {:10.1} us   update {:7.1} ns",
+            best * 1e6,
+            update * 1e9
+        );
+    }
+    Ok(())
+}

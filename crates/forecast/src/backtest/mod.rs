@@ -1,0 +1,17 @@
+//! Rolling-origin backtests: how a model would have done, had it been live.
+//!
+//! Model: from each origin a model sees only what was known then (an expanding or sliding window),
+//! everything is fitted inside the fold by the same code that serves live (transforms included),
+//! and the forecasts of the next steps are scored against what came. The baselines always run
+//! beside. Folds run in parallel with the feature `parallel`; results do not depend on it.
+//! References: Tashman (2000), Int. J. Forecasting 16(4); Diebold & Mariano (1995); Harvey, Leybourne
+//! & Newbold (1997); Holm (1979).
+//! Does not: read clocks (pass one in [`Control`]) or choose a winner silently: see [`Verdict`].
+
+mod compare;
+mod report;
+mod run;
+
+pub use compare::{DieboldMariano, diebold_mariano, holm};
+pub use report::{FoldScore, LevelMeasures, Measures, ModelReport, Report, StepMeasures, Verdict};
+pub use run::{Backtest, Control, Forecaster, Named, Window};

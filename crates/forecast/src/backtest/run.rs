@@ -1,0 +1,295 @@
+//! Running the folds.
+//!
+//! Model: origins are counted back from the end of the series, so the last fold always uses the
+//! newest data. A fold hands the forecaster a slice that ends at the origin: the future is not in
+//! it. A model that fails in a fold is reported as failed there and scored on the others.
+//! Does not: score (see [`super::report`]).
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::report::{Fold, Report, summarise};
+use crate::baseline::BASELINES;
+use crate::error::{Error, Result};
+use crate::fit::FitOptions;
+use crate::metrics::{naive_scale, naive_square_scale};
+use crate::output::{Forecast, Interval, Level, check_request};
+use crate::series::check_series;
+use crate::spec::ModelSpec;
+
+/// Which past a fold sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Window {
+    /// Everything up to the origin.
+    #[default]
+    Expanding,
+    /// The last so many observations.
+    Sliding(usize),
+}
+
+/// How a backtest is laid out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Backtest {
+    /// Steps forecast from each origin.
+    pub horizon: usize,
+    /// Number of origins.
+    pub origins: usize,
+    /// Steps between origins.
+    pub step: usize,
+    /// Steps between the origin and the first step scored: 0 scores from the next one.
+    pub gap: usize,
+    /// Which past a fold sees.
+    pub window: Window,
+    /// Levels whose coverage and width are reported.
+    pub levels: Vec<Level>,
+    /// How the named models are fitted; the season also scales MASE and RMSSE.
+    pub options: FitOptions,
+}
+
+impl Default for Backtest {
+    fn default() -> Self {
+        Self {
+            horizon: 1,
+            origins: 20,
+            step: 1,
+            gap: 0,
+            window: Window::Expanding,
+            levels: Level::DEFAULT.to_vec(),
+            options: FitOptions::default(),
+        }
+    }
+}
+
+/// Anything that can forecast from a past: the named models, and what other crates bring.
+pub trait Forecaster: Sync {
+    /// Name in the report.
+    fn name(&self) -> String;
+
+    /// Fits whatever there is to fit to `past` and forecasts. Everything learnt must come from
+    /// `past`.
+    ///
+    /// # Errors
+    /// Whatever the model refuses.
+    fn forecast(&self, past: &[f64], horizon: usize, levels: &[Level]) -> Result<Forecast>;
+}
+
+/// A named model with its options as a [`Forecaster`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    /// The model.
+    pub spec: ModelSpec,
+    /// How it is fitted.
+    pub options: FitOptions,
+}
+
+impl Forecaster for Named {
+    fn name(&self) -> String {
+        self.spec.to_string()
+    }
+
+    fn forecast(&self, past: &[f64], horizon: usize, levels: &[Level]) -> Result<Forecast> {
+        self.spec
+            .fit(past, &self.options)?
+            .forecast(horizon, levels)
+    }
+}
+
+/// The caller's hold on a running backtest. The default neither reports, stops nor times.
+#[derive(Clone, Copy, Default)]
+pub struct Control<'a> {
+    /// Called after every fit with (done, all).
+    pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
+    /// Set it to stop at the next fit.
+    pub cancel: Option<&'a AtomicBool>,
+    /// A monotonic clock in seconds, for the time that each model takes.
+    pub clock: Option<&'a (dyn Fn() -> f64 + Sync)>,
+}
+
+impl std::fmt::Debug for Control<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+/// Levels whose bounds give the quantiles from which CRPS is computed, besides those asked for.
+const QUANTILE_LEVELS: [f64; 11] = [
+    10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0,
+];
+
+impl Backtest {
+    /// Backtests the models; baselines that are not among them are added behind.
+    ///
+    /// # Errors
+    /// A layout that does not fit the series, an invalid value, or [`Error::Cancelled`]. A model
+    /// that fails is no error: the report says so.
+    pub fn run(&self, y: &[f64], models: &[ModelSpec], control: Control<'_>) -> Result<Report> {
+        let named: Vec<Named> = models
+            .iter()
+            .map(|&spec| Named {
+                spec,
+                options: self.options.clone(),
+            })
+            .collect();
+        let forecasters: Vec<&dyn Forecaster> =
+            named.iter().map(|model| model as &dyn Forecaster).collect();
+        self.run_with(y, &forecasters, control)
+    }
+
+    /// As [`Self::run`] for any forecasters.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_with(
+        &self,
+        y: &[f64],
+        models: &[&dyn Forecaster],
+        control: Control<'_>,
+    ) -> Result<Report> {
+        check_series("backtest", y, 2)?;
+        let origins = self.origins(y.len())?;
+        let given: Vec<String> = models.iter().map(|model| model.name()).collect();
+        let mut baselines = Vec::new();
+        for name in BASELINES {
+            let spec: ModelSpec = name.parse()?;
+            // Without a season the seasonal naive is the naive.
+            let repeats = spec == ModelSpec::SeasonalNaive && self.options.season < 2;
+            if !given.iter().any(|other| other == name) && !repeats {
+                baselines.push(Named {
+                    spec,
+                    options: self.options.clone(),
+                });
+            }
+        }
+        let mut all: Vec<&dyn Forecaster> = models.to_vec();
+        all.extend(baselines.iter().map(|model| model as &dyn Forecaster));
+
+        let total = all.len() * origins.len();
+        let done = AtomicUsize::new(0);
+        let one = |job: usize| -> Result<Fold> {
+            if control
+                .cancel
+                .is_some_and(|flag| flag.load(Ordering::Relaxed))
+            {
+                return Err(Error::Cancelled);
+            }
+            // Folds of one model lie apart, so that slow models spread over the threads.
+            let (origin, model) = (origins[job / all.len()], all[job % all.len()]);
+            let fold = self.fold(y, origin, model, control.clock);
+            let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if let Some(progress) = control.progress {
+                progress(count, total);
+            }
+            Ok(fold)
+        };
+        #[cfg(feature = "parallel")]
+        let folds: Result<Vec<Fold>> = {
+            use rayon::prelude::*;
+            (0..total).into_par_iter().map(one).collect()
+        };
+        #[cfg(not(feature = "parallel"))]
+        let folds: Result<Vec<Fold>> = (0..total).map(one).collect();
+        let mut by_model: Vec<Vec<Fold>> = all.iter().map(|_| Vec::new()).collect();
+        for (job, fold) in folds?.into_iter().enumerate() {
+            by_model[job % all.len()].push(fold);
+        }
+        let overlap = self.horizon.div_ceil(self.step);
+        let names = all.iter().map(|model| model.name()).collect::<Vec<_>>();
+        Ok(summarise(self, &names, models.len(), by_model, overlap))
+    }
+
+    /// Ends of the pasts of the folds, oldest first.
+    fn origins(&self, n: usize) -> Result<Vec<usize>> {
+        check_request(self.horizon, &self.levels)?;
+        if self.origins == 0 || self.step == 0 {
+            return Err(Error::argument(
+                "origins",
+                "origins and step must be at least 1",
+            ));
+        }
+        let shortest = match self.window {
+            Window::Expanding => 2,
+            Window::Sliding(length) => length.max(2),
+        };
+        let spread = (self.origins - 1).saturating_mul(self.step);
+        let needed = spread
+            .saturating_add(self.horizon)
+            .saturating_add(self.gap)
+            .saturating_add(shortest);
+        if n < needed {
+            let reason = format!(
+                "{} origins {} apart with horizon {} and gap {} need {needed} observations, got {n}",
+                self.origins, self.step, self.horizon, self.gap
+            );
+            return Err(Error::argument("origins", reason));
+        }
+        let last = n - self.horizon - self.gap;
+        Ok((0..self.origins)
+            .rev()
+            .map(|back| last - back * self.step)
+            .collect())
+    }
+
+    fn fold(
+        &self,
+        y: &[f64],
+        origin: usize,
+        model: &dyn Forecaster,
+        clock: Option<&(dyn Fn() -> f64 + Sync)>,
+    ) -> Fold {
+        let start = match self.window {
+            Window::Expanding => 0,
+            Window::Sliding(length) => origin - length.max(2),
+        };
+        let past = &y[start..origin];
+        let mut levels: Vec<Level> = QUANTILE_LEVELS.iter().map(|v| Level(*v)).collect();
+        levels.extend(
+            self.levels
+                .iter()
+                .filter(|level| !QUANTILE_LEVELS.contains(&level.0)),
+        );
+        let started = clock.map(|clock| clock());
+        let outcome = model.forecast(past, self.gap + self.horizon, &levels);
+        let seconds = clock.zip(started).map(|(clock, started)| clock() - started);
+        let outcome = outcome.and_then(|forecast| {
+            if forecast.mean.len() == self.gap + self.horizon {
+                Ok(forecast)
+            } else {
+                Err(Error::numeric(
+                    model.name(),
+                    "the forecast has another horizon",
+                ))
+            }
+        });
+        let season = self.options.season;
+        Fold {
+            origin,
+            actual: y[origin + self.gap..origin + self.gap + self.horizon].to_vec(),
+            forecast: outcome.map(|forecast| behind(forecast, self.gap)),
+            scale: naive_scale(past, season),
+            square_scale: naive_square_scale(past, season),
+            seconds,
+        }
+    }
+}
+
+/// The forecast without its first `gap` steps.
+fn behind(forecast: Forecast, gap: usize) -> Forecast {
+    let cut = |values: Vec<f64>| values[gap..].to_vec();
+    Forecast {
+        mean: cut(forecast.mean),
+        sd: forecast.sd.map(cut),
+        intervals: forecast
+            .intervals
+            .into_iter()
+            .map(|band| Interval {
+                level: band.level,
+                lower: cut(band.lower),
+                upper: cut(band.upper),
+            })
+            .collect(),
+        model: forecast.model,
+    }
+}

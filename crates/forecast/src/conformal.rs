@@ -1,0 +1,331 @@
+//! Conformal intervals on top of any model: split, and adaptive online.
+//!
+//! Model: *split* (Vovk, Gammerman & Shafer 2005; per horizon as in Stankevičiūtė, Alaa & van der
+//! Schaar 2021) takes the ⌈(n + 1)·p⌉-th smallest absolute error of past forecasts at each step as
+//! the half width; *adaptive* (Gibbs & Candès 2021; the quantile tracker of Angelopoulos, Candès &
+//! Tibshirani 2023) moves a multiple of the model's own standard deviation up after every miss and
+//! down after every hit, so that long-run coverage comes right whatever the data do. In both the
+//! fan never narrows with the horizon, and a wider level never lies inside a narrower one.
+//! Does not: change point forecasts.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::distribution::normal_quantile;
+use crate::error::{Error, Result};
+use crate::fit::FitOptions;
+use crate::output::{Forecast, Interval, Level, check_request};
+use crate::spec::ModelSpec;
+
+/// Split conformal intervals: errors of past forecasts, sorted, for every step ahead.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SplitConformal {
+    /// `scores[h]` are absolute errors h + 1 steps ahead, ascending.
+    scores: Vec<Vec<f64>>,
+    /// Errors of logarithms: the band is multiplicative.
+    log: bool,
+}
+
+impl SplitConformal {
+    /// From absolute errors by step ahead; NaN are left out.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when a step has no error.
+    pub fn from_errors(mut errors: Vec<Vec<f64>>, log: bool) -> Result<Self> {
+        for (step, scores) in errors.iter_mut().enumerate() {
+            scores.retain(|v| v.is_finite());
+            scores.iter_mut().for_each(|v| *v = v.abs());
+            scores.sort_by(f64::total_cmp);
+            if scores.is_empty() {
+                return Err(Error::argument(
+                    "errors",
+                    format!("none for step {}", step + 1),
+                ));
+            }
+        }
+        Ok(Self {
+            scores: errors,
+            log,
+        })
+    }
+
+    /// Forecasts from `origins` past origins, one step apart and each fitted to what was known
+    /// then, and keeps their errors. With [`FitOptions::log`] errors are those of logarithms.
+    ///
+    /// # Errors
+    /// Too short a series, or what the model refuses.
+    pub fn calibrate(
+        spec: ModelSpec,
+        y: &[f64],
+        options: &FitOptions,
+        horizon: usize,
+        origins: usize,
+    ) -> Result<Self> {
+        check_request(horizon, &[])?;
+        let needed = horizon.saturating_add(origins).saturating_add(1);
+        if origins == 0 || y.len() < needed {
+            let reason = format!(
+                "{origins} origins need {needed} observations, got {}",
+                y.len()
+            );
+            return Err(Error::argument("origins", reason));
+        }
+        let mut errors = vec![Vec::with_capacity(origins); horizon];
+        for origin in 0..origins {
+            let end = y.len() - horizon - origin;
+            let forecast = spec.fit(&y[..end], options)?.forecast(horizon, &[])?;
+            for (step, value) in forecast.mean.iter().enumerate() {
+                let actual = y[end + step];
+                errors[step].push(if options.log {
+                    libm::log(actual) - libm::log(*value)
+                } else {
+                    actual - value
+                });
+            }
+        }
+        Self::from_errors(errors, options.log)
+    }
+
+    /// Half widths at `level`, one per step.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when there are too few errors for the level: p/(1 − p) are needed.
+    pub fn half_widths(&self, level: Level) -> Result<Vec<f64>> {
+        let p = Level::new(level.0)?.0 / 100.0;
+        let mut widest: f64 = 0.0;
+        self.scores
+            .iter()
+            .map(|scores| {
+                let n = scores.len();
+                let rank = ((n + 1) as f64 * p - 1e-9).ceil() as usize;
+                if rank > n {
+                    let reason = format!("{level} % needs more than {n} past errors");
+                    return Err(Error::argument("level", reason));
+                }
+                widest = widest.max(scores[rank.max(1) - 1]);
+                Ok(widest)
+            })
+            .collect()
+    }
+
+    /// The forecast with conformal bands in place of its own.
+    ///
+    /// # Errors
+    /// A horizon longer than the calibration's, or a level that it cannot give.
+    pub fn apply(&self, forecast: &Forecast, levels: &[Level]) -> Result<Forecast> {
+        let horizon = forecast.mean.len();
+        if horizon > self.scores.len() {
+            let reason = format!("calibrated for {} steps, got {horizon}", self.scores.len());
+            return Err(Error::argument("horizon", reason));
+        }
+        let intervals = levels
+            .iter()
+            .map(|&level| {
+                let half = self.half_widths(level)?;
+                let bound = |sign: f64| {
+                    let bound = |(mean, half): (&f64, &f64)| {
+                        if self.log {
+                            mean * libm::exp(sign * half)
+                        } else {
+                            mean + sign * half
+                        }
+                    };
+                    forecast.mean.iter().zip(&half).map(bound).collect()
+                };
+                Ok(Interval {
+                    level,
+                    lower: bound(-1.0),
+                    upper: bound(1.0),
+                })
+            })
+            .collect::<Result<_>>()?;
+        let model = format!("{}+conformal", forecast.model);
+        Forecast {
+            mean: forecast.mean.clone(),
+            sd: None,
+            intervals,
+            model,
+        }
+        .checked()
+    }
+}
+
+/// Scores remembered to size the steps of the tracker.
+const REMEMBERED: usize = 100;
+
+/// Adaptive conformal intervals: tracks, per level and step ahead, the multiple of the model's
+/// standard deviation that covers as often as the level says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdaptiveConformal {
+    levels: Vec<Level>,
+    rate: f64,
+    /// `multiples[level][step]`.
+    multiples: Vec<Vec<f64>>,
+    /// Latest standardised scores by step.
+    recent: Vec<VecDeque<f64>>,
+}
+
+impl AdaptiveConformal {
+    /// Starts at the normal quantiles. `rate` is the learning rate relative to the largest recent
+    /// score; 0.05 to 0.1 is usual.
+    ///
+    /// # Errors
+    /// A level outside (0, 100), a horizon of 0, or a rate outside (0, 1].
+    pub fn new(levels: &[Level], horizon: usize, rate: f64) -> Result<Self> {
+        check_request(horizon, levels)?;
+        if !(rate > 0.0 && rate <= 1.0) {
+            return Err(Error::argument(
+                "rate",
+                format!("expected above 0, at most 1, got {rate}"),
+            ));
+        }
+        let start = |level: &Level| vec![normal_quantile(level.upper_probability()); horizon];
+        Ok(Self {
+            levels: levels.to_vec(),
+            rate,
+            multiples: levels.iter().map(start).collect(),
+            recent: vec![VecDeque::new(); horizon],
+        })
+    }
+
+    /// Learns from the outcome of a forecast `step` (from 0) steps ahead that had this mean and
+    /// standard deviation. A missing outcome or an unusable deviation teaches nothing.
+    pub fn observe(&mut self, step: usize, actual: f64, mean: f64, sd: f64) {
+        let score = (actual - mean).abs() / sd;
+        let Some(recent) = self.recent.get_mut(step).filter(|_| score.is_finite()) else {
+            return;
+        };
+        recent.push_back(score);
+        if recent.len() > REMEMBERED {
+            recent.pop_front();
+        }
+        let largest = recent.iter().fold(0.0, |a: f64, v| a.max(*v));
+        for (level, multiples) in self.levels.iter().zip(&mut self.multiples) {
+            let miss = 1.0 - level.0 / 100.0;
+            let missed = f64::from(u8::from(score > multiples[step]));
+            multiples[step] = (multiples[step] + self.rate * largest * (missed - miss)).max(0.0);
+        }
+    }
+
+    /// The forecast with adapted bands in place of its own.
+    ///
+    /// # Errors
+    /// A forecast without standard deviations or with a longer horizon than this was made for.
+    pub fn apply(&self, forecast: &Forecast) -> Result<Forecast> {
+        let Some(sd) = &forecast.sd else {
+            let what = "adaptive intervals without standard deviations".to_owned();
+            return Err(Error::Unsupported { what });
+        };
+        if sd.len() > self.recent.len() {
+            let reason = format!("made for {} steps, got {}", self.recent.len(), sd.len());
+            return Err(Error::argument("horizon", reason));
+        }
+        // From the narrowest level to the widest, so that bands nest.
+        let mut order: Vec<usize> = (0..self.levels.len()).collect();
+        order.sort_by(|a, b| self.levels[*a].0.total_cmp(&self.levels[*b].0));
+        let mut inner = vec![0.0; sd.len()];
+        let mut intervals: Vec<Option<Interval>> = vec![None; self.levels.len()];
+        for index in order {
+            let mut widest: f64 = 0.0;
+            for (step, sd) in sd.iter().enumerate() {
+                widest = widest
+                    .max(self.multiples[index][step] * sd)
+                    .max(inner[step]);
+                inner[step] = widest;
+            }
+            let bound = |sign: f64| {
+                forecast
+                    .mean
+                    .iter()
+                    .zip(&inner)
+                    .map(|(m, half)| m + sign * half)
+                    .collect()
+            };
+            let level = self.levels[index];
+            intervals[index] = Some(Interval {
+                level,
+                lower: bound(-1.0),
+                upper: bound(1.0),
+            });
+        }
+        Forecast {
+            mean: forecast.mean.clone(),
+            sd: forecast.sd.clone(),
+            intervals: intervals.into_iter().flatten().collect(),
+            model: format!("{}+adaptive", forecast.model),
+        }
+        .checked()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(n: usize, seed: u64) -> Vec<f64> {
+        let mut state = seed;
+        (0..n)
+            .map(|_| {
+                let mut sum = 0.0;
+                for _ in 0..12 {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(7);
+                    sum += (state >> 11) as f64 / (1u64 << 53) as f64;
+                }
+                sum - 6.0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn split_takes_the_rank_that_the_theory_asks_for() {
+        let errors: Vec<f64> = (1..=19).map(f64::from).collect();
+        let split = SplitConformal::from_errors(vec![errors], false).unwrap();
+        assert_eq!(split.half_widths(Level(95.0)).unwrap(), [19.0]);
+        assert_eq!(split.half_widths(Level(80.0)).unwrap(), [16.0]);
+        assert!(split.half_widths(Level(96.0)).is_err());
+    }
+
+    #[test]
+    fn adaptive_coverage_comes_right_when_the_model_is_far_too_sure() {
+        // The model says sd 1, the truth is 4.
+        let mut adaptive = AdaptiveConformal::new(&[Level(80.0)], 1, 0.05).unwrap();
+        let mut covered = 0;
+        let errors = noise(4000, 3);
+        for (t, e) in errors.iter().enumerate() {
+            let forecast =
+                Forecast::normal("x".to_owned(), vec![0.0], vec![1.0], &[Level(80.0)]).unwrap();
+            let band = &adaptive.apply(&forecast).unwrap().intervals[0];
+            let actual = 4.0 * e;
+            if t >= 1000 && actual >= band.lower[0] && actual <= band.upper[0] {
+                covered += 1;
+            }
+            adaptive.observe(0, actual, 0.0, 1.0);
+        }
+        let share = f64::from(covered) / 3000.0;
+        assert!((share - 0.8).abs() < 0.02, "{share}");
+    }
+
+    #[test]
+    fn the_fan_does_not_narrow_and_levels_nest() {
+        let y: Vec<f64> = noise(120, 5)
+            .iter()
+            .scan(0.0, |s, e| {
+                *s += e;
+                Some(*s)
+            })
+            .collect();
+        let split =
+            SplitConformal::calibrate(ModelSpec::Naive, &y, &FitOptions::default(), 5, 60).unwrap();
+        let forecast = ModelSpec::Naive.fit(&y, &FitOptions::default()).unwrap();
+        let forecast = forecast.forecast(5, &[]).unwrap();
+        let f = split.apply(&forecast, &[Level(80.0), Level(95.0)]).unwrap();
+        for h in 0..5 {
+            let width = |i: usize, h: usize| f.intervals[i].upper[h] - f.intervals[i].lower[h];
+            assert!(width(1, h) >= width(0, h));
+            assert!(h == 0 || width(0, h) >= width(0, h - 1));
+        }
+    }
+}

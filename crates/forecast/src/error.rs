@@ -1,0 +1,118 @@
+//! What can go wrong in the core, as data.
+//!
+//! Model: one enum for the whole crate. Every variant carries what a caller needs to explain it;
+//! [`Error::kind`] is what retry logic and HTTP mapping read.
+//! Does not: log, wrap foreign errors (the crate does no input or output).
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a fit, a forecast or a score was refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The series has fewer usable (non-missing) observations than the model needs.
+    #[error("{model} needs at least {needed} observations, got {got}")]
+    TooShort {
+        /// Name of the model.
+        model: String,
+        /// Smallest number of non-missing observations.
+        needed: usize,
+        /// Number of non-missing observations given.
+        got: usize,
+    },
+    /// A value is infinite or so large that its square overflows.
+    #[error("observation {index} is {value}: values must be finite and below 1e150 in size")]
+    NotFinite {
+        /// Position in the series, from 0.
+        index: usize,
+        /// The offending value.
+        value: f64,
+    },
+    /// A logarithm was asked for and a value is zero or negative.
+    #[error("observation {index} is {value}: the log transform needs positive values")]
+    NotPositive {
+        /// Position in the series, from 0.
+        index: usize,
+        /// The offending value.
+        value: f64,
+    },
+    /// An argument is outside its domain.
+    #[error("{name}: {reason}")]
+    Argument {
+        /// Name of the argument.
+        name: &'static str,
+        /// What was expected, and what was given.
+        reason: String,
+    },
+    /// A model name does not follow the grammar of [`crate::ModelSpec`].
+    #[error("unknown model `{input}`: expected {expected}")]
+    Parse {
+        /// What was given.
+        input: String,
+        /// What would have been understood.
+        expected: &'static str,
+    },
+    /// The model is known but cannot do what was asked of it.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// What was asked for.
+        what: String,
+    },
+    /// The numbers broke down: no finite likelihood, or a forecast that is not finite.
+    #[error("{model}: {reason}")]
+    Numeric {
+        /// Name of the model.
+        model: String,
+        /// What broke down.
+        reason: String,
+    },
+    /// The caller's cancellation flag was set.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// The coarse class of an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller's data or arguments: trying again changes nothing.
+    Invalid,
+    /// The request is well formed, the ability is missing.
+    Unsupported,
+    /// The computation broke down on data that looked right.
+    Numeric,
+    /// Stopped on request.
+    Cancelled,
+}
+
+impl Error {
+    /// The class of this error, for retry logic and HTTP mapping.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TooShort { .. }
+            | Self::NotFinite { .. }
+            | Self::NotPositive { .. }
+            | Self::Argument { .. }
+            | Self::Parse { .. } => ErrorKind::Invalid,
+            Self::Unsupported { .. } => ErrorKind::Unsupported,
+            Self::Numeric { .. } => ErrorKind::Numeric,
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+
+    pub(crate) fn argument(name: &'static str, reason: impl Into<String>) -> Self {
+        Self::Argument {
+            name,
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn numeric(model: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Numeric {
+            model: model.into(),
+            reason: reason.into(),
+        }
+    }
+}

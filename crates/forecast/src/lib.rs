@@ -1,0 +1,66 @@
+//! The forecasting core of Tickcast: one pure crate that backtests, serves and runs in the browser.
+//!
+//! # The interface in short
+//! - A series is a `&[f64]`, oldest first, equally spaced; **NaN marks a missing value**.
+//! - [`ModelSpec`] is a model by name (`"arima(1,1,1)+drift".parse()`); [`ModelSpec::fit`] with
+//!   [`FitOptions`] (season, log) gives a boxed [`FittedModel`], [`ModelSpec::fit_owned`] the
+//!   serde-able [`Fitted`].
+//! - [`FittedModel::forecast`] gives a [`Forecast`] with a band for every [`Level`];
+//!   [`FittedModel::update`] takes one more observation without a refit;
+//!   [`FittedModel::summary`] and [`FittedModel::residuals`] describe the fit.
+//! - Static use goes through [`Model::fit`] on the model types: [`baseline`], [`arima`] (with
+//!   regressors and automatic choice), [`ets`], [`theta`], [`garch`], [`combine`].
+//! - [`conformal`] puts calibrated bands on any forecast: split, and adaptive online.
+//! - [`backtest::Backtest`] runs models from rolling origins beside [`BASELINES`], with progress,
+//!   cancellation and a clock passed in; [`backtest::Forecaster`] lets other crates take part.
+//! - [`metrics`], [`diagnostics`] and [`backtest::diebold_mariano`] measure.
+//!
+//! ```
+//! use forecast::{FitOptions, FittedModel, Level, ModelSpec};
+//!
+//! let y = [101.0, 102.5, f64::NAN, 101.9, 103.2];
+//! let spec: ModelSpec = "naive".parse()?;
+//! let mut fitted = spec.fit(&y, &FitOptions { log: true, ..FitOptions::default() })?;
+//! let forecast = fitted.forecast(5, &Level::DEFAULT)?;
+//! assert!((forecast.mean[0] - 103.2).abs() < 1e-9);
+//! fitted.update(104.0)?;
+//! # Ok::<(), forecast::Error>(())
+//! ```
+//!
+//! # Numbers
+//! Transcendental functions come from `libm` and no sum depends on the number of threads: native
+//! code and wasm give the same bits. Time and randomness are never read; nothing here does input
+//! or output.
+//!
+//! # What it does not do
+//! Neural models (crate `neural`), data access, plotting, scheduling. There is no "accuracy %".
+
+pub mod arima;
+pub mod backtest;
+pub mod baseline;
+pub mod combine;
+pub mod conformal;
+pub mod decompose;
+pub mod diagnostics;
+pub mod distribution;
+mod error;
+pub mod ets;
+mod fit;
+pub mod garch;
+mod least_squares;
+pub mod metrics;
+mod model;
+mod nelder_mead;
+mod output;
+mod series;
+mod spec;
+pub mod theta;
+mod transform;
+
+pub use baseline::BASELINES;
+pub use error::{Error, ErrorKind, Result};
+pub use fit::{FitOptions, Fitted};
+pub use model::{FittedModel, Model, Parameter, Summary};
+pub use output::{Forecast, Interval, Level, MAX_HORIZON_STEPS};
+pub use spec::ModelSpec;
+pub use transform::{Point, exp_forecast, log_series};

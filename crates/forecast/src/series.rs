@@ -1,0 +1,59 @@
+//! What a series must satisfy before a model looks at it, and how missing values are stored.
+//!
+//! Model: a series is a slice of `f64`, oldest first, equally spaced; NaN marks a missing value.
+//! Infinities and values whose squares would overflow are refused at the border.
+//! Does not: know about time stamps; resampling happens before.
+
+use crate::error::{Error, Result};
+
+/// Values of this size and above are refused: their squares would overflow.
+pub(crate) const LARGEST: f64 = 1e150;
+
+/// Checks one value: finite and of a size that can be squared, or NaN for missing.
+pub(crate) fn check_value(index: usize, value: f64) -> Result<()> {
+    if value.is_nan() || value.abs() < LARGEST {
+        Ok(())
+    } else {
+        Err(Error::NotFinite { index, value })
+    }
+}
+
+/// Checks a series and that it has at least `needed` non-missing values; returns their number.
+pub(crate) fn check_series(model: &str, y: &[f64], needed: usize) -> Result<usize> {
+    let mut got = 0;
+    for (index, &value) in y.iter().enumerate() {
+        check_value(index, value)?;
+        got += usize::from(!value.is_nan());
+    }
+    if got < needed {
+        return Err(Error::TooShort {
+            model: model.to_owned(),
+            needed,
+            got,
+        });
+    }
+    Ok(got)
+}
+
+/// Serde for vectors that may hold NaN: JSON has no NaN, so a missing value travels as null.
+pub(crate) mod nullable {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        values: &[f64],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let options: Vec<Option<f64>> = values
+            .iter()
+            .map(|v| if v.is_finite() { Some(*v) } else { None })
+            .collect();
+        options.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<f64>, D::Error> {
+        let options = Vec::<Option<f64>>::deserialize(deserializer)?;
+        Ok(options.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    }
+}

@@ -1,0 +1,263 @@
+//! The rolling-origin backtest: what it sees, what it scores, how it stops.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use forecast::backtest::{Backtest, Control, Forecaster, Verdict, Window};
+use forecast::{Error, Forecast, Level, ModelSpec, Result};
+
+fn series(n: usize) -> Vec<f64> {
+    let mut state = 5u64;
+    let mut level = 20.0;
+    (0..n)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(3);
+            level += (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+            level
+        })
+        .collect()
+}
+
+fn models(names: &[&str]) -> Vec<ModelSpec> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+/// Knows a fixed shift of the truth, and writes down which pasts it was shown.
+struct Oracle {
+    truth: Vec<f64>,
+    shown: Mutex<Vec<Vec<f64>>>,
+}
+
+impl Forecaster for Oracle {
+    fn name(&self) -> String {
+        "oracle".to_owned()
+    }
+
+    fn forecast(&self, past: &[f64], horizon: usize, levels: &[Level]) -> Result<Forecast> {
+        self.shown.lock().unwrap().push(past.to_vec());
+        let end = self
+            .truth
+            .windows(past.len())
+            .position(|w| w == past)
+            .unwrap()
+            + past.len();
+        let mean = self.truth[end..end + horizon].to_vec();
+        Forecast::normal(self.name(), mean, vec![0.1; horizon], levels)
+    }
+}
+
+#[test]
+fn the_baselines_always_run_beside() {
+    let layout = Backtest {
+        horizon: 3,
+        origins: 10,
+        ..Backtest::default()
+    };
+    let report = layout
+        .run(&series(80), &models(&["mean"]), Control::default())
+        .unwrap();
+    let names: Vec<&str> = report.models.iter().map(|row| row.model.as_str()).collect();
+    assert_eq!(names, ["mean", "naive", "drift"]);
+    assert!(!report.models[0].baseline && report.models[1].baseline);
+    let naive = report.model("naive").unwrap();
+    assert_eq!(naive.measures.skill, Some(0.0));
+    assert_eq!(naive.folds.len(), 10);
+    assert_eq!(naive.steps.len(), 3);
+}
+
+#[test]
+fn a_fold_sees_its_window_and_nothing_else() {
+    let y = series(60);
+    let layout = Backtest {
+        horizon: 2,
+        origins: 3,
+        step: 5,
+        gap: 1,
+        window: Window::Sliding(20),
+        ..Backtest::default()
+    };
+    let oracle = Oracle {
+        truth: y.clone(),
+        shown: Mutex::new(Vec::new()),
+    };
+    let report = layout.run_with(&y, &[&oracle], Control::default()).unwrap();
+    let mut shown = oracle.shown.lock().unwrap().clone();
+    shown.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    let mut want: Vec<Vec<f64>> = [47, 52, 57]
+        .iter()
+        .map(|end| y[end - 20..*end].to_vec())
+        .collect();
+    want.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    assert_eq!(shown, want);
+    let row = report.model("oracle").unwrap();
+    let origins: Vec<usize> = row.folds.iter().map(|fold| fold.origin).collect();
+    assert_eq!(origins, [47, 52, 57]);
+    // It forecast the steps behind the gap without error, so those were scored.
+    assert_eq!(row.measures.mae, Some(0.0));
+    assert_eq!(row.measures.levels[0].coverage, Some(1.0));
+}
+
+#[test]
+fn a_model_that_is_always_right_is_better_than_naive_and_the_mean_of_a_walk_is_not() {
+    let y = series(200);
+    let layout = Backtest {
+        origins: 60,
+        ..Backtest::default()
+    };
+    let oracle = Oracle {
+        truth: y.clone(),
+        shown: Mutex::new(Vec::new()),
+    };
+    let report = layout.run_with(&y, &[&oracle], Control::default()).unwrap();
+    let row = report.model("oracle").unwrap();
+    assert_eq!(row.verdict, Verdict::Better);
+    assert!(row.p_holm.unwrap() < 0.01 && row.measures.skill == Some(1.0));
+    let report = layout
+        .run(&y, &models(&["mean"]), Control::default())
+        .unwrap();
+    assert_eq!(report.model("mean").unwrap().verdict, Verdict::Worse);
+}
+
+#[test]
+fn a_model_that_fails_is_reported_and_stops_nobody() {
+    let mut y = series(60);
+    y[3] = -1.0;
+    let options = forecast::FitOptions {
+        log: true,
+        ..forecast::FitOptions::default()
+    };
+    let layout = Backtest {
+        origins: 5,
+        options,
+        ..Backtest::default()
+    };
+    let report = layout
+        .run(&y, &models(&["naive"]), Control::default())
+        .unwrap();
+    let row = report.model("naive").unwrap();
+    assert_eq!((row.failures, row.measures.mae), (5, None));
+    assert!(row.folds[0].error.as_ref().unwrap().contains("positive"));
+}
+
+#[test]
+fn progress_is_told_and_cancelling_stops() {
+    let y = series(80);
+    let layout = Backtest {
+        origins: 20,
+        ..Backtest::default()
+    };
+    let calls = AtomicUsize::new(0);
+    let progress = |_: usize, all: usize| {
+        assert_eq!(all, 40);
+        calls.fetch_add(1, Ordering::Relaxed);
+    };
+    let clock = || 1.5;
+    let control = Control {
+        progress: Some(&progress),
+        clock: Some(&clock),
+        ..Control::default()
+    };
+    let report = layout.run(&y, &models(&["naive"]), control).unwrap();
+    assert_eq!(calls.load(Ordering::Relaxed), 40);
+    assert_eq!(report.models[0].seconds, Some(0.0));
+
+    let cancel = AtomicBool::new(false);
+    let stop = |done: usize, _: usize| {
+        if done == 5 {
+            cancel.store(true, Ordering::Relaxed);
+        }
+    };
+    let control = Control {
+        progress: Some(&stop),
+        cancel: Some(&cancel),
+        ..Control::default()
+    };
+    assert_eq!(
+        layout.run(&y, &models(&["naive"]), control),
+        Err(Error::Cancelled)
+    );
+}
+
+#[test]
+fn a_layout_that_does_not_fit_is_refused() {
+    let y = series(30);
+    for layout in [
+        Backtest {
+            origins: 0,
+            ..Backtest::default()
+        },
+        Backtest {
+            step: 0,
+            ..Backtest::default()
+        },
+        Backtest {
+            horizon: 0,
+            ..Backtest::default()
+        },
+        Backtest {
+            origins: 29,
+            horizon: 2,
+            ..Backtest::default()
+        },
+        Backtest {
+            window: Window::Sliding(25),
+            ..Backtest::default()
+        },
+        Backtest {
+            origins: usize::MAX,
+            step: usize::MAX,
+            ..Backtest::default()
+        },
+        Backtest {
+            levels: vec![Level(101.0)],
+            ..Backtest::default()
+        },
+    ] {
+        assert!(
+            layout
+                .run(&y, &models(&["naive"]), Control::default())
+                .is_err(),
+            "{layout:?}"
+        );
+    }
+}
+
+#[test]
+fn intervals_of_a_walk_cover_as_they_say() {
+    let y = series(800);
+    let layout = Backtest {
+        origins: 600,
+        ..Backtest::default()
+    };
+    let report = layout
+        .run(&y, &models(&["naive"]), Control::default())
+        .unwrap();
+    let levels = &report.model("naive").unwrap().measures.levels;
+    // Steps are uniform, not normal: 80 % normal bounds cover a little less or more.
+    assert!(
+        (levels[0].coverage.unwrap() - 0.8).abs() < 0.08,
+        "{levels:?}"
+    );
+    assert!(levels[1].coverage.unwrap() > 0.93, "{levels:?}");
+}
+
+#[test]
+fn a_report_travels_as_json() {
+    let layout = Backtest {
+        origins: 6,
+        horizon: 2,
+        ..Backtest::default()
+    };
+    let report = layout
+        .run(&series(50), &models(&["theta"]), Control::default())
+        .unwrap();
+    let text = serde_json::to_string(&report).unwrap();
+    assert_eq!(
+        serde_json::from_str::<forecast::backtest::Report>(&text).unwrap(),
+        report
+    );
+}

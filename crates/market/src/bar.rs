@@ -1,0 +1,252 @@
+//! A bar, and the merge that builds it from ticks in any order.
+//!
+//! Bars of one (symbol, interval, start) form a commutative monoid under [`Bar::merge`]: open and
+//! close belong to the least and the greatest tick key, high and low are extremes, volume and
+//! trades add up. That is why a late tick corrects its bar, and why a batch can be folded into
+//! partial bars first and merged into the stored ones after.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Interval, RejectReason, Symbol, Tick, TickKey, Timestamp,
+    tick::{check_price, check_size},
+};
+
+/// Open, high, low, close and volume of one symbol over one interval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bar {
+    /// What was traded.
+    pub symbol: Symbol,
+    /// The bar's length.
+    pub interval: Interval,
+    /// The bar's first instant.
+    #[serde(rename = "start_us")]
+    pub start: Timestamp,
+    /// Price of the trade with the least key.
+    pub open: f64,
+    /// Highest price.
+    pub high: f64,
+    /// Lowest price.
+    pub low: f64,
+    /// Price of the trade with the greatest key.
+    pub close: f64,
+    /// Units traded.
+    pub volume: f64,
+    /// Number of trades; 0 in a bar that came as a bar from its source.
+    pub trades: u64,
+    /// Key of the trade that `open` belongs to.
+    pub first: TickKey,
+    /// Key of the trade that `close` belongs to.
+    pub last: TickKey,
+}
+
+impl Bar {
+    /// The bar that one tick makes.
+    pub fn from_tick(tick: &Tick, interval: Interval) -> Self {
+        Self {
+            symbol: tick.symbol.clone(),
+            interval,
+            start: interval.start_of(tick.ts),
+            open: tick.price,
+            high: tick.price,
+            low: tick.price,
+            close: tick.price,
+            volume: tick.size,
+            trades: 1,
+            first: tick.key(),
+            last: tick.key(),
+        }
+    }
+
+    /// The first instant after the bar.
+    pub const fn end(&self) -> Timestamp {
+        self.interval.end_of(self.start)
+    }
+
+    /// Takes one more tick in. The tick must belong to the bar and not be in it yet.
+    pub fn push(&mut self, tick: &Tick) {
+        let key = tick.key();
+        if key < self.first {
+            self.first = key;
+            self.open = tick.price;
+        }
+        if key > self.last {
+            self.last = key;
+            self.close = tick.price;
+        }
+        self.high = self.high.max(tick.price);
+        self.low = self.low.min(tick.price);
+        self.volume += tick.size;
+        self.trades += 1;
+    }
+
+    /// Takes the trades of `other` in: a bar of the same symbol, interval and start made of other
+    /// ticks.
+    pub fn merge(&mut self, other: &Self) {
+        if other.first < self.first {
+            self.first = other.first;
+            self.open = other.open;
+        }
+        if other.last > self.last {
+            self.last = other.last;
+            self.close = other.close;
+        }
+        self.high = self.high.max(other.high);
+        self.low = self.low.min(other.low);
+        self.volume += other.volume;
+        self.trades += other.trades;
+    }
+
+    /// Whether its numbers can be those of a bar.
+    ///
+    /// # Errors
+    /// The reason and, for a person, what was expected.
+    pub fn check(&self) -> Result<(), (RejectReason, String)> {
+        check_price("open", self.open)?;
+        check_price("high", self.high)?;
+        check_price("low", self.low)?;
+        check_price("close", self.close)?;
+        check_size("volume", self.volume)?;
+        if self.high < self.low {
+            return Err((
+                RejectReason::BadBar,
+                format!("high {} lies below low {}", self.high, self.low),
+            ));
+        }
+        for (field, value) in [("open", self.open), ("close", self.close)] {
+            if value > self.high || value < self.low {
+                return Err((
+                    RejectReason::BadBar,
+                    format!(
+                        "{field} {value} lies outside low {} to high {}",
+                        self.low, self.high
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Folds ticks of any symbols, in any order, into partial bars of each interval, sorted by symbol,
+/// interval and start. Each tick must be given once.
+pub fn bars_from_ticks<'a>(
+    ticks: impl IntoIterator<Item = &'a Tick>,
+    intervals: &[Interval],
+) -> Vec<Bar> {
+    let mut bars: BTreeMap<(Symbol, Interval, Timestamp), Bar> = BTreeMap::new();
+    // Ticks come in runs of one symbol and second: the bars of the last tick are mostly the bars of
+    // this one, and are kept out of the map until the run ends.
+    let mut run: Vec<Bar> = Vec::new();
+    let mut flush = |run: &mut Vec<Bar>| {
+        for bar in run.drain(..) {
+            match bars.entry((bar.symbol.clone(), bar.interval, bar.start)) {
+                std::collections::btree_map::Entry::Vacant(slot) => {
+                    slot.insert(bar);
+                }
+                std::collections::btree_map::Entry::Occupied(mut slot) => {
+                    slot.get_mut().merge(&bar)
+                }
+            }
+        }
+    };
+    for tick in ticks {
+        let same = run.first().is_some_and(|b| {
+            b.symbol == tick.symbol && run.iter().all(|b| tick.ts >= b.start && tick.ts < b.end())
+        });
+        if same {
+            for bar in &mut run {
+                bar.push(tick);
+            }
+        } else {
+            flush(&mut run);
+            run.extend(intervals.iter().map(|i| Bar::from_tick(tick, *i)));
+        }
+    }
+    flush(&mut run);
+    bars.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tick(symbol: u8, ts: i64, seq: u64, price: u32, size: u32) -> Tick {
+        Tick {
+            symbol: format!("S{symbol}").parse().unwrap(),
+            ts: Timestamp::from_millis(ts),
+            seq,
+            price: f64::from(price),
+            size: f64::from(size),
+        }
+    }
+
+    fn ticks() -> impl Strategy<Value = Vec<Tick>> {
+        prop::collection::vec((0u8..3, 0i64..200_000, 1u32..1_000, 0u32..100), 1..200).prop_map(
+            |v| {
+                v.into_iter()
+                    .enumerate()
+                    .map(|(i, (s, ts, price, size))| tick(s, ts, i as u64, price, size))
+                    .collect()
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_arrival_does_not_matter(
+            (ticks, shuffled) in ticks().prop_flat_map(|t| (Just(t.clone()), Just(t).prop_shuffle()))
+        ) {
+            prop_assert_eq!(
+                bars_from_ticks(&ticks, &Interval::ALL),
+                bars_from_ticks(&shuffled, &Interval::ALL)
+            );
+        }
+
+        #[test]
+        fn merging_the_bars_of_two_halves_is_the_bars_of_the_whole(ticks in ticks(), cut in 0usize..200) {
+            let (a, b) = ticks.split_at(cut.min(ticks.len()));
+            let mut merged: BTreeMap<_, Bar> = BTreeMap::new();
+            for bar in bars_from_ticks(a, &Interval::ALL).into_iter().chain(bars_from_ticks(b, &Interval::ALL)) {
+                merged
+                    .entry((bar.symbol.clone(), bar.interval, bar.start))
+                    .and_modify(|m| m.merge(&bar))
+                    .or_insert(bar);
+            }
+            let merged: Vec<Bar> = merged.into_values().collect();
+            prop_assert_eq!(merged, bars_from_ticks(&ticks, &Interval::ALL));
+        }
+
+        #[test]
+        fn a_bar_of_good_ticks_is_a_good_bar(ticks in ticks()) {
+            for bar in bars_from_ticks(&ticks, &Interval::ALL) {
+                prop_assert!(bar.check().is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_late_tick_corrects_open_and_low_but_not_close() {
+        let mut bar = Bar::from_tick(&tick(0, 500, 5, 100, 1), Interval::S1);
+        bar.push(&tick(0, 900, 9, 110, 1));
+        bar.push(&tick(0, 100, 1, 90, 2));
+        assert_eq!(
+            (bar.open, bar.high, bar.low, bar.close),
+            (90.0, 110.0, 90.0, 110.0)
+        );
+        assert_eq!((bar.volume, bar.trades), (4.0, 3));
+    }
+
+    #[test]
+    fn a_bar_with_its_high_below_its_low_is_refused() {
+        let mut bar = Bar::from_tick(&tick(0, 0, 0, 100, 1), Interval::S1);
+        bar.high = 99.0;
+        bar.open = 99.0;
+        bar.close = 99.0;
+        assert_eq!(bar.check().unwrap_err().0, RejectReason::BadBar);
+    }
+}

@@ -1,0 +1,26 @@
+//! What the market says: symbols, trades, bars, and the messages that carry them to a reader.
+//!
+//! The crate is pure data: no clock, no randomness, no I/O. It compiles to wasm32, so the server and
+//! the browser share one definition of a tick, a bar and every WebSocket message.
+//!
+//! Model: a [`Tick`] is one trade, keyed by (symbol, timestamp, sequence). A [`Bar`] is what a set
+//! of ticks amounts to over an [`Interval`]; bars merge, so a late tick corrects the bar it belongs
+//! to whatever the order of arrival.
+//!
+//! What it does not do: exchange calendars and time zones (all times are UTC), currencies,
+//! order books.
+
+mod bar;
+mod error;
+mod interval;
+mod symbol;
+mod tick;
+mod time;
+pub mod wire;
+
+pub use bar::{Bar, bars_from_ticks};
+pub use error::{ErrorKind, MarketError, Result};
+pub use interval::Interval;
+pub use symbol::Symbol;
+pub use tick::{Reject, RejectReason, Tick, TickKey, TickRules};
+pub use time::Timestamp;

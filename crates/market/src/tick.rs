@@ -1,0 +1,293 @@
+//! One trade, its key, and the rules a row must meet to become one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Symbol, Timestamp};
+
+/// One trade.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    /// What was traded.
+    pub symbol: Symbol,
+    /// When, by the source's clock; microseconds since the epoch.
+    #[serde(rename = "ts_us")]
+    pub ts: Timestamp,
+    /// The source's own number; tells trades of one symbol and instant apart.
+    pub seq: u64,
+    /// Price per unit, finite and above zero.
+    pub price: f64,
+    /// Units traded, finite and not negative; 0 for a quote-like update.
+    pub size: f64,
+}
+
+impl Tick {
+    /// The deduplication key within its symbol.
+    pub const fn key(&self) -> TickKey {
+        TickKey {
+            ts: self.ts,
+            seq: self.seq,
+        }
+    }
+}
+
+/// Orders the ticks of one symbol; with the symbol it is the key under which a tick is stored once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TickKey {
+    /// When, by the source's clock.
+    #[serde(rename = "ts_us")]
+    pub ts: Timestamp,
+    /// The source's own number.
+    pub seq: u64,
+}
+
+/// Why a row was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectReason {
+    /// Not JSON, not CSV, cut off, or not an object.
+    Unparsable,
+    /// A field is missing or has the wrong type.
+    BadField,
+    /// Not a symbol, or not one of those configured.
+    UnknownSymbol,
+    /// A price that is not a finite number above zero.
+    BadPrice,
+    /// A size or volume that is not a finite number from zero up.
+    BadSize,
+    /// A time that cannot be read or lies before 1900.
+    BadTimestamp,
+    /// A time further ahead of the clock than allowed.
+    FutureTimestamp,
+    /// A bar whose high lies below its low, or whose open or close lies outside them.
+    BadBar,
+    /// A schema version this build does not know.
+    UnknownVersion,
+    /// Larger than a message may be.
+    TooLarge,
+}
+
+impl RejectReason {
+    /// The snake_case name, as stored, listed and counted.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unparsable => "unparsable",
+            Self::BadField => "bad_field",
+            Self::UnknownSymbol => "unknown_symbol",
+            Self::BadPrice => "bad_price",
+            Self::BadSize => "bad_size",
+            Self::BadTimestamp => "bad_timestamp",
+            Self::FutureTimestamp => "future_timestamp",
+            Self::BadBar => "bad_bar",
+            Self::UnknownVersion => "unknown_version",
+            Self::TooLarge => "too_large",
+        }
+    }
+
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::Unparsable,
+        Self::BadField,
+        Self::UnknownSymbol,
+        Self::BadPrice,
+        Self::BadSize,
+        Self::BadTimestamp,
+        Self::FutureTimestamp,
+        Self::BadBar,
+        Self::UnknownVersion,
+        Self::TooLarge,
+    ];
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A row that cannot be used, kept with its reason and origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reject {
+    /// Why.
+    pub reason: RejectReason,
+    /// What exactly, for a person: the field and what was expected.
+    pub detail: String,
+    /// Where it came from: `rest:tickcast`, `push`, `csv:prices.csv:17`.
+    pub origin: String,
+    /// The row as it came (lossy UTF-8, cut at [`Self::MAX_PAYLOAD`] bytes).
+    pub payload: String,
+}
+
+impl Reject {
+    /// The longest payload that is kept, in bytes.
+    pub const MAX_PAYLOAD: usize = 65_536;
+
+    /// A reject whose payload is cut to [`Self::MAX_PAYLOAD`] at a character border.
+    pub fn new(
+        reason: RejectReason,
+        detail: impl Into<String>,
+        origin: impl Into<String>,
+        payload: impl Into<String>,
+    ) -> Self {
+        let mut payload = payload.into();
+        if payload.len() > Self::MAX_PAYLOAD {
+            let mut end = Self::MAX_PAYLOAD;
+            while !payload.is_char_boundary(end) {
+                end -= 1;
+            }
+            payload.truncate(end);
+        }
+        Self {
+            reason,
+            detail: detail.into(),
+            origin: origin.into(),
+            payload,
+        }
+    }
+}
+
+/// The rules that a well-formed tick or bar must still meet. Time is an argument: `now` is the
+/// reader's wall clock.
+#[derive(Clone, Debug, Default)]
+pub struct TickRules {
+    /// The symbols that are taken; empty takes every one.
+    pub symbols: std::collections::BTreeSet<Symbol>,
+    /// How far ahead of `now` a timestamp may lie, in microseconds.
+    pub max_ahead_us: i64,
+}
+
+/// 1900-01-01T00:00:00Z: no price is older.
+const EARLIEST: Timestamp = Timestamp::from_secs(-2_208_988_800);
+
+impl TickRules {
+    /// Whether the symbol and time may be stored.
+    ///
+    /// # Errors
+    /// The reason and, for a person, what was expected.
+    pub fn check_origin(
+        &self,
+        symbol: &Symbol,
+        ts: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), (RejectReason, String)> {
+        if !self.symbols.is_empty() && !self.symbols.contains(symbol) {
+            return Err((
+                RejectReason::UnknownSymbol,
+                format!("symbol {symbol} is not one of those configured"),
+            ));
+        }
+        if ts < EARLIEST {
+            return Err((
+                RejectReason::BadTimestamp,
+                format!("timestamp {ts} lies before 1900"),
+            ));
+        }
+        if ts.micros_since(now) > self.max_ahead_us {
+            return Err((
+                RejectReason::FutureTimestamp,
+                format!("timestamp {ts} lies ahead of the clock, which says {now}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a tick may be stored.
+    ///
+    /// # Errors
+    /// The reason and, for a person, what was expected.
+    pub fn check(&self, tick: &Tick, now: Timestamp) -> Result<(), (RejectReason, String)> {
+        self.check_origin(&tick.symbol, tick.ts, now)?;
+        check_price("price", tick.price)?;
+        check_size("size", tick.size)?;
+        // The stores keep the sequence as a signed 64-bit integer.
+        if i64::try_from(tick.seq).is_err() {
+            return Err((
+                RejectReason::BadField,
+                "seq is above 9223372036854775807".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn check_price(field: &str, price: f64) -> Result<(), (RejectReason, String)> {
+    if price.is_finite() && price > 0.0 {
+        return Ok(());
+    }
+    Err((
+        RejectReason::BadPrice,
+        format!("{field} is {price}: expected a number above zero"),
+    ))
+}
+
+pub(crate) fn check_size(field: &str, size: f64) -> Result<(), (RejectReason, String)> {
+    if size.is_finite() && size >= 0.0 {
+        return Ok(());
+    }
+    Err((
+        RejectReason::BadSize,
+        format!("{field} is {size}: expected a number from zero up"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(price: f64, ts_us: i64) -> Tick {
+        let symbol = "ABC".parse().unwrap();
+        Tick {
+            symbol,
+            ts: Timestamp::from_micros(ts_us),
+            seq: 1,
+            price,
+            size: 1.0,
+        }
+    }
+
+    #[test]
+    fn each_fault_has_its_reason() {
+        let rules = TickRules {
+            max_ahead_us: 5,
+            ..TickRules::default()
+        };
+        let now = Timestamp::from_micros(1_000);
+        let reason = |t: &Tick| rules.check(t, now).unwrap_err().0;
+        assert_eq!(reason(&tick(f64::NAN, 0)), RejectReason::BadPrice);
+        assert_eq!(reason(&tick(-1.0, 0)), RejectReason::BadPrice);
+        assert_eq!(reason(&tick(0.0, 0)), RejectReason::BadPrice);
+        assert_eq!(reason(&tick(1.0, 1_006)), RejectReason::FutureTimestamp);
+        assert_eq!(reason(&tick(1.0, i64::MIN)), RejectReason::BadTimestamp);
+        assert_eq!(
+            reason(&Tick {
+                size: -0.5,
+                ..tick(1.0, 0)
+            }),
+            RejectReason::BadSize
+        );
+        assert_eq!(
+            reason(&Tick {
+                seq: u64::MAX,
+                ..tick(1.0, 0)
+            }),
+            RejectReason::BadField
+        );
+        assert!(rules.check(&tick(1.0, 1_005), now).is_ok());
+        let only = TickRules {
+            symbols: ["XYZ".parse().unwrap()].into(),
+            max_ahead_us: 5,
+        };
+        assert_eq!(
+            only.check(&tick(1.0, 0), now).unwrap_err().0,
+            RejectReason::UnknownSymbol
+        );
+    }
+
+    #[test]
+    fn a_long_payload_is_cut_at_a_character() {
+        let payload = "é".repeat(Reject::MAX_PAYLOAD);
+        let reject = Reject::new(RejectReason::Unparsable, "", "", payload);
+        assert!(reject.payload.len() <= Reject::MAX_PAYLOAD && reject.payload.ends_with('é'));
+    }
+}

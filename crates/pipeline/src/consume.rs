@@ -1,0 +1,328 @@
+//! From the bus to the store.
+//!
+//! Checkpoint semantics: rows are committed on the bus only after the store has them (and the dead
+//! letters those that cannot be used). While the store is away nothing is polled, so the bus fills
+//! and holds the sources: memory stays bounded and no position is lost. When the process dies
+//! between the two, the rows come again and the store drops the doubles.
+//!
+//! What it does not do: give up. A batch that the store calls invalid is written record by record,
+//! and the record at fault goes to the dead letters.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bus::{BusError, Consumer, Delivery, EventBus, Payload, Position};
+use market::{Bar, ErrorKind, Reject, RejectReason, Symbol, Tick};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    PipelineError, Result, Sink,
+    backoff::Backoff,
+    clock::Clock,
+    config::{ConsumeConfig, PipelineConfig},
+    deadletters::DeadLetterOutlet,
+    follow::Decode,
+    forecasts::Forecaster,
+    stats::Counters,
+};
+
+/// Raw bytes from which on they are decoded away from the async threads.
+const DECODE_APART_BYTES: usize = 64 * 1_024;
+/// How often to look which partitions are still one's own.
+const OWNED_EVERY: Duration = Duration::from_secs(1);
+
+pub(crate) struct ConsumeStage {
+    pub bus: Arc<dyn EventBus>,
+    pub sink: Sink,
+    pub counters: Arc<Counters>,
+    pub topic: String,
+    pub group: String,
+    pub decode: Decode,
+    pub config: ConsumeConfig,
+    /// Where dead letters go besides the store.
+    pub dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
+    /// Where the symbols of one's own partitions alone are forecast: by whom.
+    pub shared_with: Option<Forecaster>,
+}
+
+/// Rows of some deliveries, sorted by where they go.
+#[derive(Debug, Default)]
+struct Rows {
+    ticks: Vec<Tick>,
+    bars: Vec<Bar>,
+    rejects: Vec<(Option<Position>, Reject)>,
+    received: Option<Instant>,
+}
+
+/// The partition that each symbol was last seen in.
+type Partitions = HashMap<Symbol, u32>;
+
+impl ConsumeStage {
+    pub(crate) fn new(
+        config: &PipelineConfig,
+        bus: Arc<dyn EventBus>,
+        sink: Sink,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
+        shared_with: Option<Forecaster>,
+    ) -> Self {
+        Self {
+            bus,
+            sink,
+            counters,
+            topic: config.topic.clone(),
+            group: config.group.clone(),
+            decode: Decode {
+                rules: Arc::new(config.rules()),
+                clock,
+            },
+            config: config.consume.clone(),
+            dead_letters,
+            shared_with,
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.config.backoff_min_ms, self.config.backoff_max_ms)
+    }
+
+    /// Consumes until the bus is closed and drained, or until `stop`: then what is polled is still
+    /// stored and committed, unless `abort` says that there is no time.
+    pub(crate) async fn run(self, stop: CancellationToken, abort: CancellationToken) {
+        let mut backoff = self.backoff();
+        while !stop.is_cancelled() {
+            let ended = tokio::select! {
+                ended = self.consume(&stop) => ended,
+                () = abort.cancelled() => return,
+            };
+            match ended {
+                Ok(()) => return,
+                Err(e) => {
+                    self.counters.bus_errors.add(1);
+                    tracing::warn!(error = %e, "consuming begins anew");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(backoff.next_wait()) => {}
+            }
+        }
+    }
+
+    async fn consume(&self, stop: &CancellationToken) -> Result<()> {
+        let mut consumer = self.bus.subscribe(&self.topic, &self.group).await?;
+        let timeout = Duration::from_millis(self.config.poll_timeout_ms.max(1));
+        let mut partitions = Partitions::new();
+        let mut looked = Instant::now();
+        loop {
+            if looked.elapsed() >= OWNED_EVERY {
+                looked = Instant::now();
+                self.leave_to_others(consumer.as_ref(), &mut partitions);
+            }
+            let polled = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                polled = consumer.poll(self.config.batch_rows, timeout) => polled,
+            };
+            let deliveries = match polled {
+                Ok(deliveries) => deliveries,
+                Err(BusError::Closed) => return Ok(()),
+                Err(e) => return Err(e.into()),
+            };
+            if deliveries.is_empty() {
+                continue;
+            }
+            if self.shared_with.is_some() {
+                note_partitions(&deliveries, &mut partitions);
+            }
+            self.store(deliveries).await?;
+            self.commit(consumer.as_mut()).await?;
+        }
+    }
+
+    /// Forgets the series of partitions that have gone to other consumers: they forecast them now.
+    fn leave_to_others(&self, consumer: &dyn Consumer, partitions: &mut Partitions) {
+        let (Some(forecaster), Some(owned)) = (&self.shared_with, consumer.owned()) else {
+            return;
+        };
+        let gone: Vec<Symbol> = partitions
+            .iter()
+            .filter(|(_, partition)| !owned.contains(partition))
+            .map(|(symbol, _)| symbol.clone())
+            .collect();
+        for symbol in &gone {
+            partitions.remove(symbol);
+        }
+        if !gone.is_empty() {
+            forecaster.forget(&gone);
+        }
+    }
+
+    async fn commit(&self, consumer: &mut dyn Consumer) -> Result<()> {
+        match consumer.commit().await {
+            Ok(()) => Ok(()),
+            // Everything is stored: that the bus is gone changes nothing.
+            Err(BusError::Closed) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Stores what was delivered; returns only when all of it is stored.
+    async fn store(&self, deliveries: Vec<Delivery>) -> Result<()> {
+        let rows = self.decode(deliveries.clone()).await?;
+        match self.write(rows).await {
+            Err(e) if e.kind() == ErrorKind::Invalid => {
+                tracing::warn!(error = %e, "the store refuses a batch: writing it record by record");
+                for delivery in deliveries {
+                    self.store_one(delivery).await?;
+                }
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn store_one(&self, delivery: Delivery) -> Result<()> {
+        let rows = self.decode(vec![delivery.clone()]).await?;
+        let Err(e) = self.write(rows).await else {
+            return Ok(());
+        };
+        if e.kind() != ErrorKind::Invalid {
+            return Err(e);
+        }
+        let payload = match &delivery.record.payload {
+            Payload::Ticks(ticks) => serde_json::to_string(&**ticks).unwrap_or_default(),
+            Payload::Bars(bars) => serde_json::to_string(&**bars).unwrap_or_default(),
+            Payload::Raw(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Payload::Reject(reject) => reject.payload.clone(),
+        };
+        let reject = Reject::new(
+            RejectReason::BadField,
+            e.to_string(),
+            &*delivery.record.source,
+            payload,
+        );
+        self.write(Rows {
+            rejects: vec![(Some(delivery.position), reject)],
+            ..Rows::default()
+        })
+        .await
+    }
+
+    /// Writes rows, trying again for as long as the store is away or broken.
+    async fn write(&self, rows: Rows) -> Result<()> {
+        let mut backoff = self.backoff();
+        self.again(&mut backoff, || {
+            let ticks = rows.ticks.clone();
+            async { self.sink.write(ticks, rows.received).await.map(|_| ()) }
+        })
+        .await?;
+        self.again(&mut backoff, || {
+            let bars = rows.bars.clone();
+            async { self.sink.write_bars(bars).await.map(|_| ()) }
+        })
+        .await?;
+        self.put_aside(&mut backoff, rows.rejects).await
+    }
+
+    /// Puts rows aside in the store, and tells those who watch the topic of dead letters.
+    async fn put_aside(
+        &self,
+        backoff: &mut Backoff,
+        rejects: Vec<(Option<Position>, Reject)>,
+    ) -> Result<()> {
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        self.again(backoff, || {
+            let rejects = rejects.iter().map(|(_, reject)| reject.clone()).collect();
+            self.sink.put_aside(rejects)
+        })
+        .await?;
+        if let Some(outlet) = &self.dead_letters {
+            outlet.publish(&rejects).await?;
+        }
+        Ok(())
+    }
+
+    async fn again<F: Future<Output = Result<()>>>(
+        &self,
+        backoff: &mut Backoff,
+        mut write: impl FnMut() -> F,
+    ) -> Result<()> {
+        loop {
+            match write().await {
+                Ok(()) => {
+                    backoff.reset();
+                    return Ok(());
+                }
+                Err(e @ PipelineError::Store(_)) if e.kind() != ErrorKind::Invalid => {
+                    let wait = backoff.next_wait();
+                    tracing::warn!(error = %e, wait_ms = wait.as_millis() as u64, "storing is tried again");
+                    tokio::time::sleep(wait).await;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    async fn decode(&self, deliveries: Vec<Delivery>) -> Result<Rows> {
+        let raw_bytes: usize = deliveries
+            .iter()
+            .map(|d| match &d.record.payload {
+                Payload::Raw(bytes) => bytes.len(),
+                Payload::Ticks(_) | Payload::Bars(_) | Payload::Reject(_) => 0,
+            })
+            .sum();
+        let decode = self.decode.clone();
+        let work = move || {
+            let mut rows = Rows::default();
+            for delivery in deliveries {
+                rows.take(delivery, &decode);
+            }
+            rows
+        };
+        if raw_bytes < DECODE_APART_BYTES {
+            return Ok(work());
+        }
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| PipelineError::Internal {
+                detail: "decoding panicked".into(),
+            })
+    }
+}
+
+impl Rows {
+    fn take(&mut self, delivery: Delivery, decode: &Decode) {
+        let (position, received) = (delivery.position, delivery.record.received);
+        self.received = Some(match self.received {
+            Some(oldest) => oldest.min(received),
+            None => received,
+        });
+        match &delivery.record.payload {
+            Payload::Ticks(ticks) => self.ticks.extend_from_slice(ticks),
+            Payload::Bars(bars) => self.bars.extend_from_slice(bars),
+            Payload::Raw(_) | Payload::Reject(_) => {
+                let rows = decode.rows(delivery);
+                self.ticks.extend(rows.ticks);
+                self.bars.extend(rows.bars);
+                let rejects = rows.rejects.into_iter();
+                self.rejects.extend(rejects.map(|r| (Some(position), r)));
+            }
+        }
+    }
+}
+
+fn note_partitions(deliveries: &[Delivery], partitions: &mut Partitions) {
+    for delivery in deliveries {
+        // Only a key is looked at, as one symbol's rows: a message of many symbols has none.
+        if let Ok(symbol) = delivery.record.key.parse::<Symbol>() {
+            partitions.insert(symbol, delivery.position.partition);
+        }
+    }
+}

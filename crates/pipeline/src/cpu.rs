@@ -1,0 +1,50 @@
+//! A pool of threads for computations, so that none runs on a thread of the async runtime.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use crate::{PipelineError, Result};
+
+/// A pool of threads of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Cpu {
+    pool: Arc<rayon::ThreadPool>,
+}
+
+impl Cpu {
+    /// A pool with a thread per core.
+    pub(crate) fn new(name: &'static str) -> Result<Self> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .thread_name(move |n| format!("{name}-{n}"))
+            .build()
+            .map_err(|e| PipelineError::Internal {
+                detail: format!("the threads for computations cannot be started: {e}"),
+            })?;
+        Ok(Self {
+            pool: Arc::new(pool),
+        })
+    }
+
+    /// Runs `work` on the pool. It goes on to its end when the caller stops waiting.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        self.pool.spawn(move || {
+            // A panic that left the closure would end the process.
+            let done = catch_unwind(AssertUnwindSafe(work));
+            // Nobody may be waiting any more.
+            let _ = tell.send(done);
+        });
+        match told.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(_)) => Err(PipelineError::Internal {
+                detail: "a computation panicked".into(),
+            }),
+            Err(_) => Err(PipelineError::Closed),
+        }
+    }
+}

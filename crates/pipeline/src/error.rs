@@ -1,0 +1,87 @@
+//! The crate's error.
+
+use market::ErrorKind;
+
+/// What can go wrong between the stages.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// The bus refused or failed.
+    #[error(transparent)]
+    Bus(#[from] bus::BusError),
+    /// A source failed.
+    #[error(transparent)]
+    Source(#[from] source::SourceError),
+    /// A field of a request cannot be right.
+    #[error("{field}: {detail}")]
+    Invalid {
+        /// The field, as the request spells it.
+        field: &'static str,
+        /// What was expected, and what was given.
+        detail: String,
+    },
+    /// The thing asked for is not there.
+    #[error("{what} is not in the store")]
+    NotFound {
+        /// The field of the request that names it.
+        field: &'static str,
+        /// What was looked for.
+        what: String,
+    },
+    /// As many forecasts are being computed as may be; try again later.
+    #[error("{limit} forecasts are being computed already, try again later")]
+    Busy {
+        /// How many may run at once.
+        limit: usize,
+    },
+    /// The computation took longer than it may.
+    #[error("the forecast took longer than {timeout_ms} ms")]
+    Timeout {
+        /// The limit.
+        timeout_ms: u64,
+    },
+    /// The model broke down on numbers that looked right: another model or series may do.
+    #[error("the model failed: {detail}")]
+    Model {
+        /// What the core said.
+        detail: String,
+    },
+    /// A fault of ours.
+    #[error("{detail}")]
+    Internal {
+        /// What happened.
+        detail: String,
+    },
+    /// The pipeline is shutting down, or a task of it has died.
+    #[error("the pipeline is closed")]
+    Closed,
+}
+
+impl PipelineError {
+    /// The kind, for retries and HTTP statuses.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(e) => e.kind(),
+            Self::Bus(e) => e.kind(),
+            Self::Source(e) => e.kind(),
+            Self::Invalid { .. } | Self::Model { .. } => ErrorKind::Invalid,
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::Busy { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::Timeout { .. } => ErrorKind::Timeout,
+            Self::Internal { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// The field of the request at fault, where it is known.
+    pub const fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Invalid { field, .. } | Self::NotFound { field, .. } => Some(field),
+            _ => None,
+        }
+    }
+}
+
+/// The crate's result.
+pub type Result<T> = std::result::Result<T, PipelineError>;

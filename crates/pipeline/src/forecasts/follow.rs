@@ -1,0 +1,405 @@
+//! Follows every series and forecasts it at each closed bar.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, TryStreamExt};
+use market::{Bar, Interval, Symbol, Timestamp, wire::Fan};
+use rayon::prelude::*;
+use store::{BarQuery, Store};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    hub::ForecastHub,
+    ledger::Ledger,
+    series::{Origin, closes},
+};
+use crate::{
+    Result,
+    clock::MarketClock,
+    config::ForecastConfig,
+    cpu::Cpu,
+    stats::{Counters, ForecastStats},
+    watch::Watches,
+};
+
+/// Series that are worked on together: they share a transaction of the ledger.
+const SERIES_PER_ROUND: usize = 32;
+/// Windows that are read from the store at the same time.
+const READS: usize = 4;
+/// How often to look whether the wall clock has closed a bar.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long to wait after the store has failed.
+const BACKOFF: Duration = Duration::from_secs(1);
+
+pub(super) type Key = (Symbol, Interval);
+
+/// What is remembered of a series. Instants are starts of bars.
+#[derive(Clone, Copy, Debug)]
+struct Followed {
+    /// Whether the ledger has been asked for what was forecast before this process.
+    loaded: bool,
+    /// No bar before it waits to be forecast from; `None` when none at all does.
+    pending: Option<Timestamp>,
+    /// The newest bar seen.
+    latest: Timestamp,
+    /// The origin of the last forecast.
+    made: Option<Timestamp>,
+    /// Outcomes of bars before it have been scored.
+    scored_to: Timestamp,
+    /// The end of the last bar that a forecast in the ledger is about.
+    open_until: Timestamp,
+}
+
+impl Followed {
+    const NEW: Self = Self {
+        loaded: false,
+        pending: Some(Timestamp::MIN),
+        latest: Timestamp::MIN,
+        made: None,
+        scored_to: Timestamp::MIN,
+        open_until: Timestamp::MAX,
+    };
+}
+
+/// Follows every series. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Forecaster {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    market: Arc<MarketClock>,
+    config: ForecastConfig,
+    hub: ForecastHub,
+    watches: Watches,
+    cpu: Cpu,
+    counters: Arc<Counters>,
+    ledger: Ledger,
+    followed: Mutex<HashMap<Key, Followed>>,
+    /// The second of market time that was last looked at.
+    looked_at: AtomicI64,
+    wake: Notify,
+}
+
+impl Forecaster {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        market: Arc<MarketClock>,
+        config: ForecastConfig,
+        hub: ForecastHub,
+        watches: Watches,
+        cpu: Cpu,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let ledger = Ledger::new(Arc::clone(&store), Arc::clone(&counters));
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                market,
+                config,
+                hub,
+                watches,
+                cpu,
+                counters,
+                ledger,
+                followed: Mutex::default(),
+                looked_at: AtomicI64::new(i64::MIN),
+                wake: Notify::new(),
+            }),
+        }
+    }
+
+    /// Takes note of bars that have changed. Cheap; never waits.
+    pub(crate) fn observe(&self, bars: &[Bar]) {
+        let inner = &self.inner;
+        let mut followed = inner.followed();
+        for bar in bars {
+            if !inner.is_wanted(&bar.symbol, bar.interval) {
+                continue;
+            }
+            let series = followed
+                .entry((bar.symbol.clone(), bar.interval))
+                .or_insert(Followed::NEW);
+            series.latest = series.latest.max(bar.start);
+            if series.made.is_none_or(|made| bar.start > made) {
+                let pending = series.pending.map_or(bar.start, |p| p.min(bar.start));
+                series.pending = Some(pending);
+            }
+        }
+        drop(followed);
+        let second = Interval::S1.start_of(inner.market.now()).as_micros();
+        if inner.looked_at.load(Ordering::Relaxed) < second {
+            inner.wake.notify_one();
+        }
+    }
+
+    /// Follows these symbols no longer: others do.
+    pub(crate) fn forget(&self, symbols: &[Symbol]) {
+        self.inner
+            .followed()
+            .retain(|(symbol, _), _| !symbols.contains(symbol));
+    }
+
+    /// Follows what the store has from before this process.
+    pub(crate) async fn load(&self) -> Result<()> {
+        let instruments = self.inner.store.instruments().await?;
+        let mut followed = self.inner.followed();
+        for instrument in instruments {
+            for interval in &instrument.intervals {
+                if self.inner.is_wanted(&instrument.symbol, *interval) {
+                    followed
+                        .entry((instrument.symbol.clone(), *interval))
+                        .or_insert(Followed::NEW);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forecasts and scores until cancelled.
+    pub(crate) async fn run(self, cancel: CancellationToken) {
+        let inner = &self.inner;
+        while !cancel.is_cancelled() {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = inner.wake.notified() => {}
+                () = inner.watches.begun() => inner.follow_watched(),
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let mut due = inner.due();
+            while !due.is_empty() && !cancel.is_cancelled() {
+                let round: Vec<Key> = due.drain(..due.len().min(SERIES_PER_ROUND)).collect();
+                if let Err(e) = inner.work(&round).await {
+                    inner.counters.store_errors.add(1);
+                    tracing::warn!(error = %e, "forecasting is tried again");
+                    tokio::select! {
+                        () = cancel.cancelled() => return,
+                        () = tokio::time::sleep(BACKOFF) => {}
+                    }
+                    break;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn stats(&self) -> ForecastStats {
+        let counters = &self.inner.counters;
+        ForecastStats {
+            sessions: self.inner.hub.sessions(),
+            series: self.inner.followed().len(),
+            made: counters.fans_made.read(),
+            recorded: counters.fans_recorded.read(),
+            too_late: counters.fans_too_late.read(),
+            skipped: counters.fans_skipped.read(),
+            failed: counters.fans_failed.read(),
+            scored: counters.fans_scored.read(),
+        }
+    }
+}
+
+impl Inner {
+    fn followed(&self) -> MutexGuard<'_, HashMap<Key, Followed>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_wanted(&self, symbol: &Symbol, interval: Interval) -> bool {
+        self.config.intervals.contains(&interval) || self.watches.is_watched(symbol, interval)
+    }
+
+    fn follow_watched(&self) {
+        let mut followed = self.followed();
+        for key in self.watches.all() {
+            let series = followed.entry(key).or_insert(Followed::NEW);
+            // While nobody watched, nobody took note of its bars.
+            series.pending = series.pending.or(Some(Timestamp::MIN));
+        }
+    }
+
+    /// The series with a closed bar to forecast from or outcomes to score, shortest interval first:
+    /// their forecasts are the first to come too late.
+    fn due(&self) -> Vec<Key> {
+        let now = self.market.now();
+        let second = Interval::S1.start_of(now).as_micros();
+        self.looked_at.store(second, Ordering::Relaxed);
+        let mut due: Vec<Key> = self
+            .followed()
+            .iter()
+            .filter(|((symbol, interval), series)| {
+                let score = interval.start_of(now) > series.scored_to
+                    && series.scored_to < series.open_until;
+                let forecast = series.pending.is_some_and(|p| interval.end_of(p) <= now);
+                score || (forecast && self.is_wanted(symbol, *interval))
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        due.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+        due
+    }
+
+    async fn work(&self, keys: &[Key]) -> Result<()> {
+        let now = self.market.now();
+        for key in keys {
+            let loaded = self.followed().get(key).is_none_or(|s| s.loaded);
+            if !loaded {
+                self.load_ledger(key, now).await?;
+            }
+        }
+        self.forecast(keys, now).await?;
+        for (symbol, interval) in keys {
+            let scored = self.ledger.score(symbol, *interval, now).await?;
+            self.counters.fans_scored.add(scored);
+            if let Some(series) = self.followed().get_mut(&(symbol.clone(), *interval)) {
+                series.scored_to = series.scored_to.max(interval.start_of(now));
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the fans that were made before this process and goes on from there.
+    async fn load_ledger(&self, key: &Key, now: Timestamp) -> Result<()> {
+        let models = self.config.models().len();
+        let fans = self.ledger.latest(&key.0, key.1, models).await?;
+        let origin = fans.iter().map(|f| f.origin).max();
+        let end = |fan: &Fan| fan.targets.last().map_or(fan.origin, |t| key.1.end_of(*t));
+        let open_until = fans.iter().map(end).max();
+        for fan in fans {
+            if Some(fan.origin) == origin && end(&fan) > now {
+                self.hub.publish(fan);
+            }
+        }
+        if let Some(series) = self.followed().get_mut(key) {
+            series.loaded = true;
+            series.made = series.made.max(origin);
+            // Older fans end no later, but for a horizon that was longer then: the first scoring
+            // finds those.
+            series.open_until = open_until.unwrap_or(Timestamp::MIN.plus_micros(1));
+        }
+        Ok(())
+    }
+
+    async fn forecast(&self, keys: &[Key], now: Timestamp) -> Result<()> {
+        let wanted: Vec<Key> = keys
+            .iter()
+            .filter(|(symbol, interval)| self.is_wanted(symbol, *interval))
+            .cloned()
+            .collect();
+        let origins: Vec<(Key, Option<Origin>)> = futures::stream::iter(wanted)
+            .map(|key| async move {
+                let origin = self.origin(&key, now).await?;
+                Ok::<_, crate::PipelineError>((key, origin))
+            })
+            .buffered(READS)
+            .try_collect()
+            .await?;
+        let config = self.config.clone();
+        let models = config.models();
+        let fresh: Vec<Origin> = origins.iter().filter_map(|(_, o)| o.clone()).collect();
+        let made_at = self.market.made_at();
+        let (timely, late): (Vec<Origin>, Vec<Origin>) = fresh.into_iter().partition(|origin| {
+            let first = origin.interval.step_after(origin.start, 1);
+            made_at <= origin.interval.end_of(first)
+        });
+        self.counters.fans_too_late.add(late.len() * models.len());
+        let fans = if timely.is_empty() {
+            Vec::new()
+        } else {
+            let tries = timely.len() * models.len();
+            let fans: Vec<Fan> = self
+                .cpu
+                .run(move || {
+                    timely
+                        .par_iter()
+                        .flat_map_iter(|origin| {
+                            models.iter().map(|model| (origin, *model)).collect::<Vec<_>>()
+                        })
+                        .filter_map(|(origin, model)| {
+                            origin
+                                .fan(model, &config)
+                                .inspect_err(|e| {
+                                    tracing::debug!(symbol = %origin.symbol, interval = %origin.interval, %model, error = %e, "no forecast");
+                                })
+                                .ok()
+                        })
+                        .collect()
+                })
+                .await?;
+            self.counters.fans_made.add(fans.len());
+            self.counters.fans_failed.add(tries - fans.len());
+            fans
+        };
+        let mut open_until: HashMap<Key, Timestamp> = HashMap::new();
+        // The moment of writing, not of computing, must lie before the outcome.
+        for fan in self.ledger.record(fans, self.market.made_at()).await? {
+            if let Some(last) = fan.targets.last() {
+                let end = fan.interval.end_of(*last);
+                let key = (fan.symbol.clone(), fan.interval);
+                let open = open_until.entry(key).or_insert(end);
+                *open = (*open).max(end);
+            }
+            self.hub.publish(fan);
+        }
+        let mut followed = self.followed();
+        for (key, origin) in origins {
+            if let Some(series) = followed.get_mut(&key) {
+                if let Some(end) = open_until.get(&key) {
+                    series.open_until = series.open_until.max(*end);
+                }
+                if let Some(origin) = origin {
+                    series.made = series.made.max(Some(origin.start));
+                }
+                // What has been seen since the origin is not closed by `now`.
+                let ahead = series.made.is_none_or(|made| series.latest > made);
+                series.pending =
+                    (ahead && series.latest > Timestamp::MIN).then(|| key.1.start_of(now));
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest closed bar of a series with its window, when it has not been forecast from.
+    async fn origin(&self, key: &Key, now: Timestamp) -> Result<Option<Origin>> {
+        let (symbol, interval) = key;
+        let made = self.followed().get(key).and_then(|s| s.made);
+        let bars = self
+            .store
+            .bars(&BarQuery {
+                symbol: symbol.clone(),
+                interval: *interval,
+                from: Timestamp::MIN,
+                until: interval.start_of(now),
+                limit: self.config.window_bars.max(1),
+            })
+            .await?;
+        let Some(last) = bars.last() else {
+            return Ok(None);
+        };
+        if made.is_some_and(|made| made >= last.start) {
+            return Ok(None);
+        }
+        if let Some(made) = made {
+            let passed = bars.iter().filter(|b| b.start > made).count() - 1;
+            self.counters.fans_skipped.add(passed);
+        }
+        Ok(Some(Origin {
+            symbol: symbol.clone(),
+            interval: *interval,
+            start: last.start,
+            close: last.close,
+            closes: closes(
+                &bars,
+                *interval,
+                self.config.window_bars.max(1),
+                self.config.max_carried_bars,
+            ),
+        }))
+    }
+}

@@ -1,0 +1,314 @@
+//! One reader of `/forecast`.
+//!
+//! Model: of each (symbol, interval, model) at most the newest fan waits, so that a slow reader's
+//! queue is bounded by what it has subscribed; answers to its own requests are bounded in number.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use market::{
+    ErrorKind, Interval, Symbol,
+    wire::{ForecastMessage, ForecastRequest},
+};
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
+
+use super::hub::{FanMessage, ForecastHub};
+use crate::{
+    live::{Frame, POLICY, text},
+    watch::WatchGuard,
+};
+
+/// Forecasts on request that one session may have in hand.
+const PREDICTIONS_PER_SESSION: usize = 4;
+
+type FanKey = (Symbol, Interval, String);
+
+#[derive(Debug)]
+enum Item {
+    Answer(Bytes),
+    Fan(FanKey),
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    items: VecDeque<Item>,
+    fans: HashMap<FanKey, Arc<FanMessage>>,
+    end: Option<(Option<Bytes>, u16, String)>,
+}
+
+/// The queue of one reader.
+#[derive(Debug)]
+pub(super) struct FanOutbox {
+    queue: Mutex<Queue>,
+    capacity: usize,
+    ready: Notify,
+    ended: Notify,
+}
+
+impl FanOutbox {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            queue: Mutex::default(),
+            capacity: capacity.max(1),
+            ready: Notify::new(),
+            ended: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push_fan(&self, message: &Arc<FanMessage>) {
+        let fan = &message.fan;
+        let key = (fan.symbol.clone(), fan.interval, fan.model.clone());
+        let mut queue = self.lock();
+        if queue.end.is_some() {
+            return;
+        }
+        if queue
+            .fans
+            .insert(key.clone(), Arc::clone(message))
+            .is_none()
+        {
+            queue.items.push_back(Item::Fan(key));
+        } else {
+            metrics::counter!("tickcast_forecast_fans_replaced_total").increment(1);
+        }
+        self.check(queue);
+    }
+
+    fn push_answer(&self, message: &ForecastMessage) {
+        let mut queue = self.lock();
+        if queue.end.is_none() {
+            queue.items.push_back(Item::Answer(text(message)));
+        }
+        self.check(queue);
+    }
+
+    fn check(&self, queue: MutexGuard<'_, Queue>) {
+        let full = queue.items.len() > self.capacity;
+        drop(queue);
+        if full {
+            metrics::counter!("tickcast_forecast_cut_offs_total").increment(1);
+            self.end(POLICY, "the reader is too slow for what it has asked for");
+        }
+        self.ready.notify_one();
+    }
+
+    pub(super) fn end(&self, code: u16, reason: &str) {
+        let mut queue = self.lock();
+        if queue.end.is_none() {
+            let bye = text(&ForecastMessage::Bye {
+                reason: reason.to_owned(),
+            });
+            queue.end = Some((Some(bye), code, reason.to_owned()));
+        }
+        if code == POLICY {
+            queue.items.clear();
+            queue.fans.clear();
+        }
+        drop(queue);
+        self.ready.notify_one();
+        self.ended.notify_waiters();
+    }
+
+    fn pop(&self) -> Option<Frame> {
+        let mut queue = self.lock();
+        match queue.items.pop_front() {
+            Some(Item::Answer(text)) => return Some(Frame::Text(text)),
+            Some(Item::Fan(key)) => {
+                if let Some(message) = queue.fans.remove(&key) {
+                    return Some(Frame::Text(message.text.clone()));
+                }
+            }
+            None => {}
+        }
+        let (bye, code, reason) = queue.end.as_mut()?;
+        Some(match bye.take() {
+            Some(bye) => Frame::Text(bye),
+            None => Frame::Close {
+                code: *code,
+                reason: reason.clone(),
+            },
+        })
+    }
+}
+
+/// One reader of `/forecast`. Dropping it ends its subscriptions and requests. As with
+/// [`crate::LiveSession`], the two directions of a connection can be two tasks.
+#[derive(Debug)]
+pub struct ForecastSession {
+    hub: ForecastHub,
+    id: u64,
+    outbox: Arc<FanOutbox>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    subscriptions: HashMap<(Symbol, Interval), WatchGuard>,
+    predictions: JoinSet<()>,
+    last_frame: Instant,
+}
+
+impl ForecastSession {
+    pub(super) fn new(hub: ForecastHub, id: u64, outbox: Arc<FanOutbox>) -> Self {
+        Self {
+            hub,
+            id,
+            outbox,
+            state: Mutex::new(State {
+                subscriptions: HashMap::new(),
+                predictions: JoinSet::new(),
+                last_frame: Instant::now(),
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a request in; its answers come from [`Self::next`]. Must be called inside a runtime.
+    pub fn request(&self, request: ForecastRequest) {
+        match request {
+            ForecastRequest::Subscribe { symbols, intervals } => {
+                self.subscribe(&symbols, &intervals);
+            }
+            ForecastRequest::Unsubscribe { symbols } => {
+                let mut state = self.state();
+                let keys: Vec<_> = state
+                    .subscriptions
+                    .keys()
+                    .filter(|(symbol, _)| symbols.contains(symbol))
+                    .cloned()
+                    .collect();
+                for key in keys {
+                    state.subscriptions.remove(&key);
+                    self.hub.detach(&key, self.id);
+                }
+            }
+            ForecastRequest::Predict(request) => {
+                let mut state = self.state();
+                while state.predictions.try_join_next().is_some() {}
+                if state.predictions.len() >= PREDICTIONS_PER_SESSION {
+                    drop(state);
+                    self.outbox.push_answer(&ForecastMessage::Error {
+                        id: request.id,
+                        kind: ErrorKind::Unavailable,
+                        detail: format!(
+                            "a session may have {PREDICTIONS_PER_SESSION} forecasts in hand"
+                        ),
+                    });
+                    return;
+                }
+                let predictor = self.hub.predictor().clone();
+                let outbox = Arc::clone(&self.outbox);
+                state.predictions.spawn(async move {
+                    let id = request.id;
+                    let answer = match predictor.predict(request).await {
+                        Ok(prediction) => ForecastMessage::Prediction(prediction),
+                        Err(e) => ForecastMessage::Error {
+                            id,
+                            kind: e.kind(),
+                            detail: e.to_string(),
+                        },
+                    };
+                    outbox.push_answer(&answer);
+                });
+            }
+            ForecastRequest::Ping { id } => {
+                self.outbox.push_answer(&ForecastMessage::Pong { id });
+            }
+        }
+    }
+
+    /// Answers a message that is no request, with an `Error` message; the session stays.
+    pub fn refuse(&self, kind: ErrorKind, detail: impl Into<String>) {
+        self.outbox.push_answer(&ForecastMessage::Error {
+            id: None,
+            kind,
+            detail: detail.into(),
+        });
+    }
+
+    fn subscribe(&self, symbols: &[Symbol], intervals: &[Interval]) {
+        let most = self.hub.max_subscriptions();
+        let mut refused = 0;
+        for symbol in symbols {
+            for interval in intervals {
+                let key = (symbol.clone(), *interval);
+                let mut state = self.state();
+                if !state.subscriptions.contains_key(&key) {
+                    if state.subscriptions.len() >= most {
+                        refused += 1;
+                        continue;
+                    }
+                    let guard = self.hub.watch(symbol.clone(), *interval);
+                    state.subscriptions.insert(key.clone(), guard);
+                }
+                drop(state);
+                self.hub.attach(key, self.id, &self.outbox);
+            }
+        }
+        if refused > 0 {
+            self.refuse(
+                ErrorKind::Invalid,
+                format!("{refused} series were not subscribed: a session may have {most}"),
+            );
+        }
+    }
+
+    /// The next frame. Waits at most for the heartbeat; can be dropped at any await without losing
+    /// anything.
+    pub async fn next(&self) -> Frame {
+        loop {
+            if let Some(frame) = self.try_next() {
+                return frame;
+            }
+            let deadline = self.state().last_frame + self.hub.heartbeat();
+            tokio::select! {
+                () = self.outbox.ready.notified() => {}
+                () = tokio::time::sleep_until(deadline) => {
+                    self.state().last_frame = Instant::now();
+                    let now = self.hub.wall();
+                    return Frame::Text(text(&ForecastMessage::Heartbeat { now }));
+                }
+            }
+        }
+    }
+
+    /// A frame that is there already: for a transport that writes several before it flushes.
+    pub fn try_next(&self) -> Option<Frame> {
+        let frame = self.outbox.pop()?;
+        self.state().last_frame = Instant::now();
+        Some(frame)
+    }
+
+    /// Returns once the session has ended (cut off, or the server shuts down).
+    pub async fn ended(&self) {
+        loop {
+            let ended = self.outbox.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.outbox.lock().end.is_some() {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl Drop for ForecastSession {
+    fn drop(&mut self) {
+        let subscriptions = std::mem::take(&mut self.state().subscriptions);
+        for key in subscriptions.into_keys() {
+            self.hub.detach(&key, self.id);
+        }
+        self.hub.disconnect(self.id);
+    }
+}

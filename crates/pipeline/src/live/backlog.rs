@@ -1,0 +1,80 @@
+//! Where `/live` finds what it does not hold itself: the state of a symbol before the process, and
+//! ticks older than those kept in memory.
+//!
+//! Two sides: the store, whose order of storage is then the order of the feed ([`Stored`]), and the
+//! topic, which a web process follows on its own (`crate::follow`).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use market::{Bar, Interval, Symbol, Tick, Timestamp};
+use store::{BarQuery, Store, StoredTick};
+
+use crate::Result;
+
+/// What is known of a symbol before anything of it is sent.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Everything up to this position is in what is known; 0 leaves what the topic holds.
+    pub seq: u64,
+    /// The last tick by key.
+    pub last: Option<Tick>,
+    /// The newest bar of each interval that has one.
+    pub bars: Vec<Bar>,
+}
+
+/// See the module.
+#[async_trait]
+pub(crate) trait Backlog: Send + Sync + 'static {
+    /// What is known of a symbol; asked once before its first reader is attached.
+    async fn known(&self, symbol: &Symbol) -> Result<Known>;
+
+    /// The ticks of a symbol after a position, in order of the feed, at most `limit`; `None` when
+    /// they can no longer be had one by one.
+    async fn ticks_after(
+        &self,
+        symbol: &Symbol,
+        position: u64,
+        limit: usize,
+    ) -> Result<Option<Vec<StoredTick>>>;
+}
+
+/// The store as the backlog.
+pub(crate) struct Stored(pub Arc<dyn Store>);
+
+#[async_trait]
+impl Backlog for Stored {
+    async fn known(&self, symbol: &Symbol) -> Result<Known> {
+        let latest = self.0.latest_tick(symbol).await?;
+        Ok(Known {
+            seq: latest.as_ref().map_or(0, |t| t.position),
+            last: latest.map(|t| t.tick),
+            bars: newest_bars(&self.0, symbol).await?,
+        })
+    }
+
+    async fn ticks_after(
+        &self,
+        symbol: &Symbol,
+        position: u64,
+        limit: usize,
+    ) -> Result<Option<Vec<StoredTick>>> {
+        Ok(Some(self.0.ticks_after(symbol, position, limit).await?))
+    }
+}
+
+/// The newest stored bar of each interval that has one.
+pub(crate) async fn newest_bars(store: &Arc<dyn Store>, symbol: &Symbol) -> Result<Vec<Bar>> {
+    let mut bars = Vec::with_capacity(Interval::ALL.len());
+    for interval in Interval::ALL {
+        let query = BarQuery {
+            symbol: symbol.clone(),
+            interval,
+            from: Timestamp::MIN,
+            until: Timestamp::MAX,
+            limit: 1,
+        };
+        bars.extend(store.bars(&query).await?);
+    }
+    Ok(bars)
+}

@@ -1,0 +1,399 @@
+//! From sources to the bus.
+//!
+//! Checkpoint semantics: a batch of a source is acknowledged only after the bus has taken its good
+//! rows and the store its bad ones; until then the source does not move on, and sends it again after
+//! a restart. Back-pressure follows: a full bus holds the source.
+//!
+//! A source that fails is built and started again after a wait that grows; one that has come to its
+//! end (a file) is not.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bus::{EventBus, Payload, Record};
+use market::{Bar, Reject, RejectReason, Symbol, Tick, TickRules, Timestamp};
+use serde::Serialize;
+use source::{Delivered, SourceBatch, SourceError, SourceOutlet, TickSource, source_channel};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    PipelineError, Result, Sink,
+    backoff::Backoff,
+    clock::Clock,
+    config::{PipelineConfig, ProduceConfig},
+    deadletters::DeadLetterOutlet,
+    stats::Counters,
+};
+
+/// How a source stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SourceState {
+    /// It has not handed anything over yet.
+    Starting,
+    /// It hands rows over.
+    Running,
+    /// It failed and is started again after a wait.
+    Waiting {
+        /// What it said.
+        error: String,
+        /// How long the wait is.
+        retry_ms: u64,
+    },
+    /// It has come to its end.
+    Finished,
+    /// It failed in a way that trying again does not mend.
+    Failed {
+        /// What it said.
+        error: String,
+    },
+    /// The pipeline has stopped it.
+    Stopped,
+}
+
+/// A source and how it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// How it stands.
+    #[serde(flatten)]
+    pub state: SourceState,
+    /// Rows that it has handed over, good and bad.
+    pub rows: u64,
+    /// Rows of it that could not be used.
+    pub rejected: u64,
+    /// The newest timestamp that it has handed over.
+    #[serde(rename = "newest_us")]
+    pub newest: Option<Timestamp>,
+}
+
+/// Builds a source, anew for each start.
+pub type BuildSource =
+    Box<dyn Fn() -> std::result::Result<Box<dyn TickSource>, SourceError> + Send + Sync>;
+
+/// A source to run: its name, and how to build it.
+pub struct SourceSpec {
+    /// Its name.
+    pub name: String,
+    /// Builds it, anew for each start.
+    pub build: BuildSource,
+}
+
+impl std::fmt::Debug for SourceSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SourceSpec")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SourceSpec {
+    /// A source that can be started any number of times.
+    pub fn new(
+        name: impl Into<String>,
+        build: impl Fn() -> std::result::Result<Box<dyn TickSource>, SourceError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            build: Box::new(build),
+        }
+    }
+
+    /// A source that can be started once: it is not started again when it fails.
+    pub fn once(source: Box<dyn TickSource>) -> Self {
+        let name = source.name();
+        let slot = std::sync::Mutex::new(Some(source));
+        let detail = name.to_string();
+        Self::new(name.to_string(), move || {
+            slot.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .take()
+                .ok_or_else(|| SourceError::Config {
+                    key: detail.clone(),
+                    expected: "this source can be started only once".into(),
+                })
+        })
+    }
+}
+
+/// Everything that a producer needs.
+pub(crate) struct Producer {
+    pub bus: Arc<dyn EventBus>,
+    pub sink: Sink,
+    pub clock: Arc<dyn Clock>,
+    pub counters: Arc<Counters>,
+    pub topic: String,
+    pub rules: TickRules,
+    pub config: ProduceConfig,
+    /// Where dead letters go besides the store.
+    pub dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
+    pub status: watch::Sender<SourceStatus>,
+}
+
+impl Producer {
+    pub(crate) fn new(
+        name: &str,
+        config: &PipelineConfig,
+        bus: Arc<dyn EventBus>,
+        sink: Sink,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
+    ) -> Self {
+        let (status, _) = watch::channel(SourceStatus {
+            name: name.to_owned(),
+            state: SourceState::Starting,
+            rows: 0,
+            rejected: 0,
+            newest: None,
+        });
+        Self {
+            bus,
+            sink,
+            clock,
+            counters,
+            topic: config.topic.clone(),
+            rules: config.rules(),
+            config: config.produce.clone(),
+            dead_letters,
+            status,
+        }
+    }
+
+    fn set(&self, state: SourceState) {
+        self.status.send_if_modified(|status| {
+            let changed = status.state != state;
+            status.state = state;
+            changed
+        });
+    }
+
+    /// Runs a source until it ends, fails for good or is cancelled.
+    pub(crate) async fn run(self, spec: SourceSpec, cancel: CancellationToken) {
+        let mut backoff = Backoff::new(self.config.backoff_min_ms, self.config.backoff_max_ms);
+        loop {
+            let rows = self.status.borrow().rows;
+            let ended = self.run_once(&spec, &cancel).await;
+            if cancel.is_cancelled() {
+                self.set(SourceState::Stopped);
+                return;
+            }
+            let error = match ended {
+                Ok(()) => {
+                    tracing::info!(source = %spec.name, "the source has come to its end");
+                    self.set(SourceState::Finished);
+                    return;
+                }
+                Err(e) => e,
+            };
+            if let PipelineError::Source(SourceError::Config { .. }) = &error {
+                tracing::error!(source = %spec.name, %error, "the source has failed");
+                self.set(SourceState::Failed {
+                    error: error.to_string(),
+                });
+                return;
+            }
+            if self.status.borrow().rows > rows {
+                backoff.reset();
+            }
+            let wait = backoff.next_wait();
+            tracing::warn!(source = %spec.name, %error, wait_ms = wait.as_millis() as u64, "the source is started again");
+            metrics::counter!("tickcast_source_restarts_total", "source" => spec.name.clone())
+                .increment(1);
+            self.set(SourceState::Waiting {
+                error: error.to_string(),
+                retry_ms: wait.as_millis() as u64,
+            });
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn run_once(&self, spec: &SourceSpec, cancel: &CancellationToken) -> Result<()> {
+        let source = (spec.build)()?;
+        let (out, mut outlet) = source_channel(self.config.queue_batches);
+        let stop = cancel.child_token();
+        let _stop_on_return = stop.clone().drop_guard();
+        let mut running = tokio::spawn(source.run(out, stop));
+        let taken = self.take_all(&mut outlet, cancel).await;
+        // Without an outlet the source hears that the pipeline is gone.
+        drop(outlet);
+        let _stop_now = _stop_on_return;
+        let ended = tokio::select! {
+            ended = &mut running => ended,
+            () = async {
+                if taken.is_ok() && !cancel.is_cancelled() {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            } => {
+                running.abort();
+                running.await
+            }
+        };
+        taken?;
+        match ended {
+            Ok(ended) => Ok(ended?),
+            Err(e) if e.is_cancelled() => Ok(()),
+            Err(_) => Err(PipelineError::Internal {
+                detail: "the source panicked".into(),
+            }),
+        }
+    }
+
+    async fn take_all(&self, outlet: &mut SourceOutlet, cancel: &CancellationToken) -> Result<()> {
+        loop {
+            let delivered = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Ok(()),
+                delivered = outlet.recv() => delivered,
+            };
+            let Some(Delivered { batch, ack }) = delivered else {
+                return Ok(());
+            };
+            self.set(SourceState::Running);
+            tokio::select! {
+                biased;
+                taken = self.take(batch) => taken?,
+                () = cancel.cancelled() => return Ok(()),
+            }
+            ack.taken();
+        }
+    }
+
+    /// Puts a batch on the bus, trying again while the bus or the store is away.
+    async fn take(&self, batch: SourceBatch) -> Result<()> {
+        let rows = batch.rows();
+        let source = Arc::clone(&batch.source);
+        let received = batch.received;
+        let (mut by_symbol, rejects) = self.check(batch);
+        let newest = by_symbol.values().filter_map(Rows::newest).max();
+        let rejected = rejects.len();
+        self.counters.received.add(rows);
+        let mut records = Vec::new();
+        for (symbol, rows) in &mut by_symbol {
+            records.extend(rows.records(symbol, &source, received, self.config.publish_rows));
+        }
+        let good: usize = records.iter().map(|r| r.payload.rows()).sum();
+        let mut backoff = Backoff::new(self.config.backoff_min_ms, self.config.backoff_max_ms);
+        if !records.is_empty() {
+            loop {
+                match self.bus.publish(&self.topic, records.clone()).await {
+                    Ok(()) => break,
+                    Err(e @ bus::BusError::Unavailable { .. }) => {
+                        self.counters.bus_errors.add(1);
+                        tracing::warn!(error = %e, "publishing is tried again");
+                        tokio::time::sleep(backoff.next_wait()).await;
+                    }
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        }
+        self.counters.published.add(good);
+        backoff.reset();
+        while let Err(e) = self.sink.put_aside(rejects.clone()).await {
+            if !matches!(e, PipelineError::Store(_)) {
+                return Err(e);
+            }
+            tracing::warn!(error = %e, "putting rows aside is tried again");
+            tokio::time::sleep(backoff.next_wait()).await;
+        }
+        if let Some(outlet) = self.dead_letters.as_ref().filter(|_| rejected > 0) {
+            let rejects: Vec<_> = rejects.into_iter().map(|r| (None, r)).collect();
+            while let Err(e) = outlet.publish(&rejects).await {
+                if !matches!(e, bus::BusError::Unavailable { .. }) {
+                    return Err(e.into());
+                }
+                tracing::warn!(error = %e, "telling of dead letters is tried again");
+                tokio::time::sleep(backoff.next_wait()).await;
+            }
+        }
+        self.status.send_modify(|status| {
+            status.rows += rows as u64;
+            status.rejected += rejected as u64;
+            status.newest = status.newest.max(newest);
+        });
+        Ok(())
+    }
+
+    /// Sorts the rows of a batch by symbol, and those out that may not be stored.
+    fn check(&self, batch: SourceBatch) -> (BTreeMap<Symbol, Rows>, Vec<Reject>) {
+        let now = self.clock.now();
+        let mut rejects = batch.rejects;
+        let mut by_symbol: BTreeMap<Symbol, Rows> = BTreeMap::new();
+        let mut reject = |(reason, detail): (RejectReason, String), payload: String| {
+            rejects.push(Reject::new(reason, detail, &*batch.source, payload));
+        };
+        for tick in batch.ticks {
+            match self.rules.check(&tick, now) {
+                Ok(()) => match by_symbol.get_mut(&tick.symbol) {
+                    Some(rows) => rows.ticks.push(tick),
+                    None => {
+                        let symbol = tick.symbol.clone();
+                        by_symbol.entry(symbol).or_default().ticks.push(tick);
+                    }
+                },
+                Err(fault) => reject(fault, row_text(&tick)),
+            }
+        }
+        for bar in batch.bars {
+            let checked = self
+                .rules
+                .check_origin(&bar.symbol, bar.start, now)
+                .and_then(|()| bar.check());
+            match checked {
+                Ok(()) => {
+                    let symbol = bar.symbol.clone();
+                    by_symbol.entry(symbol).or_default().bars.push(bar);
+                }
+                Err(fault) => reject(fault, row_text(&bar)),
+            }
+        }
+        (by_symbol, rejects)
+    }
+}
+
+fn row_text<T: Serialize + std::fmt::Debug>(row: &T) -> String {
+    // JSON cannot say NaN: then the row is kept as Rust writes it.
+    serde_json::to_string(row).unwrap_or_else(|_| format!("{row:?}"))
+}
+
+/// The rows of one symbol.
+#[derive(Debug, Default)]
+struct Rows {
+    ticks: Vec<Tick>,
+    bars: Vec<Bar>,
+}
+
+impl Rows {
+    fn newest(&self) -> Option<Timestamp> {
+        let ticks = self.ticks.iter().map(|t| t.ts);
+        ticks.chain(self.bars.iter().map(|b| b.start)).max()
+    }
+
+    fn records(
+        &mut self,
+        symbol: &Symbol,
+        source: &Arc<str>,
+        received: std::time::Instant,
+        most: usize,
+    ) -> Vec<Record> {
+        let record = |payload| Record {
+            key: symbol.to_string(),
+            source: Arc::clone(source),
+            received,
+            payload,
+        };
+        let ticks = self.ticks.chunks(most.max(1));
+        let ticks = ticks.map(|part| record(Payload::Ticks(part.into())));
+        let bars = self.bars.chunks(most.max(1));
+        let bars = bars.map(|part| record(Payload::Bars(part.into())));
+        ticks.chain(bars).collect()
+    }
+}

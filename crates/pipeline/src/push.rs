@@ -1,0 +1,129 @@
+//! Rows that are pushed from outside, taken so that the answer can say what became of them.
+//!
+//! Where this process stores, they are stored through its sink. Where others do, they are published
+//! on the bus like any rows, so that the consumers keep their order and every follower shows them;
+//! then the store is looked at until it has them, or until there is no time left: what the bus has
+//! taken is not lost, the answer only cannot say yet that it is stored.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bus::{EventBus, Payload, Record};
+use market::{Bar, Reject, Symbol, Tick, TickKey};
+use store::Store;
+
+use crate::{Result, Sink};
+
+/// How long the answer waits for the store.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the store is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// Ticks that one look reads at most.
+const TICKS_AT_ONCE: usize = 50_000;
+/// Rows of one record at most.
+const RECORD_ROWS: usize = 1_000;
+
+/// What became of the rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Rows that are in the store now. Where others store, those that were there before count too.
+    pub stored: usize,
+    /// Rows that were there already, where that is known.
+    pub duplicates: usize,
+    /// Rows that the bus has taken and the store does not have yet.
+    pub on_the_way: usize,
+}
+
+/// Stores rows here.
+pub(crate) async fn store(
+    sink: &Sink,
+    ticks: Vec<Tick>,
+    bars: Vec<Bar>,
+    rejects: Vec<Reject>,
+    received: Instant,
+) -> Result<Pushed> {
+    let count = bars.len();
+    let appended = sink.write(ticks, Some(received)).await?;
+    let written = sink.write_bars(bars).await?;
+    sink.put_aside(rejects).await?;
+    Ok(Pushed {
+        stored: appended.stored.len() + written,
+        duplicates: appended.duplicates + count.saturating_sub(written),
+        on_the_way: 0,
+    })
+}
+
+/// Publishes rows and waits until the store has the ticks. Bars are stored with the message that
+/// follows them at the latest and are not waited for: one that the store has may be refused rightly.
+pub(crate) async fn publish(
+    bus: &Arc<dyn EventBus>,
+    topic: &str,
+    store: &Arc<dyn Store>,
+    ticks: Vec<Tick>,
+    bars: Vec<Bar>,
+    received: Instant,
+) -> Result<Pushed> {
+    let rows = ticks.len();
+    let count = bars.len();
+    let mut missing: BTreeMap<Symbol, BTreeSet<TickKey>> = BTreeMap::new();
+    for tick in &ticks {
+        let keys = missing.entry(tick.symbol.clone()).or_default();
+        keys.insert(tick.key());
+    }
+    let doubles = rows - missing.values().map(BTreeSet::len).sum::<usize>();
+    let records = records(ticks, bars, received);
+    bus.publish(topic, records).await?;
+    let deadline = Instant::now() + PATIENCE;
+    while !missing.is_empty() && Instant::now() < deadline {
+        tokio::time::sleep(LOOK).await;
+        for (symbol, keys) in &mut missing {
+            let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
+                continue;
+            };
+            let until = last.ts.plus_micros(1);
+            let found = store.ticks(symbol, first.ts, until, TICKS_AT_ONCE).await?;
+            for tick in found {
+                keys.remove(&tick.key());
+            }
+        }
+        missing.retain(|_, keys| !keys.is_empty());
+    }
+    let on_the_way = missing.values().map(BTreeSet::len).sum();
+    Ok(Pushed {
+        stored: rows - doubles - on_the_way + count,
+        duplicates: doubles,
+        on_the_way,
+    })
+}
+
+fn records(ticks: Vec<Tick>, bars: Vec<Bar>, received: Instant) -> Vec<Record> {
+    let mut ticks_of: BTreeMap<Symbol, Vec<Tick>> = BTreeMap::new();
+    for tick in ticks {
+        ticks_of.entry(tick.symbol.clone()).or_default().push(tick);
+    }
+    let mut bars_of: BTreeMap<Symbol, Vec<Bar>> = BTreeMap::new();
+    for bar in bars {
+        bars_of.entry(bar.symbol.clone()).or_default().push(bar);
+    }
+    let record = |symbol: &Symbol, payload| Record {
+        key: symbol.to_string(),
+        source: "push".into(),
+        received,
+        payload,
+    };
+    let mut records = Vec::new();
+    for (symbol, ticks) in ticks_of {
+        for part in ticks.chunks(RECORD_ROWS) {
+            records.push(record(&symbol, Payload::Ticks(part.into())));
+        }
+    }
+    for (symbol, bars) in bars_of {
+        for part in bars.chunks(RECORD_ROWS) {
+            records.push(record(&symbol, Payload::Bars(part.into())));
+        }
+    }
+    records
+}

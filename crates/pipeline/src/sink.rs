@@ -1,0 +1,325 @@
+//! The one door to the store in a process.
+//!
+//! Model: writes happen one at a time: the append, then the fan-out to `/live` and to the
+//! forecaster, so that readers see positions in order. Both fan-outs only take note and never wait.
+//! A write goes on when its caller is dropped (an HTTP client that hangs up): what is stored is
+//! always published.
+//!
+//! An append that fails may have stored its rows all the same. The symbols of such a batch are
+//! remembered, and before the next publication of one the store is asked what it has that was never
+//! published.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use market::{Bar, Interval, Reject, Symbol, Tick, Timestamp};
+use store::{Appended, BarQuery, Store, StoredTick};
+use tokio::sync::Mutex;
+
+use crate::{
+    PipelineError, Result, clock::MarketClock, forecasts::Forecaster, live::LiveHub,
+    stats::Counters,
+};
+
+/// Ticks that are read at once to find what was stored and not published.
+const RECOVERY_TICKS: usize = 5_000;
+
+/// The one door to the store in a process. Cheap to clone.
+#[derive(Clone)]
+pub struct Sink {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    live: LiveHub,
+    /// Whether readers see what is stored here, in order of storage; not in a process without
+    /// readers, nor where they see the topic.
+    shows_ticks: bool,
+    forecaster: Forecaster,
+    market: Arc<MarketClock>,
+    counters: Arc<Counters>,
+    /// Symbols of which the store may hold ticks that were not published.
+    gate: Mutex<BTreeSet<Symbol>>,
+    closed: AtomicBool,
+}
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sink").finish_non_exhaustive()
+    }
+}
+
+/// Whether prices are news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// They move the market clock.
+    News,
+    /// They were imported.
+    History,
+}
+
+impl Sink {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        live: LiveHub,
+        shows_ticks: bool,
+        forecaster: Forecaster,
+        market: Arc<MarketClock>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                live,
+                shows_ticks,
+                forecaster,
+                market,
+                counters,
+                gate: Mutex::default(),
+                closed: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Stores ticks, then shows them to readers and the forecaster; returns when they are stored.
+    /// `received`: when the process got the oldest of them, by its monotonic clock.
+    ///
+    /// # Errors
+    /// The store's: then none or all of them are stored; write them again. Closed after shutdown.
+    pub async fn write(&self, ticks: Vec<Tick>, received: Option<Instant>) -> Result<Appended> {
+        self.spawn_write(ticks, received, Age::News).await
+    }
+
+    /// As [`Self::write`], for ticks of the past: they do not move the market clock.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_history(&self, ticks: Vec<Tick>) -> Result<Appended> {
+        self.spawn_write(ticks, None, Age::History).await
+    }
+
+    /// Stores bars that came as bars, then shows them; returns how many were written.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_bars(&self, bars: Vec<Bar>) -> Result<usize> {
+        self.spawn_write_bars(bars, Age::News).await
+    }
+
+    /// As [`Self::write_bars`], for bars of the past: they do not move the market clock.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_history_bars(&self, bars: Vec<Bar>) -> Result<usize> {
+        self.spawn_write_bars(bars, Age::History).await
+    }
+
+    /// Puts rows aside as dead letters.
+    ///
+    /// # Errors
+    /// The store's: then none or all are written.
+    pub async fn put_aside(&self, rejects: Vec<Reject>) -> Result<()> {
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        let count = rejects.len();
+        let at = self.inner.market.wall();
+        self.inner
+            .store
+            .put_aside(rejects, at)
+            .await
+            .inspect_err(|_| self.inner.counters.store_errors.add(1))?;
+        self.inner.counters.rejected.add(count);
+        Ok(())
+    }
+
+    /// Refuses everything from now on, and waits for the write that is under way.
+    pub(crate) async fn close(&self) {
+        self.inner.closed.store(true, Ordering::Release);
+        drop(self.inner.gate.lock().await);
+    }
+
+    async fn spawn_write(
+        &self,
+        ticks: Vec<Tick>,
+        received: Option<Instant>,
+        age: Age,
+    ) -> Result<Appended> {
+        if ticks.is_empty() {
+            return Ok(Appended::default());
+        }
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move { inner.write(ticks, received, age).await })
+            .await
+            .map_err(|_| PipelineError::Closed)?
+    }
+
+    async fn spawn_write_bars(&self, bars: Vec<Bar>, age: Age) -> Result<usize> {
+        if bars.is_empty() {
+            return Ok(0);
+        }
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move { inner.write_bars(bars, age).await })
+            .await
+            .map_err(|_| PipelineError::Closed)?
+    }
+}
+
+impl Inner {
+    async fn write(
+        &self,
+        ticks: Vec<Tick>,
+        received: Option<Instant>,
+        age: Age,
+    ) -> Result<Appended> {
+        let mut uncertain = self.gate.lock().await;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(PipelineError::Closed);
+        }
+        let symbols: BTreeSet<Symbol> = ticks.iter().map(|t| t.symbol.clone()).collect();
+        let newest = ticks.iter().map(|t| t.ts).max();
+        let appended = match self.store.append(ticks).await {
+            Ok(appended) => appended,
+            Err(e) => {
+                self.counters.store_errors.add(1);
+                if self.shows_ticks {
+                    uncertain.extend(symbols);
+                }
+                return Err(e.into());
+            }
+        };
+        if let (Age::News, Some(newest)) = (age, newest) {
+            self.market.observe(newest);
+        }
+        self.counters.stored.add(appended.stored.len());
+        self.counters.duplicates.add(appended.duplicates);
+        let doubtful: Vec<Symbol> = symbols.intersection(&uncertain).cloned().collect();
+        if !self.shows_ticks {
+            // The topic is what readers see, or there are none.
+        } else if doubtful.is_empty() {
+            self.live.publish(&appended, received);
+        } else {
+            self.publish_recovered(&appended, received, &doubtful, &mut uncertain)
+                .await;
+        }
+        self.forecaster.observe(&appended.bars);
+        Ok(appended)
+    }
+
+    /// Publishes an append of which some symbols may have older ticks that were never published.
+    async fn publish_recovered(
+        &self,
+        appended: &Appended,
+        received: Option<Instant>,
+        doubtful: &[Symbol],
+        uncertain: &mut BTreeSet<Symbol>,
+    ) {
+        for symbol in doubtful {
+            // What was published last, before this append: nothing was sent of it since.
+            // Nothing was published of it at all: then it begins with this append.
+            let published = match self.live.published(symbol) {
+                Some(published) => published,
+                None => match appended.stored.iter().find(|t| t.tick.symbol == *symbol) {
+                    Some(first) => first.position - 1,
+                    None => {
+                        uncertain.remove(symbol);
+                        continue;
+                    }
+                },
+            };
+            match self.unpublished(symbol, published).await {
+                Ok(ticks) => {
+                    let bars = self.newest_bars(symbol, &Interval::ALL).await;
+                    self.live.publish_symbol(symbol, ticks, bars, received);
+                    uncertain.remove(symbol);
+                }
+                // Its readers wait until a later write finds it all.
+                Err(e) => {
+                    tracing::warn!(%symbol, error = %e, "cannot read what was stored and not published");
+                }
+            }
+        }
+        let mut certain = appended.clone();
+        certain
+            .stored
+            .retain(|t| !doubtful.contains(&t.tick.symbol));
+        certain.bars.retain(|b| !doubtful.contains(&b.symbol));
+        self.live.publish(&certain, received);
+    }
+
+    async fn unpublished(&self, symbol: &Symbol, published: u64) -> Result<Vec<StoredTick>> {
+        let mut after = published;
+        let mut found = Vec::new();
+        loop {
+            let ticks = self
+                .store
+                .ticks_after(symbol, after, RECOVERY_TICKS)
+                .await?;
+            let full = ticks.len() == RECOVERY_TICKS;
+            match ticks.last() {
+                Some(last) => after = last.position,
+                None => return Ok(found),
+            }
+            found.extend(ticks);
+            if !full {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn write_bars(&self, bars: Vec<Bar>, age: Age) -> Result<usize> {
+        let _one_at_a_time = self.gate.lock().await;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(PipelineError::Closed);
+        }
+        let written = self
+            .store
+            .put_bars(bars.clone())
+            .await
+            .inspect_err(|_| self.counters.store_errors.add(1))?;
+        if let (Age::News, Some(newest)) = (age, bars.iter().map(|b| b.start).max()) {
+            // The start, not the end: the bar may still be going on.
+            self.market.observe(newest);
+        }
+        self.counters.bars_written.add(written);
+        let touched: BTreeSet<(Symbol, Interval)> = bars
+            .iter()
+            .filter(|b| self.live.knows(&b.symbol))
+            .map(|b| (b.symbol.clone(), b.interval))
+            .collect();
+        for (symbol, interval) in touched {
+            // A bar made of ticks stands: what the store has is shown, not what came.
+            let newest = self.newest_bars(&symbol, &[interval]).await;
+            self.live.publish_symbol(&symbol, Vec::new(), newest, None);
+        }
+        self.forecaster.observe(&bars);
+        Ok(written)
+    }
+
+    async fn newest_bars(&self, symbol: &Symbol, intervals: &[Interval]) -> Vec<Bar> {
+        let mut newest = Vec::new();
+        for interval in intervals {
+            let query = BarQuery {
+                symbol: symbol.clone(),
+                interval: *interval,
+                from: Timestamp::MIN,
+                until: Timestamp::MAX,
+                limit: 1,
+            };
+            match self.store.bars(&query).await {
+                Ok(bars) => newest.extend(bars),
+                Err(e) => {
+                    tracing::warn!(%symbol, %interval, error = %e, "cannot read the newest bar");
+                }
+            }
+        }
+        newest
+    }
+}

@@ -1,0 +1,72 @@
+//! Which stages a process runs, and what they stand on.
+
+use std::sync::Arc;
+
+use bus::{EventBus, TopicLog};
+use serde::Serialize;
+use store::Store;
+
+use crate::{Clock, DeadLetterOutlet, SourceSpec};
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything.
+    Serve,
+    /// Source to bus.
+    Ingest,
+    /// Bus to store, and forecasts of what it stores.
+    Consume,
+    /// Readers.
+    Web,
+}
+
+impl Role {
+    pub(crate) const fn consumes(self) -> bool {
+        matches!(self, Self::Serve | Self::Consume)
+    }
+
+    pub(crate) const fn has_readers(self) -> bool {
+        matches!(self, Self::Serve | Self::Web)
+    }
+
+    /// The name of the command.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Ingest => "ingest",
+            Self::Consume => "consume",
+            Self::Web => "web",
+        }
+    }
+}
+
+/// What the stages stand on.
+pub struct Parts {
+    /// The bus.
+    pub bus: Arc<dyn EventBus>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// The sources; none where prices come in another way.
+    pub sources: Vec<SourceSpec>,
+    /// The bus again, where it keeps its records: they survive the process, so that a stop need not
+    /// drain it.
+    pub log: Option<Arc<dyn TopicLog>>,
+    /// Whether other processes write to the store as well. Then readers follow the topic, which
+    /// must be kept, and a consumer forecasts only the symbols of its own partitions.
+    pub shared_store: bool,
+    /// Where dead letters are told of besides the store.
+    pub dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("sources", &self.sources)
+            .field("shared_store", &self.shared_store)
+            .finish_non_exhaustive()
+    }
+}

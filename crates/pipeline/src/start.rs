@@ -1,0 +1,493 @@
+//! The stages put together, started and stopped.
+
+use std::{sync::Arc, time::Duration};
+
+use bus::EventBus;
+use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, wire::Fan};
+use store::{ReasonCount, Store};
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Clock, ForecastHub, Import, LiveHub, Parts, PipelineConfig, PipelineError, PipelineStats,
+    Predictor, Pushed, ReplayReport, Result, Role, Sink, SourceSpec, SourceStatus,
+    clock::{MarketClock, MarketTime},
+    consume::ConsumeStage,
+    cpu::Cpu,
+    deadletters::{self, DeadLetterOutlet},
+    follow::Follower,
+    forecasts::{FanReader, Forecaster, latest_in_ledger},
+    lag::LagWatch,
+    live::{Backlog, Stored},
+    produce::Producer,
+    push,
+    stats::Counters,
+    watch::Watches,
+};
+
+/// How long a dependency may take to say that it is there.
+const CHECK: Duration = Duration::from_secs(2);
+
+/// The stages, running.
+pub struct Pipeline {
+    /// The one door to the store.
+    pub sink: Sink,
+    /// `/live`.
+    pub live: LiveHub,
+    /// `/forecast`.
+    pub forecasts: ForecastHub,
+    /// Forecasts on request.
+    pub predictor: Predictor,
+    role: Role,
+    config: PipelineConfig,
+    bus: Arc<dyn EventBus>,
+    /// The bus keeps its records.
+    keeps: bool,
+    shared_store: bool,
+    dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    market: Arc<MarketClock>,
+    follower: Option<Follower>,
+    watches: Watches,
+    lag: LagWatch,
+    forecaster: Forecaster,
+    counters: Arc<Counters>,
+    sources: Vec<watch::Receiver<SourceStatus>>,
+    tasks: tokio::sync::Mutex<Tasks>,
+    /// Stops the sources.
+    stop_sources: CancellationToken,
+    /// Stops the consumer after what it has polled.
+    stop_consumer: CancellationToken,
+    /// Stops the consumer now.
+    abort_consumer: CancellationToken,
+    /// Stops the rest.
+    stop_rest: CancellationToken,
+}
+
+#[derive(Default)]
+struct Tasks {
+    sources: JoinSet<()>,
+    consumer: JoinSet<()>,
+    rest: JoinSet<()>,
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pipeline {
+    /// Starts every stage over a bus that lives as long as the process. The sources may be none:
+    /// prices then come through [`Pipeline::sink`].
+    ///
+    /// # Errors
+    /// A configuration that cannot be right, a store that cannot be read, threads that cannot be
+    /// started.
+    pub async fn start(
+        config: PipelineConfig,
+        bus: Arc<dyn EventBus>,
+        store: Arc<dyn Store>,
+        sources: Vec<SourceSpec>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let parts = Parts {
+            bus,
+            store,
+            clock,
+            sources,
+            log: None,
+            shared_store: false,
+            dead_letters: None,
+        };
+        Self::start_as(Role::Serve, config, parts).await
+    }
+
+    /// Starts the stages of a role.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; a shared store over a bus that does not keep its records.
+    pub async fn start_as(role: Role, config: PipelineConfig, parts: Parts) -> Result<Self> {
+        let Parts {
+            bus,
+            store,
+            clock,
+            sources,
+            log,
+            shared_store,
+            dead_letters,
+        } = parts;
+        if let Some((field, detail)) = config.faults().into_iter().next() {
+            return Err(PipelineError::Invalid { field, detail });
+        }
+        let keeps = log.is_some();
+        if !keeps && role != Role::Serve {
+            return Err(PipelineError::Invalid {
+                field: "bus",
+                detail: format!("{} needs a bus that other processes share", role.as_str()),
+            });
+        }
+        let counters = Arc::new(Counters::new());
+        let market = Arc::new(MarketClock::new(
+            config.market_time,
+            Arc::clone(&clock),
+            config.lateness_ms,
+            config.wall_grace_ms,
+        ));
+        if config.market_time == MarketTime::Replay {
+            // Event time goes on where it stood.
+            for instrument in store.instruments().await? {
+                if !instrument.bars_only {
+                    market.observe(instrument.last);
+                }
+            }
+        }
+        let watches = Watches::default();
+        // Where others store too, the order of storage is not this process's to tell.
+        let follower = log
+            .filter(|_| shared_store && role.has_readers())
+            .map(|log| {
+                Follower::new(
+                    &config,
+                    log,
+                    Arc::clone(&store),
+                    Arc::clone(&clock),
+                    Arc::clone(&market),
+                    Arc::clone(&counters),
+                )
+            });
+        let backlog: Arc<dyn Backlog> = match &follower {
+            Some(follower) => Arc::new(follower.clone()),
+            None => Arc::new(Stored(Arc::clone(&store))),
+        };
+        let live = LiveHub::new(
+            config.live.clone(),
+            Arc::clone(&store),
+            backlog,
+            Arc::clone(&market),
+            Arc::clone(&counters),
+            watches.clone(),
+        );
+        let predictor = Predictor::new(
+            Arc::clone(&store),
+            Arc::clone(&market),
+            config.predict.clone(),
+            config.forecast.clone(),
+            Cpu::new("predict")?,
+            Arc::clone(&counters),
+        );
+        let forecasts = ForecastHub::new(
+            predictor.clone(),
+            Arc::clone(&market),
+            watches.clone(),
+            config.live.heartbeat(),
+            config.forecast.queue_messages,
+            config.forecast.max_subscriptions,
+        );
+        let forecaster = Forecaster::new(
+            Arc::clone(&store),
+            Arc::clone(&market),
+            config.forecast.clone(),
+            forecasts.clone(),
+            watches.clone(),
+            Cpu::new("forecast")?,
+            Arc::clone(&counters),
+        );
+        if role.consumes() && !shared_store {
+            forecaster.load().await?;
+        }
+        let sink = Sink::new(
+            Arc::clone(&store),
+            live.clone(),
+            role.has_readers() && follower.is_none(),
+            forecaster.clone(),
+            Arc::clone(&market),
+            Arc::clone(&counters),
+        );
+        let pipeline = Self {
+            sink,
+            live,
+            forecasts,
+            predictor,
+            role,
+            config,
+            bus,
+            keeps,
+            shared_store,
+            dead_letters,
+            store,
+            clock,
+            market,
+            follower,
+            watches,
+            lag: LagWatch::new(),
+            forecaster,
+            counters,
+            sources: Vec::new(),
+            tasks: tokio::sync::Mutex::default(),
+            stop_sources: CancellationToken::new(),
+            stop_consumer: CancellationToken::new(),
+            abort_consumer: CancellationToken::new(),
+            stop_rest: CancellationToken::new(),
+        };
+        Ok(pipeline.spawn(sources))
+    }
+
+    fn spawn(mut self, sources: Vec<SourceSpec>) -> Self {
+        let mut tasks = Tasks::default();
+        let rest = &mut tasks.rest;
+        rest.spawn(self.live.clone().run(self.stop_rest.clone()));
+        if let Some(follower) = &self.follower {
+            let hub = self.live.clone();
+            rest.spawn(follower.clone().run(hub, self.stop_rest.clone()));
+            let reader = FanReader {
+                store: Arc::clone(&self.store),
+                market: Arc::clone(&self.market),
+                config: self.config.forecast.clone(),
+                hub: self.forecasts.clone(),
+                watches: self.watches.clone(),
+                counters: Arc::clone(&self.counters),
+            };
+            rest.spawn(reader.run(self.stop_rest.clone()));
+        }
+        if self.keeps {
+            let (topic, group) = (self.config.topic.clone(), self.config.group.clone());
+            let lag = self.lag.clone();
+            rest.spawn(lag.run(Arc::clone(&self.bus), topic, group, self.stop_rest.clone()));
+        }
+        if self.role.consumes() {
+            rest.spawn(self.forecaster.clone().run(self.stop_rest.clone()));
+            let consumer = ConsumeStage::new(
+                &self.config,
+                Arc::clone(&self.bus),
+                self.sink.clone(),
+                Arc::clone(&self.clock),
+                Arc::clone(&self.counters),
+                self.dead_letters.clone(),
+                self.shared_store.then(|| self.forecaster.clone()),
+            );
+            tasks
+                .consumer
+                .spawn(consumer.run(self.stop_consumer.clone(), self.abort_consumer.clone()));
+        }
+        for spec in sources {
+            let producer = Producer::new(
+                &spec.name,
+                &self.config,
+                Arc::clone(&self.bus),
+                self.sink.clone(),
+                Arc::clone(&self.clock),
+                Arc::clone(&self.counters),
+                self.dead_letters.clone(),
+            );
+            self.sources.push(producer.status.subscribe());
+            tasks
+                .sources
+                .spawn(producer.run(spec, self.stop_sources.child_token()));
+        }
+        self.tasks = tokio::sync::Mutex::new(tasks);
+        self
+    }
+
+    /// How each source stands; changes can be waited for.
+    pub fn sources(&self) -> &[watch::Receiver<SourceStatus>] {
+        &self.sources
+    }
+
+    /// What this process does.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The latest fan of each model, by name; from the ledger where nobody has watched the series in
+    /// this process and others forecast it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn latest_fans(&self, symbol: &Symbol, interval: Interval) -> Result<Vec<Fan>> {
+        let shown = self.forecasts.latest(symbol, interval);
+        if self.follower.is_none() || self.watches.is_watched(symbol, interval) && !shown.is_empty()
+        {
+            return Ok(shown);
+        }
+        latest_in_ledger(&self.store, &self.config.forecast, symbol, interval).await
+    }
+
+    /// Takes rows from outside. Returns when they are stored, or, where other processes store, when
+    /// the bus has them and the store has been waited for.
+    ///
+    /// # Errors
+    /// The store's or the bus's: then push the same rows again; doubles do no harm.
+    pub async fn push(
+        &self,
+        ticks: Vec<Tick>,
+        bars: Vec<Bar>,
+        rejects: Vec<Reject>,
+        received: std::time::Instant,
+    ) -> Result<Pushed> {
+        if self.follower.is_none() {
+            return push::store(&self.sink, ticks, bars, rejects, received).await;
+        }
+        self.sink.put_aside(rejects).await?;
+        let (bus, topic) = (&self.bus, &self.config.topic);
+        self.counters.received.add(ticks.len() + bars.len());
+        let rows = ticks.len() + bars.len();
+        let pushed = push::publish(bus, topic, &self.store, ticks, bars, received).await?;
+        self.counters.published.add(rows);
+        Ok(pushed)
+    }
+
+    /// What is missing for this process to do its work: (what, why), empty when it is ready.
+    pub async fn missing(&self) -> Vec<(&'static str, String)> {
+        let mut missing = Vec::new();
+        let asked = self.store.open_dead_letters(None, i64::MAX - 1, 1);
+        match tokio::time::timeout(CHECK, asked).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(e)) => missing.push(("store", e.to_string())),
+            Err(_) => missing.push(("store", format!("no answer within {CHECK:?}"))),
+        }
+        if self.keeps
+            && let Err(why) = self.lag.check().await
+        {
+            missing.push(("bus", why));
+        }
+        if self.follower.as_ref().is_some_and(|f| !f.is_ready()) {
+            missing.push(("live", "the topic is still being read".into()));
+        }
+        missing
+    }
+
+    /// Dead letters by reason; also as the gauge `tickcast_dead_letters`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
+        let counts = self.store.dead_letter_counts().await?;
+        for count in &counts {
+            let reason = count.reason.as_str();
+            metrics::gauge!("tickcast_dead_letters", "reason" => reason, "state" => "open")
+                .set(count.open as f64);
+            metrics::gauge!("tickcast_dead_letters", "reason" => reason, "state" => "replayed")
+                .set(count.replayed as f64);
+        }
+        Ok(counts)
+    }
+
+    /// The configuration that it runs with.
+    pub const fn config(&self) -> &PipelineConfig {
+        &self.config
+    }
+
+    /// The clock that closes bars.
+    pub fn market(&self) -> &MarketClock {
+        &self.market
+    }
+
+    /// An import into this pipeline's store.
+    pub fn import(&self) -> Import {
+        Import::new(self.sink.clone())
+    }
+
+    /// Puts rows aside as dead letters.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn put_aside(&self, rejects: Vec<Reject>) -> Result<()> {
+        self.sink.put_aside(rejects).await
+    }
+
+    /// Replays the open dead letters, of one reason if given, with the rules of now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn replay_dead_letters(&self, reason: Option<RejectReason>) -> Result<ReplayReport> {
+        let rules = self.config.rules();
+        deadletters::replay(&self.store, &self.sink, &rules, &self.clock, reason).await
+    }
+
+    /// The stages' counters now.
+    pub async fn stats(&self) -> PipelineStats {
+        let groups = if self.keeps {
+            self.lag.groups()
+        } else {
+            let lag = self.bus.lag(&self.config.topic).await;
+            lag.unwrap_or_default()
+        };
+        let group = groups.into_iter().find(|g| g.group == self.config.group);
+        let bus_lag_records = group.map(|g| g.records);
+        if let Some(lag) = bus_lag_records {
+            metrics::gauge!("tickcast_bus_lag_records").set(lag as f64);
+        }
+        let counters = &self.counters;
+        PipelineStats {
+            sources: self.sources.iter().map(|s| s.borrow().clone()).collect(),
+            received: counters.received.read(),
+            published: counters.published.read(),
+            stored: counters.stored.read(),
+            duplicates: counters.duplicates.read(),
+            bars_written: counters.bars_written.read(),
+            rejected: counters.rejected.read(),
+            store_errors: counters.store_errors.read(),
+            bus_errors: counters.bus_errors.read(),
+            bus_lag_records,
+            followed: counters.followed.read(),
+            live: self.live.stats(),
+            forecasts: self.forecaster.stats(),
+            predictions: self.predictor.stats(),
+        }
+    }
+
+    /// Stops in the order of the flow: the sources, then the bus, then the consumer once it has
+    /// stored and committed what the bus holds (what it has polled, where the bus keeps the rest),
+    /// then the readers with a `Bye` and status 1001.
+    /// What does not end within `timeout` is cut short: what was not committed comes again from a
+    /// bus that outlives the process. Returns whether everything was drained. Further calls do
+    /// nothing.
+    pub async fn shutdown(&self, timeout: Duration) -> bool {
+        let deadline = tokio::time::Instant::now() + timeout;
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().await);
+        self.stop_sources.cancel();
+        let mut drained = ends(&mut tasks.sources, deadline).await;
+        if self.keeps {
+            self.stop_consumer.cancel();
+            drained &= ends(&mut tasks.consumer, deadline).await;
+        }
+        self.bus.close().await;
+        if !ends(&mut tasks.consumer, deadline).await {
+            drained = false;
+            self.stop_consumer.cancel();
+            self.abort_consumer.cancel();
+            tasks.consumer.shutdown().await;
+        }
+        self.sink.close().await;
+        self.stop_rest.cancel();
+        // The hub delivers once more, so that readers get what was stored last before their `Bye`.
+        let grace = tokio::time::Instant::now() + Duration::from_secs(1);
+        drained &= ends(&mut tasks.rest, deadline.max(grace)).await;
+        self.live.close();
+        self.forecasts.close();
+        drained
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.stop_sources.cancel();
+        self.stop_consumer.cancel();
+        self.abort_consumer.cancel();
+        self.stop_rest.cancel();
+    }
+}
+
+/// Waits for tasks; aborts those that have not ended by the deadline.
+async fn ends(tasks: &mut JoinSet<()>, deadline: tokio::time::Instant) -> bool {
+    let all = async { while tasks.join_next().await.is_some() {} };
+    let ended = tokio::time::timeout_at(deadline, all).await.is_ok();
+    if !ended {
+        tasks.shutdown().await;
+    }
+    ended
+}

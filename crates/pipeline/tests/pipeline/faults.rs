@@ -1,0 +1,218 @@
+//! A store that fails now and then, before or after it has stored.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
+use pipeline::SourceSpec;
+use store::*;
+
+use crate::harness::*;
+
+/// Passes everything on, but for appends that it makes fail.
+struct Faulty {
+    inner: SqliteStore,
+    calls: AtomicUsize,
+    away: AtomicBool,
+}
+
+impl Faulty {
+    fn new(inner: SqliteStore) -> Self {
+        Self {
+            inner,
+            calls: AtomicUsize::new(0),
+            away: AtomicBool::new(false),
+        }
+    }
+}
+
+fn away() -> StoreError {
+    StoreError::Unavailable {
+        detail: "away".into(),
+    }
+}
+
+#[async_trait]
+impl TickStore for Faulty {
+    async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(away());
+        }
+        match self.calls.fetch_add(1, Ordering::SeqCst) % 5 {
+            1 => Err(away()),
+            3 => {
+                // Stored, but the answer is lost.
+                self.inner.append(ticks).await?;
+                Err(away())
+            }
+            _ => self.inner.append(ticks).await,
+        }
+    }
+    async fn ticks_after(&self, s: &Symbol, p: u64, l: usize) -> Result<Vec<StoredTick>> {
+        self.inner.ticks_after(s, p, l).await
+    }
+    async fn ticks(
+        &self,
+        s: &Symbol,
+        from: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Tick>> {
+        self.inner.ticks(s, from, until, limit).await
+    }
+    async fn latest_tick(&self, s: &Symbol) -> Result<Option<StoredTick>> {
+        self.inner.latest_tick(s).await
+    }
+}
+
+#[async_trait]
+impl BarStore for Faulty {
+    async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
+        self.inner.put_bars(bars).await
+    }
+    async fn bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
+        self.inner.bars(query).await
+    }
+    async fn instruments(&self) -> Result<Vec<Instrument>> {
+        self.inner.instruments().await
+    }
+}
+
+#[async_trait]
+impl ForecastLedger for Faulty {
+    async fn record(&self, fans: Vec<Fan>) -> Result<Vec<Recorded>> {
+        self.inner.record(fans).await
+    }
+    async fn due(
+        &self,
+        s: &Symbol,
+        i: Interval,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<OpenForecast>> {
+        self.inner.due(s, i, now, limit).await
+    }
+    async fn score(&self, outcomes: Vec<StepOutcome>) -> Result<usize> {
+        self.inner.score(outcomes).await
+    }
+    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
+        self.inner.ledger(query).await
+    }
+    async fn scoreboard(&self, s: Option<&Symbol>, i: Option<Interval>) -> Result<Vec<ScoreRow>> {
+        self.inner.scoreboard(s, i).await
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for Faulty {
+    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()> {
+        self.inner.put_aside(rejects, at).await
+    }
+    async fn open_dead_letters(
+        &self,
+        reason: Option<RejectReason>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        self.inner.open_dead_letters(reason, after, limit).await
+    }
+    async fn mark_replayed(&self, ids: Vec<i64>) -> Result<usize> {
+        self.inner.mark_replayed(ids).await
+    }
+    async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
+        self.inner.dead_letter_counts().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_fails_now_and_then_loses_nothing_and_readers_miss_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Faulty::new(open(dir.path()).await));
+    let batches = (0..80u64)
+        .map(|n| {
+            (0..10)
+                .map(|k| {
+                    let name = if k % 2 == 0 { "AAA" } else { "BBB" };
+                    tick(name, n as i64, n * 10 + k, 1.0)
+                })
+                .collect()
+        })
+        .collect();
+    let source = Batches {
+        batches,
+        taken: Arc::default(),
+        fails_before: None,
+    };
+    let mut config = config();
+    config.consume.batch_rows = 7;
+    let pipeline = start_with(
+        config,
+        store.clone(),
+        vec![SourceSpec::once(Box::new(source))],
+    )
+    .await;
+    let session = pipeline.live.connect();
+    session.request(resume("AAA", 0, &[]));
+    until(|| async { stored(&*store, "AAA", 0).await.len() == 400 }).await;
+    until(|| async { stored(&*store, "BBB", 0).await.len() == 400 }).await;
+    // One write more that goes through, for the readers of a symbol whose last answer was lost.
+    for name in ["AAA", "BBB"] {
+        let last = || vec![tick(name, 99, 9_999, 2.0)];
+        while pipeline.sink.write(last(), None).await.is_err() {}
+    }
+    let last = store.latest_tick(&symbol("AAA")).await.unwrap().unwrap();
+    let mut seen = Seen::default();
+    seen.read_to(&session, last.position).await;
+    assert_eq!((seen.snapshots, seen.skipped), (0, 0));
+    assert_eq!(seen.ticks, stored(&*store, "AAA", 0).await);
+    assert!(pipeline.stats().await.store_errors.total > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_is_away_nothing_is_committed_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Faulty::new(open(dir.path()).await));
+    store.away.store(true, Ordering::SeqCst);
+    let batches = (0..20u64).map(|n| vec![tick("AAA", n as i64, n, 1.0)]);
+    let source = Batches {
+        batches: batches.collect(),
+        taken: Arc::default(),
+        fails_before: None,
+    };
+    let pipeline = start_with(
+        config(),
+        store.clone(),
+        vec![SourceSpec::once(Box::new(source))],
+    )
+    .await;
+    until(|| async { pipeline.stats().await.store_errors.total > 3 }).await;
+    until(|| async { pipeline.stats().await.bus_lag_records == Some(20) }).await;
+    store.away.store(false, Ordering::SeqCst);
+    until(|| async { stored(&*store, "AAA", 0).await.len() == 20 }).await;
+    until(|| async { pipeline.stats().await.bus_lag_records == Some(0) }).await;
+    assert!(pipeline.shutdown(Duration::from_secs(30)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_caller_hangs_up_is_shown_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let pipeline = start(config(), store.clone()).await;
+    let session = pipeline.live.connect();
+    session.request(resume("AAA", 0, &[]));
+    for seq in 1..=50u64 {
+        let write = pipeline.sink.write(vec![tick("AAA", 1, seq, 1.0)], None);
+        let _ = tokio::time::timeout(Duration::from_micros(seq * 5), write).await;
+    }
+    let last = vec![tick("AAA", 2, 51, 1.0)];
+    let last = pipeline.sink.write(last, None).await.unwrap().stored[0].position;
+    let mut seen = Seen::default();
+    seen.read_to(&session, last).await;
+    assert_eq!(seen.ticks, stored(&*store, "AAA", 0).await);
+}

@@ -1,0 +1,224 @@
+//! Forecasts at closed bars: recorded before the outcome, shown, scored.
+
+use std::{sync::Arc, time::Duration};
+
+use market::{
+    Interval, Timestamp,
+    wire::{Fan, ForecastMessage, ForecastRequest},
+};
+use pipeline::{ForecastSession, Frame, MarketTime, Pipeline, PipelineConfig};
+use store::{ForecastLedger, LedgerQuery, LedgerRow};
+
+use crate::harness::*;
+
+fn m1_only() -> PipelineConfig {
+    let mut config = config();
+    config.forecast.intervals = vec![Interval::M1];
+    config.forecast.models = Vec::new();
+    config.forecast.horizon_steps = 3;
+    config.forecast.log = false;
+    config
+}
+
+async fn next(session: &ForecastSession) -> ForecastMessage {
+    match within(session.next()).await {
+        Frame::Text(text) => serde_json::from_slice(&text).unwrap(),
+        Frame::Close { code, reason } => panic!("closed with {code}: {reason}"),
+    }
+}
+
+async fn next_fan(session: &ForecastSession) -> Fan {
+    loop {
+        if let ForecastMessage::Fan(fan) = next(session).await {
+            return fan;
+        }
+    }
+}
+
+async fn ledger(store: &dyn ForecastLedger, interval: Interval) -> Vec<LedgerRow> {
+    store
+        .ledger(&LedgerQuery {
+            symbol: symbol("AAA"),
+            interval,
+            model: Some("naive".into()),
+            from: Timestamp::MIN,
+            until: Timestamp::MAX,
+            limit: 1_000,
+        })
+        .await
+        .unwrap()
+}
+
+fn subscription() -> ForecastRequest {
+    ForecastRequest::Subscribe {
+        symbols: vec![symbol("AAA")],
+        intervals: vec![Interval::M1],
+    }
+}
+
+/// Closes of minutes 0 to 3 are 10, 11, 13, 12; each is written at second 30 of its minute.
+async fn four_minutes(pipeline: &Pipeline) {
+    for (minute, close) in [(0, 10.0), (1, 11.0), (2, 13.0), (3, 12.0)] {
+        let ticks = vec![tick("AAA", minute * 60 + 30, minute as u64, close)];
+        pipeline.sink.write(ticks, None).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_bar_gives_a_fan_that_is_in_the_ledger_and_is_scored_when_its_bars_close() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let pipeline = start(m1_only(), store.clone()).await;
+    four_minutes(&pipeline).await;
+    let session = pipeline.forecasts.connect();
+    session.request(subscription());
+    // The fourth minute closes when something trades in the fifth.
+    let close = vec![tick("AAA", 4 * 60, 100, 14.0)];
+    pipeline.sink.write(close, None).await.unwrap();
+    let fan = loop {
+        let fan = next_fan(&session).await;
+        if fan.origin == at(180) {
+            break fan;
+        }
+    };
+    // By hand: the differences 1, 2, -1 have a root mean square of sqrt(2), the naive model's sigma.
+    assert_eq!((fan.model.as_str(), fan.origin_close), ("naive", 12.0));
+    assert_eq!(fan.mean, [12.0; 3]);
+    assert_eq!(fan.targets, [at(240), at(300), at(360)]);
+    assert!(fan.made_at >= at(240) && fan.made_at < at(300));
+    let z95 = 1.959_963_984_540_054;
+    assert_eq!(fan.bands[1].level, 95.0);
+    for (h, upper) in fan.bands[1].upper.iter().enumerate() {
+        let expected = 12.0 + z95 * (2.0 * (h + 1) as f64).sqrt();
+        assert!((upper - expected).abs() < 1e-9, "{upper} is not {expected}");
+    }
+    let latest = pipeline.forecasts.latest(&symbol("AAA"), Interval::M1);
+    assert_eq!(latest, std::slice::from_ref(&fan));
+    let row = || async {
+        let rows = ledger(&*store, Interval::M1).await;
+        rows.into_iter().find(|r| r.fan.origin == at(180)).unwrap()
+    };
+    assert_eq!((row().await.fan, row().await.actuals.len()), (fan, 0));
+    // Nothing trades in minute 5: its close is the one before. Minute 6 closes at 15.
+    for (second, seq, price) in [(250, 101, 14.5), (380, 102, 15.0), (421, 103, 9.0)] {
+        let ticks = vec![tick("AAA", second, seq, price)];
+        pipeline.sink.write(ticks, None).await.unwrap();
+    }
+    until(|| async { row().await.actuals.len() == 3 }).await;
+    assert_eq!(row().await.actuals, [14.5, 14.5, 15.0]);
+    let aaa = symbol("AAA");
+    let board = store.scoreboard(Some(&aaa), Some(Interval::M1));
+    let board = board.await.unwrap();
+    let third = board.iter().find(|s| s.step == 3 && s.model == "naive");
+    let third = third.unwrap();
+    assert!(third.count >= 1 && (third.mae - third.naive_mae).abs() < 1e-12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_the_fan_is_shown_again_and_its_steps_are_scored() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let pipeline = start(m1_only(), store.clone()).await;
+    four_minutes(&pipeline).await;
+    let close = vec![tick("AAA", 4 * 60, 100, 14.0)];
+    pipeline.sink.write(close, None).await.unwrap();
+    let made = || async {
+        let latest = pipeline.forecasts.latest(&symbol("AAA"), Interval::M1);
+        latest.first().is_some_and(|f| f.origin == at(180))
+    };
+    until(made).await;
+    assert!(pipeline.shutdown(Duration::from_secs(30)).await);
+    drop(pipeline);
+    store.close().await.unwrap();
+    drop(store);
+
+    let store = Arc::new(open(dir.path()).await);
+    let pipeline = start(m1_only(), store.clone()).await;
+    let session = pipeline.forecasts.connect();
+    session.request(subscription());
+    assert_eq!(next_fan(&session).await.origin, at(180));
+    let ticks = vec![tick("AAA", 421, 103, 9.0)];
+    pipeline.sink.write(ticks, None).await.unwrap();
+    until(|| async {
+        let rows = ledger(&*store, Interval::M1).await;
+        let row = rows.iter().find(|r| r.fan.origin == at(180)).unwrap();
+        row.actuals == [14.0, 14.0, 14.0]
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forecast_whose_outcome_could_be_known_is_neither_recorded_nor_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let wall = Wall::new(at(100_000)); // a day later: the prices are history
+    let mut config = m1_only();
+    config.market_time = MarketTime::Live;
+    let bus = memory_bus();
+    let pipeline = Pipeline::start(config, bus, store.clone(), Vec::new(), wall.clock())
+        .await
+        .unwrap();
+    four_minutes(&pipeline).await;
+    until(|| async { pipeline.stats().await.forecasts.too_late.total > 0 }).await;
+    assert!(ledger(&*store, Interval::M1).await.is_empty());
+    assert!(
+        pipeline
+            .forecasts
+            .latest(&symbol("AAA"), Interval::M1)
+            .is_empty()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seconds_are_forecast_only_while_somebody_watches() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let pipeline = start(m1_only(), store.clone()).await;
+    let write = async |from: i64, to: i64| {
+        for s in from..to {
+            let ticks = vec![tick("AAA", s, s as u64, 10.0 + (s % 3) as f64)];
+            pipeline.sink.write(ticks, None).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    write(0, 10).await;
+    assert!(ledger(&*store, Interval::S1).await.is_empty());
+    let watch = pipeline.forecasts.watch(symbol("AAA"), Interval::S1);
+    until(|| async { !ledger(&*store, Interval::S1).await.is_empty() }).await;
+    drop(watch);
+    // What was under way may still be written.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = ledger(&*store, Interval::S1).await.len();
+    write(10, 40).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(ledger(&*store, Interval::S1).await.len(), before);
+}
+
+#[tokio::test]
+async fn a_reader_of_forecasts_can_ask_for_one_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let pipeline = start(m1_only(), store).await;
+    let session = pipeline.forecasts.connect();
+    let request = |text: &str| serde_json::from_str::<ForecastRequest>(text).unwrap();
+    session.request(request(
+        r#"{"op":"predict","id":5,"series":[1,2,4,3],"horizon":2}"#,
+    ));
+    let ForecastMessage::Prediction(prediction) = next(&session).await else {
+        panic!("no prediction");
+    };
+    assert_eq!((prediction.id, prediction.mean), (Some(5), vec![3.0, 3.0]));
+    session.request(request(
+        r#"{"op":"predict","id":6,"series":[1],"horizon":0}"#,
+    ));
+    assert!(matches!(
+        next(&session).await,
+        ForecastMessage::Error {
+            id: Some(6),
+            kind: market::ErrorKind::Invalid,
+            ..
+        }
+    ));
+    session.request(ForecastRequest::Ping { id: 1 });
+    assert_eq!(next(&session).await, ForecastMessage::Pong { id: 1 });
+}

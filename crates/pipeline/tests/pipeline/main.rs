@@ -1,0 +1,14 @@
+//! The pipeline over the real SQLite store and the in-process bus.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod faults;
+mod flow;
+mod forecasts;
+mod harness;
+mod live;
+mod resume;

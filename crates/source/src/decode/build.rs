@@ -1,0 +1,295 @@
+//! From a row's fields to a checked tick or bar.
+
+use std::collections::HashMap;
+
+use market::{Bar, Interval, RejectReason, Symbol, Tick, TickKey, TickRules, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    row::{RawRow, Scalar},
+    sequence::{Sequences, hash_text},
+};
+
+/// Why a row cannot be used, and what exactly is wrong, for a person.
+pub type Fault = (RejectReason, String);
+
+/// The unit of times that are numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeUnit {
+    /// Told by the number's size, as [`Timestamp::from_epoch_number`] does.
+    #[default]
+    Auto,
+    /// Seconds since the epoch.
+    Seconds,
+    /// Milliseconds since the epoch.
+    Millis,
+    /// Microseconds since the epoch.
+    Micros,
+    /// Nanoseconds since the epoch.
+    Nanos,
+}
+
+impl TimeUnit {
+    fn of_integer(self, n: i64) -> Timestamp {
+        match self {
+            Self::Auto => Timestamp::from_epoch_integer(n),
+            Self::Seconds => Timestamp::from_secs(n),
+            Self::Millis => Timestamp::from_millis(n),
+            Self::Micros => Timestamp::from_micros(n),
+            Self::Nanos => Timestamp::from_micros(n.div_euclid(1_000)),
+        }
+    }
+
+    fn of_float(self, x: f64) -> Option<Timestamp> {
+        let us = match self {
+            Self::Auto => return Timestamp::from_epoch_number(x),
+            Self::Seconds => x * 1e6,
+            Self::Millis => x * 1e3,
+            Self::Micros => x,
+            Self::Nanos => x / 1e3,
+        };
+        (us.abs() < 9e18).then(|| Timestamp::from_micros(us.round() as i64))
+    }
+}
+
+/// What a row became.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BuiltRow {
+    /// A trade.
+    Tick(Tick),
+    /// A bar.
+    Bar(Bar),
+}
+
+/// Makes ticks and bars of rows, and checks them. One per message: it remembers which equal rows it
+/// has seen (see the module's documentation on sequences).
+#[derive(Debug)]
+pub struct RowBuilder<'a> {
+    rules: &'a TickRules,
+    now: Timestamp,
+    interval: Option<Interval>,
+    adjusted: bool,
+    sequences: Sequences,
+    symbols: HashMap<Box<str>, Symbol>,
+    last: Option<(Box<str>, Symbol)>,
+}
+
+/// So many spellings of symbols are remembered at most: a message of nonsense must not fill memory.
+const MAX_SYMBOLS: usize = 65_536;
+
+impl<'a> RowBuilder<'a> {
+    /// For rows that are checked against `rules` at the wall-clock time `now`.
+    pub fn new(rules: &'a TickRules, now: Timestamp) -> Self {
+        Self {
+            rules,
+            now,
+            interval: None,
+            adjusted: false,
+            sequences: Sequences::default(),
+            symbols: HashMap::new(),
+            last: None,
+        }
+    }
+
+    /// The interval of bars that do not say theirs.
+    #[must_use]
+    pub const fn with_interval(mut self, interval: Option<Interval>) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Takes a bar's adjusted close as its close and scales open, high and low by the same factor.
+    #[must_use]
+    pub const fn with_adjusted(mut self, adjusted: bool) -> Self {
+        self.adjusted = adjusted;
+        self
+    }
+
+    /// Makes a tick or a bar of a row.
+    ///
+    /// # Errors
+    /// Why the row cannot be used.
+    pub fn build(&mut self, row: &RawRow<'_>) -> Result<BuiltRow, Fault> {
+        if row.version.is_some() && row.version.number() != Some(1.0) {
+            return Err((
+                RejectReason::UnknownVersion,
+                format!("schema_version is {}: expected 1", row.version),
+            ));
+        }
+        let symbol = self.symbol(&row.symbol)?;
+        let ts = time(&row.time, row.time_unit)?;
+        let has = |field: &Scalar<'_>| !matches!(field, Scalar::Missing);
+        if has(&row.open) && has(&row.high) && has(&row.low) {
+            self.bar(row, symbol, ts).map(BuiltRow::Bar)
+        } else {
+            self.tick(row, symbol, ts).map(BuiltRow::Tick)
+        }
+    }
+
+    fn tick(&mut self, row: &RawRow<'_>, symbol: Symbol, ts: Timestamp) -> Result<Tick, Fault> {
+        let price = if matches!(row.price, Scalar::Missing) {
+            &row.close
+        } else {
+            &row.price
+        };
+        let price = number("price", price, RejectReason::BadPrice)?;
+        let size = match &row.size {
+            Scalar::Missing | Scalar::Null => 0.0,
+            size => number("size", size, RejectReason::BadSize)?,
+        };
+        let seq = match &row.seq {
+            Scalar::Int(n) => Some(u64::try_from(*n).map_err(|_| {
+                (
+                    RejectReason::BadField,
+                    format!("seq is {n}: expected a number from zero up"),
+                )
+            })?),
+            Scalar::UInt(n) => Some(*n),
+            Scalar::Text(id) => Some(match id.trim().parse::<i64>() {
+                Ok(n) if n >= 0 => n.unsigned_abs(),
+                _ => hash_text(id),
+            }),
+            Scalar::Missing | Scalar::Null => None,
+            other => {
+                return Err((
+                    RejectReason::BadField,
+                    format!("seq is {other}: expected an integer or a text"),
+                ));
+            }
+        };
+        let mut tick = Tick {
+            symbol,
+            ts,
+            seq: seq.unwrap_or(0),
+            price,
+            size,
+        };
+        self.rules.check(&tick, self.now)?;
+        if seq.is_none() {
+            tick.seq = self.sequences.next(&tick.symbol, ts, price, size);
+        }
+        Ok(tick)
+    }
+
+    fn bar(&mut self, row: &RawRow<'_>, symbol: Symbol, ts: Timestamp) -> Result<Bar, Fault> {
+        let interval = match &row.interval {
+            Scalar::Text(text) => text
+                .parse::<Interval>()
+                .map_err(|e| (RejectReason::BadField, e.to_string()))?,
+            Scalar::Missing | Scalar::Null => self.interval.unwrap_or_else(|| {
+                if Interval::D1.start_of(ts) == ts {
+                    Interval::D1
+                } else {
+                    Interval::M1
+                }
+            }),
+            other => {
+                return Err((
+                    RejectReason::BadField,
+                    format!("interval is {other}: expected a text such as 1m"),
+                ));
+            }
+        };
+        let price = |name, value| number(name, value, RejectReason::BadPrice);
+        let volume = match &row.size {
+            Scalar::Missing | Scalar::Null => 0.0,
+            size => number("volume", size, RejectReason::BadSize)?,
+        };
+        let start = interval.start_of(ts);
+        let mut bar = Bar {
+            symbol,
+            interval,
+            start,
+            open: price("open", &row.open)?,
+            high: price("high", &row.high)?,
+            low: price("low", &row.low)?,
+            close: price("close", &row.close)?,
+            volume,
+            trades: 0,
+            first: TickKey { ts: start, seq: 0 },
+            last: TickKey {
+                ts: interval.end_of(start).plus_micros(-1),
+                seq: i64::MAX as u64,
+            },
+        };
+        self.rules.check_origin(&bar.symbol, bar.start, self.now)?;
+        bar.check()?;
+        if self.adjusted {
+            let adjusted = price("adjusted close", &row.adjusted)?;
+            let factor = adjusted / bar.close;
+            bar.open *= factor;
+            bar.high *= factor;
+            bar.low *= factor;
+            bar.close = adjusted;
+            // The division rounds: the extremes must still be extremes.
+            bar.high = bar.high.max(bar.open).max(bar.close);
+            bar.low = bar.low.min(bar.open).min(bar.close);
+            bar.check()?;
+        }
+        Ok(bar)
+    }
+
+    fn symbol(&mut self, field: &Scalar<'_>) -> Result<Symbol, Fault> {
+        let Scalar::Text(text) = field else {
+            return Err((
+                RejectReason::BadField,
+                format!("symbol is {field}: expected a text"),
+            ));
+        };
+        if let Some((spelling, symbol)) = &self.last
+            && **spelling == **text
+        {
+            return Ok(symbol.clone());
+        }
+        if let Some(symbol) = self.symbols.get(&**text) {
+            return Ok(symbol.clone());
+        }
+        let symbol: Symbol = text
+            .parse()
+            .map_err(|e: market::MarketError| (RejectReason::UnknownSymbol, e.to_string()))?;
+        if self.symbols.len() < MAX_SYMBOLS {
+            self.symbols
+                .insert(text.to_string().into_boxed_str(), symbol.clone());
+        }
+        self.last = Some((text.to_string().into_boxed_str(), symbol.clone()));
+        Ok(symbol)
+    }
+}
+
+fn number(name: &str, value: &Scalar<'_>, reason: RejectReason) -> Result<f64, Fault> {
+    match value.number() {
+        Some(x) if x.is_finite() => Ok(x),
+        Some(_) => Err((
+            reason,
+            format!("{name} is {value}: expected a finite number"),
+        )),
+        None if matches!(value, Scalar::Null) => Err((reason, format!("{name} is null"))),
+        None => Err((
+            RejectReason::BadField,
+            format!("{name} is {value}: expected a number"),
+        )),
+    }
+}
+
+fn time(value: &Scalar<'_>, unit: TimeUnit) -> Result<Timestamp, Fault> {
+    let read = match value {
+        Scalar::Int(n) => Some(unit.of_integer(*n)),
+        Scalar::Float(x) => unit.of_float(*x),
+        Scalar::Text(text) => match text.trim().parse::<i64>() {
+            // Eight digits are a calendar date to the parser of texts.
+            Ok(n) if unit != TimeUnit::Auto => Some(unit.of_integer(n)),
+            _ => text.parse().ok(),
+        },
+        Scalar::Missing => {
+            return Err((RejectReason::BadField, "the timestamp is missing".into()));
+        }
+        Scalar::UInt(_) | Scalar::Null | Scalar::Other(_) => None,
+    };
+    read.ok_or_else(|| {
+        (
+            RejectReason::BadTimestamp,
+            format!("timestamp is {value}: expected RFC 3339, a date, or a number since the epoch"),
+        )
+    })
+}

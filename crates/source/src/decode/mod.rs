@@ -1,0 +1,104 @@
+//! Rows to ticks and bars: the one place where a row from outside is understood, whether it came by
+//! push, over Kafka, from a provider or out of a CSV file.
+//!
+//! Model: a message is split into rows ([`split`]), a row is read into named fields of unknown
+//! meaning ([`RawRow`]), and a [`RowBuilder`] makes a [`Tick`] or a [`Bar`] of them or says why it
+//! cannot. A bad row never harms its neighbours.
+//!
+//! A row with open, high and low is a bar; any other is a trade. Spellings taken, in any case and
+//! with spaces, `-` and `_` ignored:
+//!
+//! | field | spellings |
+//! | --- | --- |
+//! | symbol | symbol, ticker, sym, instrument, stock |
+//! | time | timestamp, time, datetime, date, ts, t; `ts_us`, `ts_ms`, `ts_ns`, `ts_s` say the unit |
+//! | sequence | seq, sequence, sequence_number, id, trade_id (numbers, or texts that are hashed) |
+//! | price | price, last, last_price, trade_price; close when it is no bar |
+//! | size | size, qty, quantity, amount, volume, vol |
+//! | bar | open, high, low, close, volume, `adj close`, interval |
+//!
+//! Sequences: a row without one gets one derived from its price, its size and how many equal rows
+//! (same symbol, time, price and size) stand before it in the same message: reading the message
+//! again gives the same sequence, so a replay is harmless. The price of that: among trades of one
+//! instant the order is then arbitrary, and equal trades of one instant in different messages count
+//! as one.
+//!
+//! Intervals: a bar without one is taken as `1d` when it starts at midnight UTC, else as `1m`.
+//!
+//! What it does not do: compression, schemas other than JSON and named columns.
+
+mod build;
+pub(crate) mod non_finite;
+mod row;
+mod sequence;
+mod split;
+
+use market::{Bar, Reject, RejectReason, Tick, TickRules, Timestamp};
+
+pub use build::{BuiltRow, Fault, RowBuilder, TimeUnit};
+pub use row::{Field, RawRow, Scalar};
+pub use sequence::hash_text;
+
+/// What became of the rows of a message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decoded {
+    /// The good trades, in the order of the message.
+    pub ticks: Vec<Tick>,
+    /// The good bars, in the order of the message.
+    pub bars: Vec<Bar>,
+    /// The rows that cannot be used, in the order of the message.
+    pub rejects: Vec<Reject>,
+}
+
+impl Decoded {
+    /// How many rows the message had, good and bad.
+    pub fn rows(&self) -> usize {
+        self.ticks.len() + self.bars.len() + self.rejects.len()
+    }
+
+    pub(crate) fn push(&mut self, row: BuiltRow) {
+        match row {
+            BuiltRow::Tick(tick) => self.ticks.push(tick),
+            BuiltRow::Bar(bar) => self.bars.push(bar),
+        }
+    }
+}
+
+/// Decodes a JSON array of rows, rows one after the other (NDJSON), or one bare row, and checks each
+/// against `rules` at the wall-clock time `now`. The keys of a row are listed in the module's
+/// documentation.
+///
+/// Of a message that is cut off the complete rows go through and the rest becomes one reject, as
+/// does anything that is not JSON. Rejects carry `origin`. An empty message has no rows.
+pub fn ticks_from_json(message: &[u8], origin: &str, now: Timestamp, rules: &TickRules) -> Decoded {
+    let mut decoded = Decoded::default();
+    // The canonical row has about 80 bytes.
+    decoded.ticks.reserve(message.len() / 96);
+    let mut builder = RowBuilder::new(rules, now);
+    for piece in split::rows(message) {
+        let (bytes, fault) = match piece {
+            split::Piece::Row(bytes) => match row::parse(bytes) {
+                Ok(raw) => match builder.build(&raw) {
+                    Ok(row) => {
+                        decoded.push(row);
+                        continue;
+                    }
+                    Err(fault) => (bytes, fault),
+                },
+                Err(fault) => (bytes, fault),
+            },
+            split::Piece::Broken { bytes, detail } => (bytes, (RejectReason::Unparsable, detail)),
+        };
+        decoded.rejects.push(reject(fault, origin, bytes));
+    }
+    decoded
+}
+
+/// A reject of `bytes`; no more of them is copied than a reject keeps.
+pub(crate) fn reject((reason, detail): Fault, origin: &str, bytes: &[u8]) -> Reject {
+    let kept = &bytes[..bytes.len().min(Reject::MAX_PAYLOAD)];
+    Reject::new(reason, detail, origin, String::from_utf8_lossy(kept))
+}
+
+#[cfg(test)]
+mod tests;

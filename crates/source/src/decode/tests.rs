@@ -1,0 +1,226 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+fn decode(text: &str) -> Decoded {
+    let rules = TickRules {
+        max_ahead_us: 1_000_000,
+        ..TickRules::default()
+    };
+    ticks_from_json(text.as_bytes(), "push", NOW, &rules)
+}
+
+fn reasons(decoded: &Decoded) -> Vec<RejectReason> {
+    decoded.rejects.iter().map(|r| r.reason).collect()
+}
+
+#[test]
+fn an_array_lines_and_a_bare_object_give_the_same_rows() {
+    let a = r#"{"symbol":"ABC","ts_us":1600000000000001,"seq":7,"price":10.5,"size":3}"#;
+    let b = r#"{"symbol":"XYZ","ts_us":1600000000000002,"seq":8,"price":11,"size":0.5}"#;
+    let array = decode(&format!("[{a}, {b}]"));
+    assert_eq!(array.ticks.len(), 2);
+    assert_eq!(array.ticks[0].ts.as_micros(), 1_600_000_000_000_001);
+    assert_eq!((array.ticks[0].seq, array.ticks[0].price), (7, 10.5));
+    assert_eq!(array, decode(&format!("{a}\n{b}\n")));
+    assert_eq!(array, decode(&format!("{a}\r\n\r\n{b}")));
+    assert_eq!(array.ticks[..1], decode(a).ticks);
+    let indented = a.replace(',', ",\n  ");
+    assert_eq!(array, decode(&format!("{indented}\n{b}")));
+}
+
+#[test]
+fn the_original_pipelines_rows_are_understood() {
+    let tick = decode(
+        r#"{"ticker":"aapl","timestamp":"2023-03-01 14:30:00","close":150.25,"volume":100}"#,
+    );
+    assert_eq!(tick.ticks[0].symbol.as_str(), "AAPL");
+    assert_eq!(tick.ticks[0].price, 150.25);
+    assert_eq!(tick.ticks[0].size, 100.0);
+    let bar = decode(
+        r#"{"Symbol":"AAPL","Date":"2023-03-01","Open":1,"High":3,"Low":0.5,"Close":2,"Adj Close":1.9,"Volume":9}"#,
+    );
+    assert_eq!(bar.bars[0].interval, market::Interval::D1);
+    assert_eq!((bar.bars[0].open, bar.bars[0].close), (1.0, 2.0));
+    let minute = decode(
+        r#"{"symbol":"AAPL","timestamp":1677681000,"open":"1","high":"3","low":"0.5","close":"2","volume":"9"}"#,
+    );
+    assert_eq!(minute.bars[0].interval, market::Interval::M1);
+}
+
+#[test]
+fn a_bad_row_does_not_harm_its_neighbours() {
+    let good = r#"{"symbol":"ABC","ts":1600000000,"seq":1,"price":1,"size":1}"#;
+    let bad = [
+        (
+            r#"{"symbol":"ABC","ts":1600000000,"price":NaN}"#,
+            RejectReason::BadPrice,
+        ),
+        (
+            r#"{"symbol":"ABC","ts":1600000000,"price":-Infinity}"#,
+            RejectReason::BadPrice,
+        ),
+        (
+            r#"{"symbol":"ABC","ts":1600000000,"price":-1}"#,
+            RejectReason::BadPrice,
+        ),
+        (
+            r#"{"symbol":"ABC","ts":1600000000,"price":null}"#,
+            RejectReason::BadPrice,
+        ),
+        (
+            r#"{"symbol":"ABC","ts":1600000000,"price":"dear"}"#,
+            RejectReason::BadField,
+        ),
+        (
+            r#"{"symbol":"ABC","ts":1600000000}"#,
+            RejectReason::BadField,
+        ),
+        (
+            r#"{"symbol":"ABC","ts":1600000000,"price":1,"size":-1}"#,
+            RejectReason::BadSize,
+        ),
+        (r#"{"symbol":"ABC","price":1}"#, RejectReason::BadField),
+        (
+            r#"{"symbol":"ABC","ts":"soon","price":1}"#,
+            RejectReason::BadTimestamp,
+        ),
+        (
+            r#"{"symbol":"ABC","ts":1700000002,"price":1}"#,
+            RejectReason::FutureTimestamp,
+        ),
+        (
+            r#"{"symbol":"A B","ts":1600000000,"price":1}"#,
+            RejectReason::UnknownSymbol,
+        ),
+        (
+            r#"{"symbol":7,"ts":1600000000,"price":1}"#,
+            RejectReason::BadField,
+        ),
+        (r#"{"ts":1600000000,"price":1}"#, RejectReason::BadField),
+        (
+            r#"{"symbol":"ABC","ts":1600000000,"price":1,"seq":-4}"#,
+            RejectReason::BadField,
+        ),
+        (
+            r#"{"symbol":"ABC","ts":1600000000,"price":1,"schema_version":9}"#,
+            RejectReason::UnknownVersion,
+        ),
+        (
+            r#"{"symbol":"ABC","ts":1600000000,"open":1,"high":1,"low":2,"close":1}"#,
+            RejectReason::BadBar,
+        ),
+        (r#"{"symbol":"ABC" "ts":1}"#, RejectReason::Unparsable),
+        (r#"[1,2]"#, RejectReason::Unparsable),
+    ];
+    for (row, reason) in bad {
+        for text in [
+            format!("[{good},{row},{good}]"),
+            format!("{good}\n{row}\n{good}"),
+        ] {
+            let decoded = decode(&text);
+            assert_eq!(decoded.ticks.len(), 2, "{text}");
+            assert_eq!(reasons(&decoded), [reason], "{text}");
+            assert_eq!(decoded.rejects[0].payload, row);
+            assert_eq!(decoded.rejects[0].origin, "push");
+        }
+    }
+}
+
+#[test]
+fn a_broken_line_is_rejected_alone() {
+    let good = r#"{"symbol":"ABC","ts":1600000000,"seq":1,"price":1}"#;
+    for broken in [
+        "hello",
+        r#"{"symbol":"ABC","ts":"#,
+        r#"{"symbol":"AB"#,
+        "\u{1}{",
+        "}",
+    ] {
+        let decoded = decode(&format!("{good}\n{broken}\n{good}\n"));
+        assert_eq!(decoded.ticks.len(), 2, "{broken}");
+        assert_eq!(reasons(&decoded), [RejectReason::Unparsable], "{broken}");
+    }
+}
+
+#[test]
+fn an_empty_message_has_no_rows() {
+    for text in ["", "  \n ", "[]", " [ ] \n"] {
+        assert_eq!(decode(text).rows(), 0, "{text:?}");
+    }
+}
+
+#[test]
+fn what_follows_an_array_is_rejected() {
+    let decoded = decode(r#"[{"symbol":"ABC","ts":1600000000,"price":1}] tail"#);
+    assert_eq!((decoded.ticks.len(), decoded.rejects.len()), (1, 1));
+}
+
+#[test]
+fn rows_without_a_sequence_get_the_same_one_at_every_reading() {
+    let row = r#"{"symbol":"ABC","ts":1600000000,"price":1,"size":2}"#;
+    let other = r#"{"symbol":"ABC","ts":1600000000,"price":1.01,"size":2}"#;
+    let text = format!("[{row},{row},{other}]");
+    let first = decode(&text);
+    assert_eq!(first, decode(&text));
+    let mut seqs: Vec<u64> = first.ticks.iter().map(|t| t.seq).collect();
+    seqs.sort_unstable();
+    seqs.dedup();
+    assert_eq!(seqs.len(), 3);
+    assert!(seqs.iter().all(|s| i64::try_from(*s).is_ok()));
+    let named = decode(r#"{"symbol":"ABC","ts":1600000000,"price":1,"trade_id":"x-17"}"#);
+    assert_eq!(named.ticks[0].seq, hash_text("x-17"));
+}
+
+fn row() -> impl Strategy<Value = String> {
+    (
+        0u8..4,
+        1_000_000_000i64..1_690_000_000,
+        0u64..1 << 53,
+        1u32..1_000_000,
+        0u32..1_000,
+    )
+        .prop_map(|(s, ts, seq, price, size)| {
+            format!(
+                r#"{{"symbol":"S{s}","ts_us":{ts}000000,"seq":{seq},"price":{},"size":{size}}}"#,
+                f64::from(price) / 100.0
+            )
+        })
+}
+
+proptest! {
+    #[test]
+    fn of_a_message_that_is_cut_off_the_complete_rows_go_through(
+        rows in prop::collection::vec(row(), 1..8), cut in 0.0f64..1.0, array in any::<bool>()
+    ) {
+        let whole = if array { format!("[{}]", rows.join(",")) } else { rows.join("\n") };
+        let cut = (whole.len() as f64 * cut) as usize;
+        let mut complete = 0;
+        let mut end = usize::from(array);
+        for row in &rows {
+            if end + row.len() > cut {
+                break;
+            }
+            complete += 1;
+            end += row.len() + 1;
+        }
+        let all = decode(&whole);
+        let part = decode(&whole[..cut]);
+        prop_assert_eq!(&part.ticks[..], &all.ticks[..complete]);
+        prop_assert!(part.rejects.len() <= 1);
+        prop_assert!(all.rejects.is_empty());
+    }
+
+    #[test]
+    fn no_bytes_at_all_make_it_fail(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let decoded = ticks_from_json(&bytes, "push", NOW, &TickRules::default());
+        prop_assert!(decoded.ticks.len() + decoded.bars.len() <= bytes.len());
+    }
+
+    #[test]
+    fn no_text_of_json_signs_makes_it_fail(text in r#"[\[\]{}",:0-9a-zNI\\ \n-]{0,80}"#) {
+        decode(&text);
+    }
+}

@@ -1,0 +1,187 @@
+//! One request: credentials, conditions, limits, and what its failure means.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{StatusCode, Url, header};
+use tokio::time::Instant;
+
+use super::{
+    pace::{RateLimit, retry_after},
+    poll::RestOptions,
+    provider::{Credential, shown},
+};
+use crate::{Result, SourceError, WallClock};
+
+/// Answers above this size are refused.
+const MAX_BODY: usize = 64 << 20;
+
+/// A validator of an earlier answer of one address: sent along, it spares an answer that has not
+/// changed.
+#[derive(Debug)]
+pub struct Validator {
+    url: Url,
+    header: header::HeaderName,
+    value: header::HeaderValue,
+}
+
+/// What a request brought.
+pub enum Fetched {
+    /// The answer has not changed.
+    NotModified,
+    /// An answer.
+    Body {
+        bytes: Vec<u8>,
+        validator: Option<Validator>,
+    },
+}
+
+/// Asks a provider.
+pub struct Client {
+    name: Arc<str>,
+    credentials: Vec<Credential>,
+    timeout: Duration,
+    clock: WallClock,
+    http: reqwest::Client,
+    limit: Option<RateLimit>,
+}
+
+impl Client {
+    pub fn new(options: &RestOptions) -> Result<Self> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Another thread may have been faster: then its choice stands.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let http = reqwest::Client::builder()
+            .timeout(options.timeout)
+            .connect_timeout(options.timeout)
+            .tcp_nodelay(true)
+            .user_agent(concat!("tickcast/", env!("CARGO_PKG_VERSION")))
+            // A key in a header must not follow a redirect to somebody else.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| SourceError::Config {
+                key: "client".into(),
+                expected: e.to_string(),
+            })?;
+        Ok(Self {
+            name: options.name.clone(),
+            credentials: options.provider.credentials.clone(),
+            timeout: options.timeout,
+            clock: options.clock.clone(),
+            limit: options.requests_per_second.map(RateLimit::new),
+            http,
+        })
+    }
+
+    /// Asks for an address, when the rate limit lets it.
+    pub async fn get(&mut self, url: &Url, known: Option<&Validator>) -> Result<Fetched> {
+        if let Some(limit) = &mut self.limit {
+            let wait = limit.take(Instant::now());
+            tokio::time::sleep(wait).await;
+        }
+        let mut request = self.http.get(url.clone());
+        let mut full = url.clone();
+        for credential in &self.credentials {
+            match credential {
+                Credential::Header(name, value) => request = request.header(name, value.reveal()),
+                Credential::Query(name, value) => {
+                    full.query_pairs_mut().append_pair(name, value.reveal());
+                }
+            }
+        }
+        let mut request = request.build().map_err(|e| self.failed(url, &e))?;
+        *request.url_mut() = full;
+        if let Some(known) = known
+            && known.url == *url
+        {
+            request
+                .headers_mut()
+                .insert(known.header.clone(), known.value.clone());
+        }
+        let response = self.http.execute(request).await;
+        let response = response.map_err(|e| self.failed(url, &e))?;
+        metrics::counter!(
+            "tickcast_source_requests_total",
+            "source" => self.name.to_string(),
+            "status" => response.status().as_u16().to_string()
+        )
+        .increment(1);
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Fetched::NotModified);
+        }
+        self.body(url, response).await
+    }
+
+    async fn body(&self, url: &Url, mut response: reqwest::Response) -> Result<Fetched> {
+        let status = response.status();
+        let headers = response.headers();
+        let validator = [
+            (header::ETAG, header::IF_NONE_MATCH),
+            (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE),
+        ]
+        .into_iter()
+        .find_map(|(has, header)| {
+            headers.get(has).map(|value| Validator {
+                url: url.clone(),
+                header,
+                value: value.clone(),
+            })
+        });
+        let wait = headers
+            .get(header::RETRY_AFTER)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| retry_after(v, (self.clock)()));
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.failed(url, &e))? {
+            if bytes.len() + chunk.len() > MAX_BODY {
+                return Err(SourceError::Answer {
+                    url: shown(url),
+                    detail: format!("it is larger than {MAX_BODY} bytes"),
+                });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return Ok(Fetched::Body { bytes, validator });
+        }
+        let passes = status.is_server_error()
+            || matches!(
+                status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
+            );
+        Err(if passes {
+            SourceError::Unavailable {
+                url: shown(url),
+                detail: format!("it answered {status}"),
+                retry_after: wait,
+            }
+        } else {
+            SourceError::Refused {
+                url: shown(url),
+                status: status.as_u16(),
+                detail: String::from_utf8_lossy(&bytes).chars().take(200).collect(),
+            }
+        })
+    }
+
+    fn failed(&self, url: &Url, error: &reqwest::Error) -> SourceError {
+        if error.is_timeout() {
+            return SourceError::Timeout {
+                url: shown(url),
+                timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+            };
+        }
+        // The error's own text would show the query, which may hold a key.
+        let mut detail = String::from("the request failed");
+        let mut cause = std::error::Error::source(error);
+        while let Some(e) = cause {
+            detail = e.to_string();
+            cause = e.source();
+        }
+        SourceError::Unavailable {
+            url: shown(url),
+            detail,
+            retry_after: None,
+        }
+    }
+}

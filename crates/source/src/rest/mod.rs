@@ -1,0 +1,27 @@
+//! Prices by polling a provider's REST interface.
+//!
+//! Checkpoint semantics: for each stream (each symbol of a provider that is asked for one at a time,
+//! else the provider) the source keeps where to go on: a cursor, or the time of the latest row. It
+//! moves only after the pipeline has taken the page ([`crate::SourceSink::send`]), and each new one
+//! is published on [`RestSource::checkpoints`], so that a caller can keep it and start from it. A
+//! provider without cursors is asked from the time of the last row on, inclusive: that row comes
+//! again, and the store drops it.
+//!
+//! Model: [`Provider`] says how to ask and page, [`Mapping`] how to read; [`Backoff`],
+//! [`retry_after`] and [`RateLimit`] say when to ask next.
+//!
+//! What it does not do: WebSocket feeds, OAuth.
+
+mod fetch;
+mod mapping;
+mod pace;
+mod poll;
+mod provider;
+
+pub use mapping::{Answer, Fields, Mapping, Received, Shape};
+pub use pace::{Backoff, RateLimit, retry_after};
+pub use poll::{Checkpoint, RestOptions, RestSource, StreamPosition};
+pub use provider::{Ask, Credential, Paging, Provider, Secret, TimeFormat};
+
+#[cfg(test)]
+mod tests;

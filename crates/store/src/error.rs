@@ -1,0 +1,76 @@
+//! The crate's error.
+
+use std::path::PathBuf;
+
+use market::ErrorKind;
+
+/// What can go wrong in a store.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the data directory.
+    #[error("the data directory {path} is in use by another tickcast process")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The data directory cannot be made, read or written.
+    #[error("the data directory {path} cannot be used: {detail}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the operating system said.
+        detail: String,
+    },
+    /// The database was written by a newer Tickcast.
+    #[error(
+        "the database has schema version {found}, this build knows up to {known}: use a newer tickcast"
+    )]
+    SchemaVersion {
+        /// In the file.
+        found: u32,
+        /// The newest this build knows.
+        known: u32,
+    },
+    /// Nothing is stored under the key.
+    #[error("{what} is not in the store")]
+    NotFound {
+        /// What was looked for.
+        what: String,
+    },
+    /// The call cannot be right.
+    #[error("{detail}")]
+    Invalid {
+        /// Why.
+        detail: String,
+    },
+    /// The disk is full or the server is away; trying again later may help.
+    #[error("the store is unavailable: {detail}")]
+    Unavailable {
+        /// What the database said.
+        detail: String,
+    },
+    /// A fault of ours or a damaged file.
+    #[error("the store failed: {detail}")]
+    Internal {
+        /// What the database said.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    /// The kind, for retries and HTTP statuses.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::InUse { .. } => ErrorKind::Conflict,
+            Self::Directory { .. } | Self::SchemaVersion { .. } | Self::Internal { .. } => {
+                ErrorKind::Internal
+            }
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Unavailable { .. } => ErrorKind::Unavailable,
+        }
+    }
+}
+
+/// The crate's result.
+pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,0 +1,26 @@
+//! What Tickcast keeps: ticks, bars, the forecast ledger and dead letters. A port for each, and
+//! their embedded side, SQLite in WAL mode.
+//!
+//! Contract, the same for every side and checked by one suite (`tests/contract/suite`):
+//! - A tick is stored once per (symbol, timestamp, sequence), however often it is appended.
+//! - When [`TickStore::append`] has returned, the ticks are on disk as far as the process can see to
+//!   it (they survive kill -9), and the bars of every interval hold each stored tick once.
+//! - The position of a tick in the order of storage grows with time, survives restarts and never
+//!   changes.
+//! - A ledger entry never changes and is refused once its first outcome could be known.
+//!
+//! What it does not do: decide what is a good row (see `market::TickRules`), forecast, score.
+
+mod error;
+#[cfg(feature = "mongodb")]
+pub mod mongo;
+mod port;
+mod sqlite;
+
+pub use error::{Result, StoreError};
+pub use port::{
+    Appended, BarQuery, BarStore, DeadLetter, DeadLetterState, DeadLetterStore, ForecastLedger,
+    Instrument, LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, ScoreRow, StepOutcome,
+    Store, StoredTick, TickStore,
+};
+pub use sqlite::{SqliteOptions, SqliteStore};

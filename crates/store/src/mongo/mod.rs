@@ -1,0 +1,318 @@
+//! The store on a server of MongoDB's protocol.
+//!
+//! Model: one collection per kind of document, all named after the ticks' (`stock_data`,
+//! `stock_data_bars` …). A document's `_id` is made of its key (see the module `keys`), so that
+//! writing is idempotent: ticks go in by unordered `insertMany`, and the answer "duplicate key"
+//! means "already there". Reads go by an index on (symbol, time) or by `_id`s: ranges of `_id`s would
+//! do on MongoDB, and not every server of its protocol has an index for them.
+//!
+//! Nothing here needs transactions, change streams, time-series collections or averages on the
+//! server: what two writes have to agree on is made so that it can be done again.
+//! - **Positions** come from a counter document, one `$inc` per append, so they grow over every
+//!   process that writes to the database. Doubles leave gaps.
+//! - **Bars** are compared and set on their number of trades. A bar that somebody else has changed
+//!   meanwhile, and one that a double belongs to (its first append may have died between ticks and
+//!   bars), is folded anew from the ticks.
+//! - **A batch** is not atomic: after a failure, some of its ticks may be there. Appending it again
+//!   completes it, and in the same process the ticks of the failed attempt count as stored, not as
+//!   doubles, so that those who follow the answers miss none.
+//!
+//! One process at a time should write a symbol, which the bus's partitions see to. If two do, the
+//! ticks and bars are still right; only the positions of that symbol may then become visible out of
+//! order.
+//!
+//! Writes ask for a majority; what that means is the server's to say.
+//!
+//! What it does not do: lock the database, run migrations by itself across major versions of the
+//! server, TLS settings (they are the URI's).
+
+mod bars;
+mod counters;
+mod dead_letters;
+mod documents;
+mod fault;
+mod instruments;
+mod keys;
+mod ledger;
+mod ranges;
+mod retention;
+mod schema;
+mod ticks;
+
+use std::{collections::HashMap, collections::HashSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
+use mongodb::{
+    Client, Collection, Database,
+    bson::{Document, doc},
+    options::{Acknowledgment, ClientOptions, WriteConcern},
+};
+use tokio::sync::Mutex;
+
+pub use self::retention::Removed;
+use self::{
+    documents::{BarDocument, DeadLetterDocument, TickDocument},
+    ranges::Ranges,
+};
+use crate::{
+    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
+    LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Result, ScoreRow, StepOutcome,
+    StoredTick, TickStore,
+};
+
+/// What a [`MongoStore`] is connected with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MongoOptions {
+    /// The connection string: hosts, credentials, TLS, `retryWrites=false` for servers that have
+    /// none.
+    pub uri: String,
+    /// The database.
+    pub database: String,
+    /// The collection of ticks; the others are named after it.
+    pub collection: String,
+    /// How long the server may not be there before a call fails.
+    pub timeout: Duration,
+    /// Dead letters kept at most; the oldest replayed ones go first, then the oldest.
+    pub dead_letters_kept: u64,
+}
+
+impl MongoOptions {
+    /// The defaults of the original pipeline, for a server.
+    pub fn new(uri: impl Into<String>) -> Self {
+        Self {
+            uri: uri.into(),
+            database: "stock_db".into(),
+            collection: "stock_data".into(),
+            timeout: Duration::from_secs(10),
+            dead_letters_kept: 1_000_000,
+        }
+    }
+}
+
+impl std::fmt::Debug for MongoOptions {
+    /// Leaves the URI out: a password may be in it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MongoOptions")
+            .field("database", &self.database)
+            .field("collection", &self.collection)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The store in a MongoDB database. Cheap to clone.
+#[derive(Clone)]
+pub struct MongoStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    names: Names,
+    ticks: Collection<TickDocument>,
+    bars: Collection<BarDocument>,
+    forecasts: Collection<Document>,
+    outcomes: Collection<Document>,
+    dead_letters: Collection<DeadLetterDocument>,
+    symbols: Collection<Document>,
+    meta: Collection<Document>,
+    dead_letters_kept: u64,
+    /// FerretDB 1.24 gets only the first of several sums of a group right.
+    one_sum_per_group: bool,
+    /// Appends take turns: their ticks lie in the order of their positions.
+    writer: Mutex<Writer>,
+}
+
+/// What the appends of this process remember of each other.
+#[derive(Default)]
+struct Writer {
+    /// The latest bar of each symbol and interval, as this process wrote it.
+    latest: HashMap<(Symbol, Interval), Bar>,
+    /// Positions of appends that were answered: their bars are right.
+    finished: Ranges,
+    /// Positions of appends that failed: of what is there of them, nobody was told then.
+    failed: Ranges,
+    /// Those of them that a later append has told of.
+    told: HashSet<i64>,
+}
+
+struct Names {
+    bars: String,
+    /// What is known to stand in the symbols' documents.
+    noted: std::sync::Mutex<HashSet<(Symbol, &'static str)>>,
+}
+
+impl MongoStore {
+    /// Connects, checks the schema version and makes the indexes that are missing.
+    ///
+    /// # Errors
+    /// Invalid: a URI that cannot be read, refused credentials. Unavailable: no server. A newer
+    /// schema.
+    pub async fn connect(options: MongoOptions) -> Result<Self> {
+        let mut client = ClientOptions::parse(&options.uri).await?;
+        client.app_name.get_or_insert_with(|| "tickcast".into());
+        client.server_selection_timeout = Some(options.timeout);
+        client.connect_timeout.get_or_insert(options.timeout);
+        client
+            .write_concern
+            .get_or_insert_with(|| WriteConcern::builder().w(Acknowledgment::Majority).build());
+        let database = Client::with_options(client)?.database(&options.database);
+        let server = database.run_command(doc! { "buildInfo": 1 }).await?;
+        let name = |part: &str| format!("{}_{part}", options.collection);
+        let inner = Inner {
+            ticks: database.collection(&options.collection),
+            bars: database.collection(&name("bars")),
+            forecasts: database.collection(&name("forecasts")),
+            outcomes: database.collection(&name("outcomes")),
+            dead_letters: database.collection(&name("dead_letters")),
+            symbols: database.collection(&name("symbols")),
+            meta: database.collection(&name("meta")),
+            names: Names {
+                bars: name("bars"),
+                noted: std::sync::Mutex::default(),
+            },
+            dead_letters_kept: options.dead_letters_kept,
+            one_sum_per_group: server.contains_key("ferretdbVersion"),
+            writer: Mutex::default(),
+            database,
+        };
+        inner.prepare().await?;
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Asks the server whether it is there.
+    ///
+    /// # Errors
+    /// Unavailable.
+    pub async fn ping(&self) -> Result<()> {
+        self.inner.database.run_command(doc! { "ping": 1 }).await?;
+        Ok(())
+    }
+
+    /// Removes ticks older than `before`, symbol by symbol. Bars stay: what they were made of is no
+    /// longer needed until a double of such an old tick comes, which is then a tick like a new one;
+    /// so keep ticks longer than the bus keeps records.
+    ///
+    /// # Errors
+    /// Unavailable or internal: then some are removed; call it again.
+    pub async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
+        self.inner.remove_ticks(before).await
+    }
+
+    /// Removes bars of an interval that start before `before`.
+    ///
+    /// # Errors
+    /// As [`Self::remove_ticks`].
+    pub async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed> {
+        self.inner.remove_bars(interval, before).await
+    }
+}
+
+/// A limit as the driver takes it; `None` when nothing is asked for.
+fn limit_of(limit: usize) -> Option<i64> {
+    (limit > 0).then(|| i64::try_from(limit).unwrap_or(i64::MAX))
+}
+
+#[async_trait]
+impl TickStore for MongoStore {
+    async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
+        self.inner.append(ticks).await
+    }
+
+    async fn ticks_after(
+        &self,
+        symbol: &Symbol,
+        position: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredTick>> {
+        self.inner.ticks_after(symbol, position, limit).await
+    }
+
+    async fn ticks(
+        &self,
+        symbol: &Symbol,
+        from: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Tick>> {
+        self.inner.ticks(symbol, from, until, limit).await
+    }
+
+    async fn latest_tick(&self, symbol: &Symbol) -> Result<Option<StoredTick>> {
+        self.inner.latest_tick(symbol).await
+    }
+}
+
+#[async_trait]
+impl BarStore for MongoStore {
+    async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
+        self.inner.put_bars(bars).await
+    }
+
+    async fn bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
+        self.inner.read_bars(query).await
+    }
+
+    async fn instruments(&self) -> Result<Vec<Instrument>> {
+        self.inner.instruments().await
+    }
+}
+
+#[async_trait]
+impl ForecastLedger for MongoStore {
+    async fn record(&self, fans: Vec<Fan>) -> Result<Vec<Recorded>> {
+        self.inner.record(fans).await
+    }
+
+    async fn due(
+        &self,
+        symbol: &Symbol,
+        interval: Interval,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<OpenForecast>> {
+        self.inner.due(symbol, interval, now, limit).await
+    }
+
+    async fn score(&self, outcomes: Vec<StepOutcome>) -> Result<usize> {
+        self.inner.score(outcomes).await
+    }
+
+    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
+        self.inner.ledger(query).await
+    }
+
+    async fn scoreboard(
+        &self,
+        symbol: Option<&Symbol>,
+        interval: Option<Interval>,
+    ) -> Result<Vec<ScoreRow>> {
+        self.inner.scoreboard(symbol, interval).await
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for MongoStore {
+    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()> {
+        self.inner.put_aside(rejects, at).await
+    }
+
+    async fn open_dead_letters(
+        &self,
+        reason: Option<RejectReason>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        self.inner.open_dead_letters(reason, after, limit).await
+    }
+
+    async fn mark_replayed(&self, ids: Vec<i64>) -> Result<usize> {
+        self.inner.mark_replayed(ids).await
+    }
+
+    async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
+        self.inner.dead_letter_counts().await
+    }
+}

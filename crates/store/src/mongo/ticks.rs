@@ -1,0 +1,264 @@
+//! Ticks: the append, and the reads.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::TryStreamExt;
+use market::{Bar, Interval, Symbol, Tick, Timestamp, bars_from_ticks};
+use mongodb::bson::{Document, doc};
+
+use super::{
+    Inner, Writer,
+    documents::{BarDocument, TickDocument},
+    fault, instruments, keys, limit_of,
+    ranges::Ranges,
+    schema::duplicates,
+};
+use crate::{Appended, Result, StoredTick};
+
+/// Ticks of failed appends that are remembered as told of at most; then all of these appends are
+/// forgotten, and what is left of them counts as doubles.
+const TOLD_KEPT: usize = 1_000_000;
+/// `_id`s that one question names at most.
+const IDS_ASKED: usize = 1_000;
+
+/// Refuses what the documents cannot hold.
+fn check(ticks: &[Tick]) -> Result<()> {
+    for tick in ticks {
+        if !(tick.price.is_finite() && tick.size.is_finite()) || i64::try_from(tick.seq).is_err() {
+            return Err(fault::invalid(format!(
+                "tick {} {} {} cannot be stored: expected finite numbers and a sequence below 2^63",
+                tick.symbol, tick.ts, tick.seq
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A batch without its own doubles, in order.
+struct Batch {
+    ids: Vec<String>,
+    ticks: Vec<Tick>,
+    doubles: usize,
+}
+
+fn without_doubles(ticks: Vec<Tick>) -> Batch {
+    let mut seen = HashSet::with_capacity(ticks.len());
+    let before = ticks.len();
+    let mut batch = Batch {
+        ids: Vec::with_capacity(before),
+        ticks: Vec::with_capacity(before),
+        doubles: 0,
+    };
+    for tick in ticks {
+        let id = keys::tick(&tick.symbol, tick.key());
+        if seen.insert(id.clone()) {
+            batch.ids.push(id);
+            batch.ticks.push(tick);
+        }
+    }
+    batch.doubles = before - batch.ticks.len();
+    batch
+}
+
+impl Inner {
+    /// See [`crate::TickStore::append`].
+    pub(super) async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
+        check(&ticks)?;
+        if ticks.is_empty() {
+            return Ok(Appended::default());
+        }
+        let batch = without_doubles(ticks);
+        let mut writer = self.writer.lock().await;
+        // What the bars were before any of these ticks can be seen by anybody.
+        let before = self.bars_before(&writer, &batch.ticks).await?;
+        let first = self.next_numbers("position", batch.ticks.len()).await?;
+        let last = first + i64::try_from(batch.ticks.len()).unwrap_or(i64::MAX) - 1;
+        let done = self.insert(&mut writer, batch, first, before).await;
+        if let Ok(appended) = &done {
+            writer.finished.add(first, last);
+            let told = appended.stored.iter().map(|s| s.position.cast_signed());
+            writer.told.extend(told.filter(|p| *p < first));
+            if writer.told.len() > TOLD_KEPT {
+                writer.failed = Ranges::default();
+                writer.told = HashSet::new();
+            }
+        } else {
+            writer.failed.add(first, last);
+            writer.latest.clear();
+        }
+        done
+    }
+
+    async fn insert(
+        &self,
+        writer: &mut Writer,
+        batch: Batch,
+        first: i64,
+        before: HashMap<(Symbol, Interval, Timestamp), Bar>,
+    ) -> Result<Appended> {
+        let documents: Vec<TickDocument> = (first..)
+            .zip(&batch.ticks)
+            .zip(&batch.ids)
+            .map(|((position, tick), id)| TickDocument::new(tick, id.clone(), position))
+            .collect();
+        let inserted = self.ticks.insert_many(&documents).ordered(false).await;
+        let there: HashSet<usize> = duplicates(inserted)?.into_iter().collect();
+        let doubles: Vec<&str> = batch
+            .ids
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| there.contains(i))
+            .map(|(_, id)| id.as_str())
+            .collect();
+        let positions = self.positions_of(&doubles).await?;
+        let mut stored: Vec<StoredTick> = Vec::with_capacity(documents.len());
+        let mut new: Vec<&Tick> = Vec::with_capacity(documents.len());
+        let mut old: Vec<&Tick> = Vec::with_capacity(there.len());
+        for (i, document) in documents.into_iter().enumerate() {
+            if !there.contains(&i) {
+                new.push(&batch.ticks[i]);
+                stored.push(document.into_stored());
+            } else {
+                let position = positions.get(&document.id).copied().unwrap_or_default();
+                let told = writer.told.contains(&position);
+                if !told && !writer.finished.contains(position) {
+                    old.push(&batch.ticks[i]);
+                }
+                if !told && writer.failed.contains(position) {
+                    // Put there by an append of ours that failed after: nobody was told of it.
+                    stored.push(StoredTick {
+                        position: position.cast_unsigned(),
+                        tick: document.into_tick(),
+                    });
+                }
+            }
+        }
+        stored.sort_by_key(|s| s.position);
+        let reported = bars_from_ticks(stored.iter().map(|s| &s.tick), &Interval::ALL);
+        let bars = self
+            .merge_bars(writer, &new, &old, before, reported)
+            .await?;
+        let symbols: HashSet<Symbol> = stored.iter().map(|s| s.tick.symbol.clone()).collect();
+        for symbol in &symbols {
+            self.note(symbol, instruments::HAS_TICKS).await?;
+            for interval in Interval::ALL {
+                self.note(symbol, instruments::field(interval)).await?;
+            }
+        }
+        let duplicates = batch.doubles + batch.ticks.len() - stored.len();
+        metrics::counter!("tickcast_store_duplicate_ticks_total").increment(duplicates as u64);
+        Ok(Appended {
+            duplicates,
+            stored,
+            bars,
+        })
+    }
+
+    /// The positions of ticks that were there already.
+    async fn positions_of(&self, ids: &[&str]) -> Result<HashMap<String, i64>> {
+        let mut positions = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(IDS_ASKED) {
+            let found: Vec<TickDocument> = self
+                .ticks
+                .find(doc! { "_id": { "$in": ids.to_vec() } })
+                .await?
+                .try_collect()
+                .await?;
+            positions.extend(found.into_iter().map(|t| (t.id, t.position)));
+        }
+        Ok(positions)
+    }
+
+    async fn find_ticks(
+        &self,
+        filter: Document,
+        sort: Document,
+        limit: i64,
+    ) -> Result<Vec<TickDocument>> {
+        Ok(self
+            .ticks
+            .find(filter)
+            .sort(sort)
+            .limit(limit)
+            .await?
+            .try_collect()
+            .await?)
+    }
+
+    /// See [`crate::TickStore::ticks_after`].
+    pub(super) async fn ticks_after(
+        &self,
+        symbol: &Symbol,
+        position: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredTick>> {
+        let (Some(limit), Ok(position)) = (limit_of(limit), i64::try_from(position)) else {
+            return Ok(Vec::new());
+        };
+        let filter = doc! { "symbol": symbol.as_str(), "position": { "$gt": position } };
+        let found = self
+            .find_ticks(filter, doc! { "position": 1 }, limit)
+            .await?;
+        Ok(found.into_iter().map(TickDocument::into_stored).collect())
+    }
+
+    /// See [`crate::TickStore::ticks`].
+    pub(super) async fn ticks(
+        &self,
+        symbol: &Symbol,
+        from: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Tick>> {
+        let Some(limit) = limit_of(limit).filter(|_| from < until) else {
+            return Ok(Vec::new());
+        };
+        let filter = doc! {
+            "symbol": symbol.as_str(),
+            "ts_us": { "$gte": from.as_micros(), "$lt": until.as_micros() },
+        };
+        let latest_first = doc! { "ts_us": -1, "seq": -1 };
+        let mut found = self.find_ticks(filter, latest_first, limit).await?;
+        found.reverse();
+        Ok(found.into_iter().map(TickDocument::into_tick).collect())
+    }
+
+    /// See [`crate::TickStore::latest_tick`].
+    pub(super) async fn latest_tick(&self, symbol: &Symbol) -> Result<Option<StoredTick>> {
+        let Some(newest) = self.newest_tick(symbol).await? else {
+            return Ok(None);
+        };
+        // From the end in growing steps: not every server stops reading at the first document of a
+        // sorted answer.
+        let last = self.last_number("position").await?;
+        for back in [1_000, 100_000, 10_000_000, last] {
+            let filter = doc! { "symbol": symbol.as_str(), "position": { "$gt": last - back } };
+            let found = self.find_ticks(filter, doc! { "position": -1 }, 1).await?;
+            if let Some(tick) = found.first() {
+                return Ok(Some(StoredTick {
+                    position: tick.position.cast_unsigned(),
+                    tick: newest.into_tick(),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The tick of the greatest key: the one that the latest day's bar ends with.
+    pub(super) async fn newest_tick(&self, symbol: &Symbol) -> Result<Option<TickDocument>> {
+        let day = self
+            .bars
+            .find_one(doc! {
+                "symbol": symbol.as_str(),
+                "interval": Interval::D1.as_str(),
+                "trades": { "$gt": 0_i64 },
+            })
+            .sort(doc! { "start_us": -1 })
+            .await?;
+        let Some(day) = day.map(BarDocument::into_bar) else {
+            return Ok(None);
+        };
+        let id = keys::tick(symbol, day.last);
+        Ok(self.ticks.find_one(doc! { "_id": id }).await?)
+    }
+}

@@ -1,0 +1,384 @@
+//! The embedded side of the store: SQLite in WAL mode, one file, one process.
+//!
+//! Model: one writer thread with a connection of its own makes every change (see `writer`); a few
+//! reader connections see the last commit (see `readers`). The data directory is locked for as long
+//! as the store is open.
+//!
+//! Durability: what has been answered survives the process, kill -9 included. A power cut may take
+//! the last moments unless [`SqliteOptions::full_sync`] is set (see `schema`).
+//!
+//! What it does not do: delete ticks, bars or forecasts; share the directory with another process.
+
+mod bars;
+mod blobs;
+mod checkpoints;
+mod dead_letters;
+mod fault;
+mod ledger;
+mod readers;
+mod schema;
+mod scores;
+mod symbols;
+mod ticks;
+mod writer;
+
+use std::{
+    fmt,
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use async_trait::async_trait;
+use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
+use metrics::gauge;
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+
+use self::{
+    checkpoints::Checkpoints,
+    fault::closed,
+    readers::Readers,
+    writer::{Command, Writer},
+};
+use crate::{
+    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
+    LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Result, ScoreRow, StepOutcome,
+    StoreError, StoredTick, TickStore,
+};
+
+/// What a [`SqliteStore`] is opened with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// The directory of the database (`tickcast.db`) and its lock file; made when it is not there.
+    pub data_dir: PathBuf,
+    /// Whether every commit waits for the disk. Without it a commit survives the process
+    /// (kill -9), and a loss of power may take the last ones.
+    pub full_sync: bool,
+    /// Reader connections: reads that run at the same time; 1 to 64.
+    pub readers: usize,
+    /// Commands that wait for the writer at most; callers wait beyond. 0 counts as 1.
+    pub queue: usize,
+    /// Dead letters kept at most; the oldest replayed ones go first, then the oldest.
+    pub dead_letters_kept: u64,
+    /// Largest size of the database file in bytes, about; a write beyond is refused as unavailable,
+    /// as with a full disk. `None`: as large as the disk lets it.
+    pub max_bytes: Option<u64>,
+}
+
+impl SqliteOptions {
+    /// The defaults, for a data directory: 4 readers, a queue of 64, 1,000,000 dead letters.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            full_sync: false,
+            readers: 4,
+            queue: 64,
+            dead_letters_kept: 1_000_000,
+            max_bytes: None,
+        }
+    }
+}
+
+/// The store in one SQLite file, for one process. Cheap to clone.
+#[derive(Clone)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    data_dir: PathBuf,
+    commands: mpsc::Sender<Command>,
+    readers: Arc<Readers>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("data_dir", &self.inner.data_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store, making the directory and the file when they are not there.
+    ///
+    /// # Errors
+    /// In use by another process (or another store of this one), a directory that cannot be used, a
+    /// newer schema, a damaged file.
+    pub async fn open(options: SqliteOptions) -> Result<Self> {
+        let opened = tokio::task::spawn_blocking(move || open(&options)).await;
+        let inner = opened.unwrap_or_else(|error| {
+            Err(StoreError::Internal {
+                detail: format!("opening was cut off: {error}"),
+            })
+        })?;
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Finishes what is queued, closes the file and gives the directory free. Later calls are
+    /// answered with unavailable. Dropping the last clone does the same without waiting for it.
+    ///
+    /// # Errors
+    /// Internal, when the writer has ended in a panic.
+    pub async fn close(&self) -> Result<()> {
+        self.inner.readers.close().await;
+        // Fails when the writer has ended already.
+        drop(self.inner.commands.send(Command::Stop).await);
+        let writer = {
+            let writer = &self.inner.writer;
+            writer.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        let Some(writer) = writer else {
+            return Ok(());
+        };
+        match tokio::task::spawn_blocking(move || writer.join()).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(StoreError::Internal {
+                detail: "the writer ended in a panic".into(),
+            }),
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        op: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.inner.readers.read(op).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        rows: usize,
+        op: impl FnOnce(&mut Writer) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (command, result) = writer::command(rows, op);
+        let commands = &self.inner.commands;
+        commands.send(command).await.map_err(|_| closed())?;
+        gauge!("tickcast_store_write_queue")
+            .set((commands.max_capacity() - commands.capacity()) as f64);
+        result.await.map_err(|_| closed())?
+    }
+}
+
+fn open(options: &SqliteOptions) -> Result<Inner> {
+    let dir = options.data_dir.as_path();
+    let lock = lock(dir)?;
+    let mut conn = schema::open_writer(dir, options.full_sync, options.max_bytes)?;
+    let checkpoints = Checkpoints::start(dir, &mut conn)?;
+    let writer = Writer::new(conn, lock, options.dead_letters_kept)?;
+    let readers = Readers::open(dir, options.readers)?;
+    let (commands, queue) = mpsc::channel(options.queue.max(1));
+    let thread = thread::Builder::new()
+        .name("tickcast-store".into())
+        .spawn(move || writer.run(queue, checkpoints))
+        .map_err(|error| StoreError::Unavailable {
+            detail: format!("the writer's thread cannot be started: {error}"),
+        })?;
+    Ok(Inner {
+        data_dir: options.data_dir.clone(),
+        commands,
+        readers,
+        writer: Mutex::new(Some(thread)),
+    })
+}
+
+/// Makes the directory and takes its lock, which the operating system gives back when the process
+/// ends in whatever way.
+fn lock(dir: &Path) -> Result<File> {
+    let unusable = |error: std::io::Error| StoreError::Directory {
+        path: dir.to_owned(),
+        detail: error.to_string(),
+    };
+    fs::create_dir_all(dir).map_err(unusable)?;
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(dir.join("tickcast.lock"))
+        .map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+            path: dir.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+#[async_trait]
+impl TickStore for SqliteStore {
+    async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
+        if ticks.is_empty() {
+            return Ok(Appended::default());
+        }
+        ticks::check(&ticks)?;
+        self.write(ticks.len(), |writer| ticks::append(writer, ticks))
+            .await
+    }
+
+    async fn ticks_after(
+        &self,
+        symbol: &Symbol,
+        position: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredTick>> {
+        let symbol = symbol.clone();
+        self.read(move |conn| ticks::after(conn, &symbol, position, limit))
+            .await
+    }
+
+    async fn ticks(
+        &self,
+        symbol: &Symbol,
+        from: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Tick>> {
+        let symbol = symbol.clone();
+        self.read(move |conn| ticks::between(conn, &symbol, from, until, limit))
+            .await
+    }
+
+    async fn latest_tick(&self, symbol: &Symbol) -> Result<Option<StoredTick>> {
+        let symbol = symbol.clone();
+        self.read(move |conn| ticks::latest(conn, &symbol)).await
+    }
+}
+
+#[async_trait]
+impl BarStore for SqliteStore {
+    async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
+        if bars.is_empty() {
+            return Ok(0);
+        }
+        bars::check(&bars)?;
+        self.write(bars.len(), move |writer| bars::put(writer, &bars))
+            .await
+    }
+
+    async fn bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
+        let query = query.clone();
+        self.read(move |conn| bars::read(conn, &query)).await
+    }
+
+    async fn instruments(&self) -> Result<Vec<Instrument>> {
+        self.read(bars::instruments).await
+    }
+}
+
+#[async_trait]
+impl ForecastLedger for SqliteStore {
+    async fn record(&self, fans: Vec<Fan>) -> Result<Vec<Recorded>> {
+        fans.iter().try_for_each(blobs::check)?;
+        self.write(fans.len(), move |writer| ledger::record(writer, &fans))
+            .await
+    }
+
+    async fn due(
+        &self,
+        symbol: &Symbol,
+        interval: Interval,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<OpenForecast>> {
+        let symbol = symbol.clone();
+        self.read(move |conn| ledger::due(conn, &symbol, interval, now, limit))
+            .await
+    }
+
+    async fn score(&self, outcomes: Vec<StepOutcome>) -> Result<usize> {
+        ledger::check(&outcomes)?;
+        self.write(outcomes.len(), |writer| ledger::score(writer, outcomes))
+            .await
+    }
+
+    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
+        let query = query.clone();
+        self.read(move |conn| ledger::read(conn, &query)).await
+    }
+
+    async fn scoreboard(
+        &self,
+        symbol: Option<&Symbol>,
+        interval: Option<Interval>,
+    ) -> Result<Vec<ScoreRow>> {
+        let symbol = symbol.cloned();
+        self.read(move |conn| scores::read(conn, symbol.as_ref(), interval))
+            .await
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for SqliteStore {
+    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()> {
+        self.write(rejects.len(), move |writer| {
+            dead_letters::put_aside(writer, &rejects, at)
+        })
+        .await
+    }
+
+    async fn open_dead_letters(
+        &self,
+        reason: Option<RejectReason>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        self.read(move |conn| dead_letters::open(conn, reason, after, limit))
+            .await
+    }
+
+    async fn mark_replayed(&self, ids: Vec<i64>) -> Result<usize> {
+        self.write(ids.len(), move |writer| {
+            dead_letters::mark_replayed(writer, &ids)
+        })
+        .await
+    }
+
+    async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
+        self.read(dead_letters::counts).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_is_undone_leaves_nothing_in_memory_either() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(SqliteOptions::new(dir.path()))
+            .await
+            .unwrap();
+        let tick = |seq| Tick {
+            symbol: "NEW".parse().unwrap(),
+            ts: Timestamp::from_secs(seq),
+            seq: seq.cast_unsigned(),
+            price: 10.0,
+            size: 1.0,
+        };
+        let undone = store
+            .write(1, move |writer| {
+                ticks::append(writer, vec![tick(1), tick(2)])?;
+                Err::<(), _>(fault::invalid("on purpose"))
+            })
+            .await;
+        assert!(undone.is_err());
+        assert_eq!(store.instruments().await.unwrap(), []);
+        let appended = store.append(vec![tick(2)]).await.unwrap();
+        assert_eq!(appended.stored[0].position, 1);
+        let symbol: Symbol = "NEW".parse().unwrap();
+        assert_eq!(
+            store.ticks_after(&symbol, 0, 9).await.unwrap(),
+            appended.stored
+        );
+        assert_eq!(
+            store.latest_tick(&symbol).await.unwrap().as_ref(),
+            appended.stored.first()
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! Bars that come as bars, and instruments.
+
+use market::{Bar, ErrorKind, Interval};
+use store::Instrument;
+
+use super::{PLENTY, START, StoreUnderTest, all_of, bar, symbol, tick};
+
+pub async fn bars_come_back_as_they_were_put(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    let mut bars: Vec<Bar> = Interval::ALL
+        .into_iter()
+        .flat_map(|interval| (0..3).map(move |nth| bar("A", interval, nth, 10.1 + f64::from(nth))))
+        .collect();
+    bars.reverse();
+    assert_eq!(store.put_bars(bars.clone()).await.unwrap(), bars.len());
+    assert_eq!(store.put_bars(vec![]).await.unwrap(), 0);
+    bars.reverse();
+    for interval in Interval::ALL {
+        let expected: Vec<&Bar> = bars.iter().filter(|b| b.interval == interval).collect();
+        let got = store.bars(&all_of("A", interval)).await.unwrap();
+        assert_eq!(got.iter().collect::<Vec<_>>(), expected);
+    }
+    assert_eq!(store.bars(&all_of("B", Interval::D1)).await.unwrap(), []);
+}
+
+pub async fn a_range_is_half_open_and_a_limit_takes_its_latest_bars(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    let bars: Vec<Bar> = (0..10)
+        .map(|nth| bar("A", Interval::M1, nth, 10.0 + f64::from(nth)))
+        .collect();
+    store.put_bars(bars.clone()).await.unwrap();
+    let mut query = all_of("A", Interval::M1);
+    (query.from, query.until) = (bars[2].start, bars[7].start);
+    assert_eq!(store.bars(&query).await.unwrap(), bars[2..7]);
+    query.limit = 2;
+    assert_eq!(store.bars(&query).await.unwrap(), bars[5..7]);
+    query.limit = 0;
+    assert_eq!(store.bars(&query).await.unwrap(), []);
+    query.limit = 5;
+    query.until = query.from;
+    assert_eq!(store.bars(&query).await.unwrap(), []);
+}
+
+pub async fn a_bar_that_comes_again_replaces_the_one_that_came(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    store
+        .put_bars(vec![bar("A", Interval::D1, 0, 10.0)])
+        .await
+        .unwrap();
+    let corrected = bar("A", Interval::D1, 0, 12.5);
+    assert_eq!(store.put_bars(vec![corrected.clone()]).await.unwrap(), 1);
+    assert_eq!(
+        store.bars(&all_of("A", Interval::D1)).await.unwrap(),
+        [corrected]
+    );
+}
+
+pub async fn a_bar_made_of_ticks_is_not_replaced_by_one_that_comes(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    store
+        .append(vec![tick("A", 1, 1, 50.0, 3.0)])
+        .await
+        .unwrap();
+    let put = vec![
+        bar("A", Interval::M1, 0, 10.0),
+        bar("A", Interval::M1, 1, 11.0),
+    ];
+    assert_eq!(store.put_bars(put.clone()).await.unwrap(), 1);
+    let stored = store.bars(&all_of("A", Interval::M1)).await.unwrap();
+    assert_eq!((stored[0].close, stored[0].trades), (50.0, 1));
+    assert_eq!(stored[1], put[1]);
+}
+
+pub async fn ticks_take_the_place_of_a_bar_that_came(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    store
+        .put_bars(vec![bar("A", Interval::M1, 0, 10.0)])
+        .await
+        .unwrap();
+    let ticks = vec![tick("A", 1, 1, 50.0, 3.0), tick("A", 2, 2, 51.0, 3.0)];
+    store.append(ticks.clone()).await.unwrap();
+    super::assert_bars_are_the_fold(store.as_ref(), &ticks).await;
+}
+
+pub async fn an_import_of_thousands_of_bars_is_whole(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    let names = ["A", "B", "C"];
+    let bars: Vec<Bar> = (0..12_000)
+        .map(|i| bar(names[i % 3], Interval::D1, i as u32 / 3, 10.0 + i as f64))
+        .collect();
+    assert_eq!(store.put_bars(bars.clone()).await.unwrap(), bars.len());
+    for name in names {
+        let stored = store.bars(&all_of(name, Interval::D1)).await.unwrap();
+        let expected: Vec<&Bar> = bars.iter().filter(|b| b.symbol.as_str() == name).collect();
+        assert_eq!(stored.iter().collect::<Vec<_>>(), expected);
+    }
+}
+
+pub async fn instruments_tell_the_latest_state_of_each_symbol(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    store
+        .put_bars(vec![
+            bar("IMPORTED", Interval::D1, 4, 14.0),
+            bar("IMPORTED", Interval::D1, 2, 12.0),
+            bar("IMPORTED", Interval::H1, 1, 11.0),
+        ])
+        .await
+        .unwrap();
+    store
+        .append(vec![
+            tick("LIVE", 5_000, 2, 70.0, 1.0),
+            tick("LIVE", 100, 1, 60.0, 1.0),
+        ])
+        .await
+        .unwrap();
+    let expected = [
+        Instrument {
+            symbol: symbol("IMPORTED"),
+            last_price: 11.0,
+            last: bar("IMPORTED", Interval::H1, 1, 0.0).start,
+            intervals: vec![Interval::H1, Interval::D1],
+            bars_only: true,
+        },
+        Instrument {
+            symbol: symbol("LIVE"),
+            last_price: 70.0,
+            last: START.plus_micros(5_000_000),
+            intervals: Interval::ALL.to_vec(),
+            bars_only: false,
+        },
+    ];
+    assert_eq!(store.instruments().await.unwrap(), expected);
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(store.instruments().await.unwrap(), expected);
+}
+
+pub async fn bars_that_cannot_be_kept_are_refused_as_a_whole(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    let mut bad = bar("A", Interval::D1, 1, 10.0);
+    bad.volume = f64::NAN;
+    let refused = store
+        .put_bars(vec![bar("A", Interval::D1, 0, 10.0), bad])
+        .await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(store.instruments().await.unwrap(), []);
+}

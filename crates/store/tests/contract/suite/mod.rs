@@ -1,0 +1,157 @@
+//! What every side of the store must do, written against the ports alone.
+//!
+//! A side passes by giving a [`StoreUnderTest`] and naming it in [`contract_tests`].
+
+pub mod bars;
+pub mod dead_letters;
+pub mod ledger;
+pub mod ticks;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use market::{Bar, Interval, Symbol, Tick, Timestamp, bars_from_ticks};
+use store::{BarQuery, Store};
+
+/// Makes places for stores of one side.
+#[async_trait]
+pub trait StoreUnderTest: Send + Sync {
+    /// An empty place, gone when dropped, whose stores keep so many dead letters.
+    async fn place(&self, dead_letters_kept: u64) -> Box<dyn Place>;
+}
+
+/// Where a store lives.
+#[async_trait]
+pub trait Place: Send + Sync {
+    /// Opens the store; closes the one that was open.
+    async fn open(&mut self) -> Arc<dyn Store>;
+}
+
+/// Writes one test per entry of the suite for a side.
+macro_rules! contract_tests {
+    ($side:expr) => {
+        contract_tests!($side; ticks:
+            a_tick_is_stored_once_within_a_batch_and_across_batches,
+            a_key_that_is_there_keeps_its_first_price,
+            positions_grow_and_survive_reopening,
+            a_reader_resumes_after_any_position,
+            ticks_are_read_by_key_and_the_latest_of_a_range,
+            the_latest_tick_has_the_greatest_key_and_the_greatest_position,
+            appends_at_the_same_time_store_every_tick_once,
+            bars_equal_the_fold_of_all_ticks_in_whatever_order_and_batches_they_came,
+            a_late_tick_corrects_its_bars,
+            ticks_that_cannot_be_kept_are_refused_as_a_whole,
+            nothing_is_known_of_a_symbol_without_ticks,
+        );
+        contract_tests!($side; bars:
+            bars_come_back_as_they_were_put,
+            a_range_is_half_open_and_a_limit_takes_its_latest_bars,
+            a_bar_that_comes_again_replaces_the_one_that_came,
+            a_bar_made_of_ticks_is_not_replaced_by_one_that_comes,
+            ticks_take_the_place_of_a_bar_that_came,
+            an_import_of_thousands_of_bars_is_whole,
+            instruments_tell_the_latest_state_of_each_symbol,
+            bars_that_cannot_be_kept_are_refused_as_a_whole,
+        );
+        contract_tests!($side; ledger:
+            a_forecast_comes_back_as_it_was_made,
+            a_forecast_of_the_same_key_stays_as_it_was,
+            a_forecast_made_after_its_first_bar_is_refused,
+            a_fan_whose_lengths_disagree_is_refused_with_its_batch,
+            forecasts_fall_due_when_their_next_bar_has_ended_oldest_first,
+            outcomes_count_once,
+            the_scoreboard_has_the_numbers_of_the_outcomes,
+            the_scoreboard_can_be_narrowed,
+            outcomes_that_cannot_be_right_leave_nothing_behind,
+            the_ledger_is_read_by_model_range_and_limit,
+            the_ledger_survives_reopening,
+        );
+        contract_tests!($side; dead_letters:
+            dead_letters_come_back_with_reason_origin_and_payload,
+            dead_letters_are_listed_in_pages_and_by_reason,
+            a_replayed_letter_is_no_longer_open,
+            beyond_the_number_kept_the_oldest_replayed_go_first_then_the_oldest,
+        );
+    };
+    ($side:expr; $part:ident: $($name:ident),* $(,)?) => {
+        mod $part {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::suite::$part::$name(&$side).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use contract_tests;
+
+/// The number of dead letters kept where a test does not care.
+pub const PLENTY: u64 = 1_000_000;
+
+/// 2023-11-14T22:13:00Z, the start of a minute.
+pub const START: Timestamp = Timestamp::from_secs(1_699_999_980);
+
+pub fn symbol(name: &str) -> Symbol {
+    name.parse().unwrap()
+}
+
+/// A tick `ms` after [`START`].
+pub fn tick(name: &str, ms: i64, seq: u64, price: f64, size: f64) -> Tick {
+    Tick {
+        symbol: symbol(name),
+        ts: START.plus_micros(ms * 1_000),
+        seq,
+        price,
+        size,
+    }
+}
+
+/// A bar that came as a bar, `nth` after the one that holds [`START`].
+pub fn bar(name: &str, interval: Interval, nth: u32, close: f64) -> Bar {
+    let start = interval
+        .start_of(START)
+        .plus_micros(i64::from(nth) * interval.micros());
+    let key = market::TickKey { ts: start, seq: 0 };
+    Bar {
+        symbol: symbol(name),
+        interval,
+        start,
+        open: close - 0.25,
+        high: close + 1.0,
+        low: close - 1.0,
+        close,
+        volume: 1_000.5,
+        trades: 0,
+        first: key,
+        last: key,
+    }
+}
+
+/// Everything of a symbol and interval.
+pub fn all_of(name: &str, interval: Interval) -> BarQuery {
+    BarQuery {
+        symbol: symbol(name),
+        interval,
+        from: Timestamp::MIN,
+        until: Timestamp::MAX,
+        limit: usize::MAX,
+    }
+}
+
+/// Every stored bar of the symbols must be the fold of these ticks, and nothing else.
+pub async fn assert_bars_are_the_fold(store: &dyn Store, ticks: &[Tick]) {
+    let mut expected: BTreeMap<(Symbol, Interval), Vec<Bar>> = BTreeMap::new();
+    for bar in bars_from_ticks(ticks, &Interval::ALL) {
+        let key = (bar.symbol.clone(), bar.interval);
+        expected.entry(key).or_default().push(bar);
+    }
+    for ((symbol, interval), bars) in expected {
+        let stored = store
+            .bars(&all_of(symbol.as_str(), interval))
+            .await
+            .unwrap();
+        assert_eq!(stored, bars, "{symbol} {interval}");
+    }
+}

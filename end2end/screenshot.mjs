@@ -1,0 +1,31 @@
+// Takes the picture for the README: the chart of a simulated symbol in seconds, once forecasts have
+// been judged.
+//   node end2end/screenshot.mjs FILE.png
+import { canvasIsDrawn, openLive, startServer } from "./harness/scenario.mjs";
+import { openPage, startBrowser } from "./harness/browser.mjs";
+import { eventually } from "./harness/eventually.mjs";
+
+const [file] = process.argv.slice(2);
+if (!file) {
+  console.error("screenshot: name the file to write");
+  process.exit(2);
+}
+const server = await startServer({ flags: ["--rate", "200"], first: "/s/NIMBU" });
+const browser = await startBrowser();
+try {
+  const page = await openPage(browser, server.url, {
+    viewport: { width: 1280, height: 860 },
+    deviceScaleFactor: 1.5,
+    colorScheme: "light",
+  });
+  await openLive(page, "/s/NIMBU?interval=1s");
+  await eventually("the canvas is drawn", () => canvasIsDrawn(page));
+  await eventually("forecasts were judged", async () =>
+    (await page.id("scoreboard").locator("tbody tr").count()) > 0);
+  await eventually("a latency is shown", async () => /\d/.test(await page.id("latency").innerText()));
+  await page.screenshot({ path: file });
+  console.log(`${file} written`);
+} finally {
+  await browser.close();
+  await server.dispose();
+}

@@ -1,0 +1,38 @@
+// Real prices that come with the project: loaded by a button, charted and forecast.
+import assert from "node:assert/strict";
+
+import { eventually } from "../harness/eventually.mjs";
+import { NO_SOURCE, canvasIsDrawn, connected, fanOrigin, withServer } from "../harness/scenario.mjs";
+
+const scenario = withServer(NO_SOURCE);
+const LAST_DAY_US = Date.UTC(2013, 2, 1) * 1000;
+
+scenario("the sample data is imported by a button, charted and forecast in days", {}, async (page) => {
+  await page.goto("/");
+  await connected(page);
+  await page.id("load-sample-data").click();
+  await page.waitForURL(/\/s\/AAPL\?.*interval=1d/);
+  await connected(page);
+  await eventually("the canvas is drawn", () => canvasIsDrawn(page));
+  for (const symbol of ["AAPL", "FB", "GOOG", "IBM", "MSFT"]) {
+    assert.equal(await page.id(`watch-${symbol}`).count(), 1, symbol);
+  }
+  assert.equal(await fanOrigin(page), LAST_DAY_US);
+  await page.getByText("The numbers").click();
+  const forecast = page.id("forecast-table").locator("tbody tr");
+  assert.equal(await forecast.count(), 10);
+  // The first trading day after Friday, 1 March 2013.
+  assert.match(await forecast.first().innerText(), /2013-03-04/);
+  assert.equal(await page.id("load-sample-data").count(), 0, "it is not offered twice");
+});
+
+scenario("imported prices are forecast by another model when it is chosen", {}, async (page) => {
+  await page.goto("/s/MSFT?interval=1d");
+  await connected(page);
+  await page.getByText("The numbers").click();
+  const firstRow = page.id("forecast-table").locator("tbody tr").first();
+  const naive = await firstRow.innerText();
+  await page.id("model").selectOption("drift");
+  await eventually("the forecast is another", async () => (await firstRow.innerText()) !== naive);
+  assert.match(await page.id("forecast-table").locator("caption").innerText(), /drift/);
+});

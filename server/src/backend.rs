@@ -1,0 +1,333 @@
+//! The server as the pages see it: the app's `Backend` over the store and the pipeline.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use app::api::{
+    ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
+    backend::Backend,
+    pipeline::{DeadLetterCount, DeadLetterLine, PipelineStatus, ReplaySummary, StageRate},
+};
+use async_trait::async_trait;
+use futures::{StreamExt as _, stream, stream::BoxStream};
+use market::{
+    Bar, Interval, RejectReason, Symbol, Timestamp,
+    wire::{Fan, PredictRequest, Prediction},
+};
+use pipeline::{Pipeline, PipelineError};
+use store::{BarQuery, Instrument, LedgerQuery, Store, StoreError};
+
+use crate::sample;
+
+/// The most bars of one answer, and the size of a page of a back-fill.
+const MAX_BARS: usize = 5_000;
+
+/// The most dead letters of one answer, and how much of a row is shown, in characters.
+const MAX_LETTERS: usize = 1_000;
+const ROW_SHOWN: usize = 500;
+
+/// The most past fans of one answer.
+const MAX_FANS: usize = 1_000;
+
+/// What does not change while the server runs.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The source's name, for people.
+    pub source: String,
+    /// Whether the prices are made up.
+    pub simulated: bool,
+    /// The models whose fans are made live.
+    pub live_models: Vec<String>,
+    /// Every model that can be asked for.
+    pub models: Vec<String>,
+    /// The intervals whose fans are made live.
+    pub live_intervals: Vec<Interval>,
+    /// Symbols whose ticks are on their way. One of them that has only bars so far is not imported
+    /// history: its page follows it from the first tick.
+    pub awaited: BTreeSet<Symbol>,
+}
+
+/// The app's `Backend`.
+pub struct ServerBackend {
+    store: Arc<dyn Store>,
+    pipeline: Arc<Pipeline>,
+    facts: Facts,
+}
+
+impl ServerBackend {
+    /// Over a store and a pipeline.
+    pub fn new(store: Arc<dyn Store>, pipeline: Arc<Pipeline>, facts: Facts) -> Self {
+        Self {
+            store,
+            pipeline,
+            facts,
+        }
+    }
+
+    /// The close that the change of the day is measured against: of the last daily bar before the
+    /// one that the last price belongs to.
+    async fn previous_close(&self, instrument: &Instrument) -> Result<Option<f64>, StoreError> {
+        let query = BarQuery {
+            symbol: instrument.symbol.clone(),
+            interval: Interval::D1,
+            from: Timestamp::MIN,
+            until: Interval::D1.start_of(instrument.last),
+            limit: 1,
+        };
+        Ok(self.store.bars(&query).await?.last().map(|bar| bar.close))
+    }
+}
+
+#[async_trait]
+impl Backend for ServerBackend {
+    async fn status(&self) -> Result<SystemStatus, ApiError> {
+        let counts = self.store.dead_letter_counts().await.map_err(from_store)?;
+        let instruments = self.store.instruments().await.map_err(from_store)?;
+        let has_sample = sample::SYMBOLS
+            .iter()
+            .all(|s| instruments.iter().any(|i| i.symbol.as_str() == *s));
+        Ok(SystemStatus {
+            version: env!("CARGO_PKG_VERSION").into(),
+            source: self.facts.source.clone(),
+            simulated: self.facts.simulated,
+            sample_offered: !has_sample,
+            dead_letters: counts.iter().map(|c| c.open).sum(),
+            live_models: self.facts.live_models.clone(),
+            models: self.facts.models.clone(),
+            live_intervals: self.facts.live_intervals.clone(),
+        })
+    }
+
+    async fn watchlist(&self) -> Result<Vec<InstrumentSummary>, ApiError> {
+        let instruments = self.store.instruments().await.map_err(from_store)?;
+        let mut lines = Vec::with_capacity(instruments.len());
+        for instrument in instruments {
+            let previous_close = self.previous_close(&instrument).await.map_err(from_store)?;
+            lines.push(InstrumentSummary {
+                bars_only: instrument.bars_only && !self.facts.awaited.contains(&instrument.symbol),
+                symbol: instrument.symbol,
+                last_price: instrument.last_price,
+                last: instrument.last,
+                previous_close,
+                intervals: instrument.intervals,
+            });
+        }
+        Ok(lines)
+    }
+
+    async fn bars(
+        &self,
+        symbol: Symbol,
+        interval: Interval,
+        until: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Bar>, ApiError> {
+        let query = BarQuery {
+            symbol,
+            interval,
+            from: Timestamp::MIN,
+            until: until.unwrap_or(Timestamp::MAX),
+            limit: limit.min(MAX_BARS),
+        };
+        self.store.bars(&query).await.map_err(from_store)
+    }
+
+    fn backfill(
+        &self,
+        symbol: Symbol,
+        interval: Interval,
+        until: Timestamp,
+    ) -> BoxStream<'static, Result<Vec<Bar>, ApiError>> {
+        let store = Arc::clone(&self.store);
+        stream::try_unfold(until, move |until| {
+            let store = Arc::clone(&store);
+            let query = BarQuery {
+                symbol: symbol.clone(),
+                interval,
+                from: Timestamp::MIN,
+                until,
+                limit: MAX_BARS,
+            };
+            async move {
+                let page = store.bars(&query).await.map_err(from_store)?;
+                Ok(page
+                    .first()
+                    .map(|bar| bar.start)
+                    .map(|oldest| (page, oldest)))
+            }
+        })
+        .boxed()
+    }
+
+    async fn latest_fans(&self, symbol: Symbol, interval: Interval) -> Result<Vec<Fan>, ApiError> {
+        let fans = self.pipeline.latest_fans(&symbol, interval).await;
+        fans.map_err(from_pipeline)
+    }
+
+    async fn past_fans(
+        &self,
+        symbol: Symbol,
+        interval: Interval,
+        model: String,
+        limit: usize,
+    ) -> Result<Vec<ScoredFan>, ApiError> {
+        let query = LedgerQuery {
+            symbol,
+            interval,
+            model: Some(model),
+            from: Timestamp::MIN,
+            until: Timestamp::MAX,
+            limit: limit.min(MAX_FANS),
+        };
+        let rows = self.store.ledger(&query).await.map_err(from_store)?;
+        Ok(rows
+            .into_iter()
+            .map(|row| ScoredFan {
+                fan: row.fan,
+                actuals: row.actuals,
+            })
+            .collect())
+    }
+
+    async fn scoreboard(
+        &self,
+        symbol: Symbol,
+        interval: Interval,
+    ) -> Result<Vec<ModelScore>, ApiError> {
+        let rows = self
+            .store
+            .scoreboard(Some(&symbol), Some(interval))
+            .await
+            .map_err(from_store)?;
+        Ok(rows
+            .into_iter()
+            .map(|row| ModelScore {
+                model: row.model,
+                step: row.step,
+                count: row.count,
+                mae: row.mae,
+                rmse: row.rmse,
+                skill: (row.naive_mae > 0.0).then(|| 1.0 - row.mae / row.naive_mae),
+                coverage: row.coverage,
+            })
+            .collect())
+    }
+
+    async fn predict(&self, request: PredictRequest) -> Result<Prediction, ApiError> {
+        self.pipeline
+            .predictor
+            .predict(request)
+            .await
+            .map_err(|e| ApiError {
+                kind: e.kind(),
+                detail: e.to_string(),
+            })
+    }
+
+    async fn pipeline_status(&self) -> Result<PipelineStatus, ApiError> {
+        let pipeline = &self.pipeline;
+        let missing = pipeline.missing().await;
+        let counts = if missing.iter().any(|(what, _)| *what == "store") {
+            Vec::new()
+        } else {
+            pipeline.dead_letter_counts().await.map_err(from_pipeline)?
+        };
+        let stats = pipeline.stats().await;
+        let stages = [
+            ("received", stats.received),
+            ("published", stats.published),
+            ("stored", stats.stored),
+            ("duplicates", stats.duplicates),
+            ("rejected", stats.rejected),
+            ("followed", stats.followed),
+            ("live messages", stats.live.messages),
+            ("forecasts", stats.forecasts.recorded),
+        ];
+        Ok(PipelineStatus {
+            role: pipeline.role().as_str().into(),
+            topic: pipeline.config().topic.clone(),
+            stages: stages
+                .into_iter()
+                .map(|(name, rate)| StageRate {
+                    name: name.into(),
+                    total: rate.total,
+                    per_second: rate.per_second,
+                })
+                .collect(),
+            lag_records: stats.bus_lag_records,
+            live_readers: stats.live.sessions,
+            missing: missing
+                .into_iter()
+                .map(|(what, why)| (what.into(), why))
+                .collect(),
+            dead_letters: counts
+                .into_iter()
+                .map(|count| DeadLetterCount {
+                    reason: count.reason,
+                    open: count.open,
+                    replayed: count.replayed,
+                })
+                .collect(),
+        })
+    }
+
+    async fn dead_letters(
+        &self,
+        reason: Option<RejectReason>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<DeadLetterLine>, ApiError> {
+        let limit = limit.clamp(1, MAX_LETTERS);
+        let letters = self.store.open_dead_letters(reason, after, limit).await;
+        let letters = letters.map_err(from_store)?.into_iter();
+        Ok(letters
+            .map(|letter| DeadLetterLine {
+                id: letter.id,
+                at: letter.at,
+                reason: letter.reject.reason,
+                detail: letter.reject.detail,
+                origin: letter.reject.origin,
+                row: letter.reject.payload.chars().take(ROW_SHOWN).collect(),
+            })
+            .collect())
+    }
+
+    async fn replay_dead_letters(
+        &self,
+        reason: Option<RejectReason>,
+    ) -> Result<ReplaySummary, ApiError> {
+        let report = self.pipeline.replay_dead_letters(reason).await;
+        let report = report.map_err(from_pipeline)?;
+        Ok(ReplaySummary {
+            replayed: report.replayed,
+            still_bad: report.still.values().sum(),
+        })
+    }
+
+    async fn import_sample(&self) -> Result<ImportReport, ApiError> {
+        let report = sample::import(self.pipeline.import())
+            .await
+            .map_err(|e| ApiError {
+                kind: e.kind(),
+                detail: e.to_string(),
+            })?;
+        Ok(ImportReport {
+            rows: report.bars,
+            rejected: report.rejected,
+            symbols: report.symbols.into_iter().collect(),
+        })
+    }
+}
+
+fn from_pipeline(error: PipelineError) -> ApiError {
+    ApiError {
+        kind: error.kind(),
+        detail: error.to_string(),
+    }
+}
+
+fn from_store(error: StoreError) -> ApiError {
+    ApiError {
+        kind: error.kind(),
+        detail: error.to_string(),
+    }
+}

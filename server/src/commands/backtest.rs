@@ -1,0 +1,423 @@
+//! `tickcast backtest`: how models would have done from rolling origins, measured against naive.
+
+use std::{io::Write, path::PathBuf, time::Instant};
+
+use chart::{Drawing as _, ErrorSeries, ErrorsChart, View};
+use clap::Args;
+use forecast::{
+    FitOptions, Level, ModelSpec,
+    backtest::{Backtest, Control, LevelMeasures, Measures, ModelReport, Report, Verdict, Window},
+};
+use market::{Interval, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::{
+    forecast::Format,
+    progress,
+    series_input::{self, Series},
+};
+use crate::error::{CommandError, Result};
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct BacktestArgs {
+    /// CSV file with a header line, plain or .gz; - reads standard input
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Column of the values [default: close, y, value or price]
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// Column that tells series apart in a long table
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+    /// A model, as `tickcast forecast` takes it; may be given again. naive, drift and (with a season)
+    /// snaive always run beside
+    #[arg(long = "model", value_name = "MODEL", required = true)]
+    models: Vec<ModelSpec>,
+    /// Season in steps; also scales MASE and RMSSE
+    #[arg(long, value_name = "M", default_value_t = 1)]
+    season: usize,
+    /// Steps forecast from each origin
+    #[arg(long, value_name = "H")]
+    horizon: usize,
+    /// Number of origins
+    #[arg(long, value_name = "N")]
+    origins: usize,
+    /// Steps between two origins [default: the horizon, so that no outcome counts twice]
+    #[arg(long, value_name = "S")]
+    step: Option<usize>,
+    /// Fit on the last W observations only [default: on all up to the origin]
+    #[arg(long, value_name = "W")]
+    window: Option<usize>,
+    /// Steps between the origin and the first step that is scored
+    #[arg(long, value_name = "G", default_value_t = 0)]
+    gap: usize,
+    /// Level of a prediction interval in percent; may be given again
+    #[arg(long = "level", value_name = "PERCENT", default_values_t = [80.0, 95.0])]
+    levels: Vec<f64>,
+    /// Fit on logarithms, inside each fold
+    #[arg(long)]
+    log: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Draws the errors over time into an SVG file
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Input that cannot be read or is too short, a plot that cannot be written.
+pub fn run(args: &BacktestArgs) -> Result<()> {
+    let input = series_input::open(&args.input)?;
+    let series = series_input::read(input, args.column.as_deref(), args.id.as_deref())?;
+    let layout = layout(args)?;
+    let mut models = args.models.clone();
+    let mut seen = std::collections::HashSet::new();
+    models.retain(|m| seen.insert(m.to_string()));
+
+    let started = Instant::now();
+    let clock = || started.elapsed().as_secs_f64();
+    let bar = progress::bar(0, "fits");
+    let mut reports = Vec::with_capacity(series.len());
+    let mut tested: Vec<Series> = Vec::with_capacity(series.len());
+    let mut failures: Vec<String> = Vec::new();
+    for s in &series {
+        let before = bar.position();
+        bar.set_length(before + 1);
+        let tick = |done: usize, all: usize| {
+            bar.set_length(
+                (before + all as u64) * series.len() as u64 / (reports.len() as u64 + 1),
+            );
+            bar.set_position(before + done as u64);
+        };
+        let control = Control {
+            progress: Some(&tick),
+            cancel: None,
+            clock: Some(&clock),
+        };
+        match layout.run(&s.values, &models, control) {
+            Ok(report) => {
+                reports.push(report);
+                tested.push(s.clone());
+            }
+            Err(e) if args.id.is_none() => return Err(CommandError::Forecast(e)),
+            // A series that is too short is no reason to keep the others' results back.
+            Err(e) => failures.push(format!("series {:?}: {e}", s.id)),
+        }
+    }
+    bar.finish_and_clear();
+
+    if let Some(path) = &args.plot {
+        let svg = plot(&tested, &reports)?;
+        std::fs::write(path, svg).map_err(|source| CommandError::File {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    let many = args.id.is_some();
+    let mut out = std::io::stdout().lock();
+    match args.format {
+        Format::Json => write_json(&mut out, &tested, &reports, many)?,
+        Format::Csv => write_csv(&mut out, &tested, &reports, many)?,
+        Format::Table => write_table(&mut out, &tested, &reports, many)?,
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    for failure in &failures {
+        eprintln!("tickcast: {failure}");
+    }
+    let detail = format!(
+        "{} of {} series could not be tested",
+        failures.len(),
+        series.len()
+    );
+    Err(CommandError::Partial { detail })
+}
+
+fn layout(args: &BacktestArgs) -> Result<Backtest> {
+    let mut levels = args.levels.clone();
+    levels.sort_by(f64::total_cmp);
+    levels.dedup();
+    let levels: Vec<Level> = levels
+        .into_iter()
+        .map(Level::new)
+        .collect::<std::result::Result<_, _>>()?;
+    Ok(Backtest {
+        horizon: args.horizon,
+        origins: args.origins,
+        step: args.step.unwrap_or(args.horizon).max(1),
+        gap: args.gap,
+        window: args.window.map_or(Window::Expanding, Window::Sliding),
+        levels,
+        options: FitOptions {
+            season: args.season,
+            log: args.log,
+            ..FitOptions::default()
+        },
+    })
+}
+
+/// The columns, in the order of [`cells`].
+fn header(reports: &[Report], many: bool) -> Vec<String> {
+    let mut names: Vec<String> = if many { vec!["id".into()] } else { Vec::new() };
+    names.extend(
+        [
+            "model", "MASE", "RMSSE", "sMAPE", "pinball", "CRPS", "skill",
+        ]
+        .map(ToString::to_string),
+    );
+    for level in reports.first().map_or(&[][..], |r| &r.layout.levels) {
+        names.push(format!("cover-{level}"));
+        names.push(format!("width-{level}"));
+    }
+    names.extend(["p-naive", "p-holm", "verdict", "failures", "seconds"].map(ToString::to_string));
+    names
+}
+
+/// A row's numbers as they are; what could not be measured is empty.
+fn cells(row: &ModelReport, write: impl Fn(f64) -> String) -> Vec<String> {
+    let m = &row.measures;
+    let text = |x: Option<f64>| x.map(&write).unwrap_or_default();
+    let mut cells = vec![row.model.clone()];
+    cells.extend([m.mase, m.rmsse, m.smape, m.pinball, m.crps, m.skill].map(text));
+    for level in &m.levels {
+        cells.extend([text(level.coverage), text(level.width)]);
+    }
+    cells.push(text(row.against_naive.map(|dm| dm.p_value)));
+    cells.push(text(row.p_holm));
+    cells.push(verdict(row).into());
+    cells.push(row.failures.to_string());
+    cells.push(text(row.seconds));
+    cells
+}
+
+/// A row per model over all series: the means of what has no unit, the sums of failures and seconds.
+/// What has the unit of its series is left empty, and so is a test over series that are not
+/// independent.
+fn overall(reports: &[Report]) -> Vec<ModelReport> {
+    let Some(first) = reports.first() else {
+        return Vec::new();
+    };
+    let over = |model: &str| -> Vec<&ModelReport> {
+        reports.iter().filter_map(|r| r.model(model)).collect()
+    };
+    let mean = |rows: &[&ModelReport], of: &dyn Fn(&ModelReport) -> Option<f64>| {
+        let values: Vec<f64> = rows.iter().filter_map(|r| of(r)).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let naive = mean(&over("naive"), &|r| r.measures.mase);
+    let row = |model: &ModelReport| {
+        let rows = over(&model.model);
+        let mase = mean(&rows, &|r| r.measures.mase);
+        let skill = mase
+            .zip(naive)
+            .filter(|(_, n)| *n > 0.0)
+            .map(|(m, n)| 1.0 - m / n);
+        let levels = model
+            .measures
+            .levels
+            .iter()
+            .enumerate()
+            .map(|(at, level)| LevelMeasures {
+                level: level.level,
+                coverage: mean(&rows, &|r| r.measures.levels.get(at)?.coverage),
+                width: None,
+                score: None,
+                pinball: None,
+            });
+        ModelReport {
+            model: model.model.clone(),
+            baseline: model.baseline,
+            measures: Measures {
+                mase,
+                rmsse: mean(&rows, &|r| r.measures.rmsse),
+                smape: mean(&rows, &|r| r.measures.smape),
+                skill,
+                levels: levels.collect(),
+                ..Measures::default()
+            },
+            against_naive: None,
+            p_holm: None,
+            verdict: Verdict::Undecided,
+            steps: Vec::new(),
+            folds: Vec::new(),
+            failures: rows.iter().map(|r| r.failures).sum(),
+            seconds: Some(rows.iter().filter_map(|r| r.seconds).sum()),
+        }
+    };
+    first.models.iter().map(row).collect()
+}
+
+/// Every row with its series' id, those over all series last.
+fn rows(series: &[Series], reports: &[Report], many: bool) -> Vec<(String, ModelReport)> {
+    let each = series
+        .iter()
+        .zip(reports)
+        .flat_map(|(s, report)| report.models.iter().map(|row| (s.id.clone(), row.clone())));
+    let all = if many && reports.len() > 1 {
+        overall(reports)
+    } else {
+        Vec::new()
+    };
+    each.chain(all.into_iter().map(|row| ("(all)".to_owned(), row)))
+        .collect()
+}
+
+fn verdict(row: &ModelReport) -> &'static str {
+    match (row.model.as_str(), row.verdict) {
+        ("naive", _) => "reference",
+        // Nothing was tested: a row over all series, or too few folds.
+        _ if row.against_naive.is_none() => "",
+        (_, Verdict::Better) => "better",
+        (_, Verdict::Worse) => "worse",
+        (_, Verdict::Undecided) => "undecided",
+    }
+}
+
+fn write_json(
+    out: &mut impl Write,
+    series: &[Series],
+    reports: &[Report],
+    many: bool,
+) -> Result<()> {
+    let mut values = Vec::with_capacity(reports.len());
+    for (s, report) in series.iter().zip(reports) {
+        let mut object = match serde_json::to_value(report) {
+            Ok(Value::Object(object)) => object,
+            Ok(_) | Err(_) => Map::new(),
+        };
+        if many {
+            object.insert("id".into(), json!(s.id));
+        }
+        values.push(Value::Object(object));
+    }
+    let value = match (many, values.pop()) {
+        (false, Some(only)) => only,
+        (_, last) => {
+            values.extend(last);
+            Value::Array(values)
+        }
+    };
+    writeln!(out, "{value}")?;
+    Ok(())
+}
+
+fn write_csv(
+    out: &mut impl Write,
+    series: &[Series],
+    reports: &[Report],
+    many: bool,
+) -> Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(header(reports, many))
+        .map_err(std::io::Error::from)?;
+    for (id, row) in rows(series, reports, many) {
+        let id = many.then_some(id);
+        let cells = cells(&row, |x| x.to_string());
+        csv.write_record(id.into_iter().chain(cells))
+            .map_err(std::io::Error::from)?;
+    }
+    csv.flush()?;
+    Ok(())
+}
+
+fn write_table(
+    out: &mut impl Write,
+    series: &[Series],
+    reports: &[Report],
+    many: bool,
+) -> Result<()> {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
+    table.set_header(header(reports, many));
+    for (id, row) in rows(series, reports, many) {
+        let id = many.then_some(id);
+        table.add_row(id.into_iter().chain(cells(&row, |x| format!("{x:.4}"))));
+    }
+    let texts = if many { 2 } else { 1 };
+    for column in table.column_iter_mut().skip(texts) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+    }
+    writeln!(out, "{table}")?;
+    writeln!(
+        out,
+        "skill: 1 - MAE / MAE of naive. p-naive: Diebold-Mariano (Harvey-Leybourne-Newbold) of absolute\n\
+         errors against naive; p-holm: corrected for the number of models. Verdict at 5 % of p-holm."
+    )?;
+    Ok(())
+}
+
+/// The mean absolute error of each fold by origin, a line per model. Of many series the errors are
+/// divided by naive's mean first, so that a dear share does not drown the others, and averaged.
+fn plot(series: &[Series], reports: &[Report]) -> Result<String> {
+    let (Some(first), Some(first_series)) = (reports.first(), series.first()) else {
+        return Err(CommandError::input("there is nothing to draw"));
+    };
+    let single = reports.len() == 1;
+    let times = first_series.times.as_deref().filter(|_| single);
+    let scale = |report: &Report| {
+        if single {
+            return 1.0;
+        }
+        report
+            .model("naive")
+            .and_then(|m| m.measures.mae)
+            .filter(|m| *m > 0.0)
+            .unwrap_or(1.0)
+    };
+    let at = |fold: usize, origin: usize| match times {
+        Some(times) => times[origin.saturating_sub(1)],
+        None if single => Timestamp::from_micros(origin as i64),
+        None => Timestamp::from_micros(fold as i64 + 1),
+    };
+    let lines: Vec<ErrorSeries<'_>> = first
+        .models
+        .iter()
+        .map(|model| {
+            let points = model.folds.iter().enumerate().map(|(n, fold)| {
+                let errors = reports
+                    .iter()
+                    .filter_map(|r| Some(r.model(&model.model)?.folds.get(n)?.mae? / scale(r)));
+                let (sum, count) = errors.fold((0.0, 0.0), |(sum, n), e| (sum + e, n + 1.0));
+                (at(n, fold.origin), sum / count)
+            });
+            ErrorSeries {
+                model: &model.model,
+                points: points.collect(),
+            }
+        })
+        .collect();
+    let measure = if single {
+        format!("Mean absolute error, {} steps ahead", first.layout.horizon)
+    } else {
+        format!(
+            "Mean absolute error / naive's mean, {} series",
+            reports.len()
+        )
+    };
+    let errors = ErrorsChart {
+        measure: &measure,
+        interval: times.map(spacing),
+        series: &lines,
+        view: View::sized(1_000, 420),
+    };
+    errors.to_svg().map_err(|e| CommandError::Internal {
+        detail: e.to_string(),
+    })
+}
+
+/// The longest interval that is no longer than the median time between two observations.
+fn spacing(times: &[Timestamp]) -> Interval {
+    let mut gaps: Vec<i64> = times.windows(2).map(|w| w[1].micros_since(w[0])).collect();
+    gaps.sort_unstable();
+    let median = gaps.get(gaps.len() / 2).copied().unwrap_or_default();
+    Interval::ALL
+        .into_iter()
+        .rev()
+        .find(|i| i.micros() <= median)
+        .unwrap_or(Interval::S1)
+}

@@ -1,0 +1,193 @@
+//! `tickcast deadletters`: the rows that could not be used, from the data directory, or from a
+//! running server with --url.
+
+use clap::{Args, Subcommand};
+use market::RejectReason;
+use serde_json::json;
+
+use crate::{
+    config::Config,
+    error::{CommandError, Result},
+    http::dead_letters::{Page, Replayed},
+    wiring,
+};
+
+/// Letters of one page of the listing.
+const PAGE: usize = 1_000;
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct DeadLetterArgs {
+    /// A running server to ask, such as http://127.0.0.1:3000; without it the data directory is
+    /// opened, which a running server keeps for itself
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    /// Only of this reason: unparsable, bad_field, unknown_symbol, bad_price, bad_size,
+    /// bad_timestamp, future_timestamp, bad_bar, unknown_version, too_large
+    #[arg(long, global = true, value_name = "REASON", value_parser = reason)]
+    reason: Option<RejectReason>,
+    /// What to do
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+/// What to do with them.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Action {
+    /// List the open ones with reason, origin and row (the default)
+    List {
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// One JSON object per line instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check them again with today's rules, and store those that are good now
+    Replay,
+}
+
+fn reason(text: &str) -> std::result::Result<RejectReason, String> {
+    RejectReason::ALL
+        .into_iter()
+        .find(|r| r.as_str() == text)
+        .ok_or_else(|| {
+            format!(
+                "expected one of {}",
+                RejectReason::ALL.map(|r| r.as_str()).join(", ")
+            )
+        })
+}
+
+/// Runs the command.
+pub async fn run(args: &DeadLetterArgs, config: &Config) -> Result<()> {
+    let action = args.action.clone().unwrap_or(Action::List {
+        limit: 100,
+        json: false,
+    });
+    match action {
+        Action::List { limit, json } => {
+            let page = match &args.url {
+                Some(url) => fetch(url, args.reason, limit).await?,
+                None => read(config, args.reason, limit).await?,
+            };
+            if json {
+                print_json(&page)
+            } else {
+                print_table(&page)
+            }
+        }
+        Action::Replay => {
+            let done = match &args.url {
+                Some(url) => post_replay(url, args.reason).await?,
+                None => wiring::replay_dead_letters(config, args.reason).await?,
+            };
+            println!(
+                "{} replayed, {} still cannot be used",
+                done.replayed, done.still_bad
+            );
+            Ok(())
+        }
+    }
+}
+
+async fn read(config: &Config, reason: Option<RejectReason>, limit: usize) -> Result<Page> {
+    let store = wiring::open_store(config).await?;
+    let counts = store.dead_letter_counts().await?;
+    let mut letters = Vec::new();
+    while letters.len() < limit {
+        let after = letters.last().map_or(0, |l: &store::DeadLetter| l.id);
+        let page = store
+            .open_dead_letters(reason, after, PAGE.min(limit - letters.len()))
+            .await?;
+        if page.is_empty() {
+            break;
+        }
+        letters.extend(page);
+    }
+    Ok(Page { counts, letters })
+}
+
+async fn fetch(url: &str, reason: Option<RejectReason>, limit: usize) -> Result<Page> {
+    let mut query = vec![("limit", limit.to_string())];
+    query.extend(reason.map(|r| ("reason", r.as_str().to_owned())));
+    let url = format!("{}/api/deadletters", url.trim_end_matches('/'));
+    answer(&url, wiring::http_client()?.get(&url).query(&query)).await
+}
+
+async fn post_replay(url: &str, reason: Option<RejectReason>) -> Result<Replayed> {
+    let query: Vec<_> = reason.map(|r| ("reason", r.as_str())).into_iter().collect();
+    let url = format!("{}/api/deadletters/replay", url.trim_end_matches('/'));
+    answer(&url, wiring::http_client()?.post(&url).query(&query)).await
+}
+
+async fn answer<T: serde::de::DeserializeOwned>(
+    url: &str,
+    request: reqwest::RequestBuilder,
+) -> Result<T> {
+    let remote = |detail: String| CommandError::Remote {
+        url: url.into(),
+        detail,
+    };
+    let response = request.send().await.map_err(|e| remote(e.to_string()))?;
+    let status = response.status();
+    if !status.is_success() {
+        let text = response.text().await.unwrap_or_default();
+        return Err(remote(format!("{status}: {text}")));
+    }
+    response.json().await.map_err(|e| remote(e.to_string()))
+}
+
+fn print_json(page: &Page) -> Result<()> {
+    for letter in &page.letters {
+        let line = json!({
+            "id": letter.id,
+            "at": letter.at.to_string(),
+            "reason": letter.reject.reason,
+            "detail": letter.reject.detail,
+            "origin": letter.reject.origin,
+            "payload": letter.reject.payload,
+        });
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn print_table(page: &Page) -> Result<()> {
+    if page.counts.is_empty() {
+        println!("no dead letters");
+        return Ok(());
+    }
+    let mut counts = comfy_table::Table::new();
+    counts.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
+    counts.set_header(["reason", "open", "replayed"]);
+    for c in &page.counts {
+        counts.add_row([
+            c.reason.to_string(),
+            c.open.to_string(),
+            c.replayed.to_string(),
+        ]);
+    }
+    println!("{counts}");
+    if page.letters.is_empty() {
+        return Ok(());
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    table.set_header(["id", "at", "reason", "origin", "detail", "row"]);
+    for letter in &page.letters {
+        let r = &letter.reject;
+        let row: String = r.payload.chars().take(120).collect();
+        table.add_row([
+            letter.id.to_string(),
+            letter.at.to_string(),
+            r.reason.to_string(),
+            r.origin.clone(),
+            r.detail.clone(),
+            row,
+        ]);
+    }
+    println!("{table}");
+    Ok(())
+}

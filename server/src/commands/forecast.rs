@@ -1,0 +1,259 @@
+//! `tickcast forecast`: forecasts one series, or every series of a long table in parallel.
+
+use std::{io::Write, path::PathBuf, time::Instant};
+
+use clap::{Args, ValueEnum};
+use forecast::{FitOptions, Forecast, Level, ModelSpec, Summary};
+use rayon::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::{progress, series_input};
+use crate::error::{CommandError, Result};
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For reading.
+    Table,
+    /// One object, or an array of them with --id.
+    Json,
+    /// One row per series and step.
+    Csv,
+}
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct ForecastArgs {
+    /// CSV file with a header line, plain or .gz; - reads standard input
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Column of the values [default: close, y, value or price]
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// Column that tells series apart in a long table
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+    /// naive, drift, snaive, mean, ets, theta, arima(p,d,q), `arima(p,d,q)(P,D,Q)[m]`, with +mean or
+    /// +drift behind it, auto-arima, garch, combo
+    #[arg(long, value_name = "MODEL")]
+    model: ModelSpec,
+    /// Season in steps, for seasonal models
+    #[arg(long, value_name = "M", default_value_t = 1)]
+    season: usize,
+    /// Steps to forecast
+    #[arg(long, value_name = "H")]
+    horizon: usize,
+    /// Level of a prediction interval in percent; may be given again
+    #[arg(long = "level", value_name = "PERCENT", default_values_t = [80.0, 95.0])]
+    levels: Vec<f64>,
+    /// Fit on logarithms; the forecast comes back in the units of the input
+    #[arg(long)]
+    log: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+struct Outcome {
+    id: String,
+    forecast: Forecast,
+    summary: Summary,
+    seconds: f64,
+}
+
+/// Runs the command.
+pub fn run(args: &ForecastArgs) -> Result<()> {
+    let input = series_input::open(&args.input)?;
+    let series = series_input::read(input, args.column.as_deref(), args.id.as_deref())?;
+    let mut levels = args.levels.clone();
+    levels.sort_by(f64::total_cmp);
+    levels.dedup();
+    let levels: Vec<Level> = levels
+        .into_iter()
+        .map(Level::new)
+        .collect::<std::result::Result<_, _>>()?;
+    let options = FitOptions {
+        season: args.season,
+        log: args.log,
+        ..FitOptions::default()
+    };
+
+    let bar = progress::bar(series.len() as u64, "series");
+    let outcomes: Vec<Result<Outcome>> = series
+        .par_iter()
+        .map(|s| {
+            let started = Instant::now();
+            let fitted = args.model.fit(&s.values, &options)?;
+            let forecast = fitted.forecast(args.horizon, &levels)?;
+            let summary = fitted.summary();
+            bar.inc(1);
+            Ok(Outcome {
+                id: s.id.clone(),
+                forecast,
+                summary,
+                seconds: started.elapsed().as_secs_f64(),
+            })
+        })
+        .collect();
+    bar.finish_and_clear();
+
+    let mut good = Vec::with_capacity(outcomes.len());
+    let mut failed = 0;
+    for (s, outcome) in series.iter().zip(outcomes) {
+        match outcome {
+            Ok(outcome) => good.push(outcome),
+            Err(e) if args.id.is_none() => return Err(e),
+            Err(e) => {
+                failed += 1;
+                eprintln!("tickcast: series {:?}: {e}", s.id);
+            }
+        }
+    }
+    let mut out = std::io::stdout().lock();
+    match args.format {
+        Format::Json => write_json(&mut out, &good, args.id.is_some())?,
+        Format::Csv => write_csv(&mut out, &good, args.id.as_deref())?,
+        Format::Table => write_table(&mut out, &good, args.id.is_some())?,
+    }
+    if failed > 0 {
+        let detail = format!("{failed} of {} series could not be forecast", series.len());
+        return Err(CommandError::Partial { detail });
+    }
+    Ok(())
+}
+
+fn write_json(out: &mut impl Write, outcomes: &[Outcome], many: bool) -> Result<()> {
+    let mut values: Vec<Value> = outcomes.iter().map(|o| to_json(o, many)).collect();
+    match (many, values.pop()) {
+        (false, Some(only)) => {
+            serde_json::to_writer(&mut *out, &only).map_err(std::io::Error::from)?
+        }
+        (_, last) => {
+            values.extend(last);
+            serde_json::to_writer(&mut *out, &values).map_err(std::io::Error::from)?;
+        }
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+fn to_json(o: &Outcome, many: bool) -> Value {
+    let mut lower = Map::new();
+    let mut upper = Map::new();
+    for band in &o.forecast.intervals {
+        lower.insert(band.level.to_string(), json!(band.lower));
+        upper.insert(band.level.to_string(), json!(band.upper));
+    }
+    let params: Map<String, Value> = o
+        .summary
+        .params
+        .iter()
+        .map(|p| (p.name.clone(), json!(p.value)))
+        .collect();
+    let mut object = Map::new();
+    if many {
+        object.insert("id".into(), json!(o.id));
+    }
+    for (name, value) in [
+        ("model", json!(o.forecast.model)),
+        ("params", Value::Object(params)),
+        ("sigma2", json!(o.summary.sigma2)),
+        ("loglik", json!(o.summary.loglik)),
+        ("aic", json!(o.summary.aic)),
+        ("aicc", json!(o.summary.aicc)),
+        ("bic", json!(o.summary.bic)),
+        ("mean", json!(o.forecast.mean)),
+        ("lower", Value::Object(lower)),
+        ("upper", Value::Object(upper)),
+        ("seconds", json!(o.seconds)),
+    ] {
+        object.insert(name.into(), value);
+    }
+    Value::Object(object)
+}
+
+/// The header of one row per series and step: id, step, mean, then lo and hi of each level.
+fn header(outcomes: &[Outcome], many: bool) -> Vec<String> {
+    let mut names: Vec<String> = if many { vec!["id".into()] } else { Vec::new() };
+    names.extend(["step".to_owned(), "mean".to_owned()]);
+    for band in outcomes.first().map_or(&[][..], |o| &o.forecast.intervals) {
+        names.push(format!("lo-{}", band.level));
+        names.push(format!("hi-{}", band.level));
+    }
+    names
+}
+
+fn rows(o: &Outcome) -> impl Iterator<Item = (usize, Vec<f64>)> {
+    (0..o.forecast.mean.len()).map(|h| {
+        let bounds = o
+            .forecast
+            .intervals
+            .iter()
+            .flat_map(|b| [b.lower[h], b.upper[h]]);
+        (
+            h + 1,
+            std::iter::once(o.forecast.mean[h]).chain(bounds).collect(),
+        )
+    })
+}
+
+fn write_csv(out: &mut impl Write, outcomes: &[Outcome], id: Option<&str>) -> Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(header(outcomes, id.is_some()))
+        .map_err(std::io::Error::from)?;
+    for o in outcomes {
+        for (step, numbers) in rows(o) {
+            let id = id.map(|_| o.id.clone());
+            let numbers = numbers.iter().map(ToString::to_string);
+            csv.write_record(id.into_iter().chain([step.to_string()]).chain(numbers))
+                .map_err(std::io::Error::from)?;
+        }
+    }
+    csv.flush()?;
+    Ok(())
+}
+
+fn write_table(out: &mut impl Write, outcomes: &[Outcome], many: bool) -> Result<()> {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
+    table.set_header(header(outcomes, many));
+    for o in outcomes {
+        for (step, numbers) in rows(o) {
+            let id = many.then(|| o.id.clone());
+            let numbers = numbers.iter().map(|x| progress::number(*x));
+            table.add_row(id.into_iter().chain([step.to_string()]).chain(numbers));
+        }
+    }
+    for column in table.column_iter_mut().skip(usize::from(many)) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+    }
+    writeln!(out, "{table}")?;
+    if let [only] = outcomes {
+        let s = &only.summary;
+        let params: Vec<String> = s
+            .params
+            .iter()
+            .map(|p| format!("{} {}", p.name, progress::number(p.value)))
+            .collect();
+        writeln!(
+            out,
+            "{} on {} observations{}{}",
+            s.model,
+            s.observations,
+            if params.is_empty() { "" } else { ": " },
+            params.join(", ")
+        )?;
+        let criteria: Vec<String> = [
+            ("sigma²", s.sigma2),
+            ("log-likelihood", s.loglik),
+            ("AICc", s.aicc),
+        ]
+        .into_iter()
+        .filter_map(|(name, x)| x.map(|x| format!("{name} {}", progress::number(x))))
+        .collect();
+        if !criteria.is_empty() {
+            writeln!(out, "{}", criteria.join(", "))?;
+        }
+    }
+    Ok(())
+}

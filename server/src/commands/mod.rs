@@ -1,0 +1,105 @@
+//! The commands, one file each.
+
+pub mod backtest;
+pub mod deadletters;
+pub mod forecast;
+pub mod import;
+mod progress;
+pub mod role;
+mod series_input;
+pub mod serve;
+pub mod simulate;
+
+use std::io::{IsTerminal as _, Write as _};
+
+use pipeline::Role;
+
+use crate::{
+    cli::{Cli, Command},
+    config::{self, Config, LogConfig},
+    error::{CommandError, Result},
+};
+
+/// Runs the command that the command line names.
+///
+/// # Errors
+/// What the process ends with.
+pub fn run(cli: Cli) -> Result<()> {
+    let layers = || config::read_layers(cli.settings.config.as_deref(), &cli.setting_flags());
+    match &cli.command {
+        Command::Forecast(args) => forecast::run(args),
+        Command::Backtest(args) => backtest::run(args),
+        Command::Config => {
+            let layers = layers();
+            let printed = config::print(&layers);
+            Config::from_layers(layers)?;
+            std::io::stdout().write_all(printed.as_bytes())?;
+            Ok(())
+        }
+        Command::Serve(_) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            runtime()?.block_on(serve::run(Role::Serve, config))
+        }
+        Command::Web(_) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            runtime()?.block_on(serve::run(Role::Web, config))
+        }
+        Command::Ingest(_) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            runtime()?.block_on(role::run(Role::Ingest, config))
+        }
+        Command::Consume(_) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            runtime()?.block_on(role::run(Role::Consume, config))
+        }
+        Command::Simulate(args) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            runtime()?.block_on(simulate::run(args))
+        }
+        Command::Import(args) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            runtime()?.block_on(import::run(args, &config))
+        }
+        Command::DeadLetters(args) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            runtime()?.block_on(deadletters::run(args, &config))
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CommandError::Internal {
+            detail: format!("the async runtime cannot be started: {e}"),
+        })
+}
+
+fn start_logging(log: &LogConfig) {
+    use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
+    // The configuration has checked the filter already.
+    let filter = log
+        .level
+        .parse::<tracing_subscriber::filter::Targets>()
+        .unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    let lines = if log.json {
+        lines.json().boxed()
+    } else {
+        lines.boxed()
+    };
+    // A second initialisation (tests) leaves the first in place.
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .try_init();
+}

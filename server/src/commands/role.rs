@@ -1,0 +1,58 @@
+//! `tickcast ingest` and `tickcast consume`: a part of the pipeline without readers, until SIGTERM
+//! or Ctrl-C.
+
+use std::io::Write as _;
+
+use pipeline::Role;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::serve::{STOP_TIMEOUT, cancel_on_signal, listen};
+use crate::{
+    config::Config,
+    error::{CommandError, Result},
+    http::ops,
+    wiring,
+};
+
+/// Runs the role until it is asked to stop.
+pub async fn run(role: Role, config: Config) -> Result<()> {
+    let listener = match config.health {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let wired = wiring::start(role, &config).await?;
+    let stop = CancellationToken::new();
+    let mut place = String::new();
+    let mut server = None;
+    if let Some(listener) = listener {
+        let address = listener.local_addr().map_err(CommandError::Output)?;
+        place = format!(" at http://{address}");
+        let router = ops::routes::<ops::OpsState>().with_state(wired.ops_state());
+        let stopping = stop.clone();
+        let serving = axum::serve(listener, router)
+            .with_graceful_shutdown(async move { stopping.cancelled().await });
+        server = Some(tokio::spawn(serving.into_future()));
+    }
+    let what = match role {
+        Role::Ingest => format!(" ({})", wired.source),
+        _ => String::new(),
+    };
+    println!("tickcast {} is running{place}{what}", role.as_str());
+    // The line is what scripts wait for: it must not stay in a buffer.
+    std::io::stdout().flush()?;
+
+    tokio::spawn(cancel_on_signal(stop.clone()));
+    stop.cancelled().await;
+    info!("stopping");
+    let stopped = tokio::time::timeout(STOP_TIMEOUT, async {
+        wired.stop().await;
+        if let Some(server) = server {
+            let _ = server.await;
+        }
+    });
+    if stopped.await.is_err() {
+        warn!("not everything stopped within {STOP_TIMEOUT:?}; what was not committed comes again");
+    }
+    Ok(())
+}

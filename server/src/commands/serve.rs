@@ -1,0 +1,90 @@
+//! `tickcast serve`: everything in one process; `tickcast web`: readers alone; until SIGTERM or
+//! Ctrl-C.
+
+use std::{io::Write as _, net::SocketAddr, time::Duration};
+
+use pipeline::Role;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    config::Config,
+    error::{CommandError, Result},
+    http, wiring,
+};
+
+/// How long a stop may take before what is left is dropped; the store has it already.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs a role with readers until it is asked to stop.
+pub async fn run(role: Role, config: Config) -> Result<()> {
+    let address = config.web.address;
+    // The address first: the commonest fault is found before anything is opened.
+    let listener = listen(address).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| CommandError::Listen { address, source })?;
+    let wired = wiring::start(role, &config).await?;
+    if !config.web.site_root.join("pkg").is_dir() {
+        warn!(
+            "there is no built front end in {}: pages come without it (make run builds it)",
+            config.web.site_root.display()
+        );
+    }
+    let router = http::router(
+        wired.app_state(&config, address),
+        &config.web.allowed_origins,
+    );
+
+    println!("tickcast is at http://{address} ({})", wired.source);
+    // The line is what scripts wait for: it must not stay in a buffer.
+    std::io::stdout().flush()?;
+
+    let stop = CancellationToken::new();
+    tokio::spawn(cancel_on_signal(stop.clone()));
+    let stopping = stop.clone();
+    let server = axum::serve(listener, router)
+        .with_graceful_shutdown(async move { stopping.cancelled().await });
+    let server = tokio::spawn(server.into_future());
+    stop.cancelled().await;
+
+    info!("stopping");
+    let drained = tokio::time::timeout(STOP_TIMEOUT, async {
+        // The pipeline says goodbye to WebSocket readers, so the sockets end before the server does.
+        wired.stop().await;
+        let _ = server.await;
+    });
+    if drained.await.is_err() {
+        warn!(
+            "not everything stopped within {STOP_TIMEOUT:?}; the store has all that was acknowledged"
+        );
+    }
+    Ok(())
+}
+
+/// Listens, with an error that says what to do.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|e| match e.kind() {
+            std::io::ErrorKind::AddrInUse => CommandError::AddressInUse { address },
+            _ => CommandError::Listen { address, source: e },
+        })
+}
+
+/// Cancels on SIGTERM or Ctrl-C; a second signal ends the process at once.
+pub async fn cancel_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        warn!("signals cannot be listened to: only kill -9 stops the server");
+        return;
+    };
+    tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
+    stop.cancel();
+    tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
+    std::process::exit(130);
+}

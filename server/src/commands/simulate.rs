@@ -1,0 +1,139 @@
+//! `tickcast simulate`: the simulated exchange alone, for a pipeline on another machine, or to see
+//! what a provider in trouble does to one.
+
+use std::{io::Write as _, net::SocketAddr};
+
+use clap::Args;
+use source::sim::{FaultOptions, MarketOptions};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    error::{CommandError, Result},
+    simulate::{self, SimulateOptions},
+};
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    host: std::net::IpAddr,
+    /// Port to listen on; 0 takes any free one
+    #[arg(long, default_value_t = 3100)]
+    port: u16,
+    /// The same seed gives the same prices
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Trades per second, 1 to 100000
+    #[arg(long, default_value_t = 60.0)]
+    rate: f64,
+    /// How many times faster than the clock its time passes
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Time when its clock starts (RFC 3339) [default: now]
+    #[arg(long, value_name = "TIME")]
+    start: Option<market::Timestamp>,
+    /// Every answer comes this much later
+    #[arg(long, value_name = "MS", default_value_t = 0, help_heading = "Faults")]
+    latency_ms: u64,
+    /// And up to this much later still
+    #[arg(long, value_name = "MS", default_value_t = 0, help_heading = "Faults")]
+    latency_jitter_ms: u64,
+    /// Share of requests answered with 500, 0 to 1
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.0,
+        help_heading = "Faults"
+    )]
+    errors: f64,
+    /// Share of requests answered with 429 and Retry-After, 0 to 1
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.0,
+        help_heading = "Faults"
+    )]
+    throttled: f64,
+    /// Seconds that Retry-After asks for
+    #[arg(long, value_name = "S", default_value_t = 1, help_heading = "Faults")]
+    retry_after_s: u64,
+    /// Share of rows that are malformed, 0 to 1
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.0,
+        help_heading = "Faults"
+    )]
+    malformed: f64,
+    /// Share of rows that come twice, 0 to 1
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.0,
+        help_heading = "Faults"
+    )]
+    duplicates: f64,
+    /// Share of rows that come seconds late, 0 to 1
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.0,
+        help_heading = "Faults"
+    )]
+    late: f64,
+    /// Share of rows that change places with a neighbour, 0 to 1
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.0,
+        help_heading = "Faults"
+    )]
+    out_of_order: f64,
+}
+
+impl SimulateArgs {
+    fn options(&self) -> SimulateOptions {
+        SimulateOptions {
+            market: MarketOptions {
+                seed: self.seed,
+                trades_per_second: self.rate,
+                speed: self.speed,
+            },
+            faults: FaultOptions {
+                latency_ms: self.latency_ms,
+                latency_jitter_ms: self.latency_jitter_ms,
+                error_share: self.errors,
+                throttle_share: self.throttled,
+                retry_after_s: self.retry_after_s,
+                malformed_share: self.malformed,
+                duplicate_share: self.duplicates,
+                late_share: self.late,
+                out_of_order_share: self.out_of_order,
+            },
+            start: self.start,
+            ..SimulateOptions::default()
+        }
+    }
+}
+
+/// Runs the exchange until it is asked to stop.
+pub async fn run(args: &SimulateArgs) -> Result<()> {
+    let options = args.options();
+    let faults = options.check();
+    if !faults.is_empty() {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        return Err(CommandError::input(lines.join("; ")));
+    }
+    let address = SocketAddr::new(args.host, args.port);
+    let listener = super::serve::listen(address).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| CommandError::Listen { address, source })?;
+    println!("simulated exchange at http://{address}/v1/status");
+    std::io::stdout().flush()?;
+    let stop = CancellationToken::new();
+    tokio::spawn(super::serve::cancel_on_signal(stop.clone()));
+    simulate::serve(listener, options, stop).await?;
+    Ok(())
+}

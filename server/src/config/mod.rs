@@ -1,0 +1,498 @@
+//! The configuration: one struct per topic, read from `tickcast.toml`, the environment
+//! (`TICKCAST_…`) and flags, the later above the earlier. Every fault is reported at once.
+//!
+//! What it does not do: open anything. A path or an address is checked when it is used.
+
+mod backbone;
+mod layers;
+pub mod settings;
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use forecast::ModelSpec;
+use market::{Interval, Symbol};
+use source::csv::Speed;
+
+pub use backbone::{BusConfig, BusKind, KafkaConfig, MongoConfig, StoreConfig, StoreKind};
+pub use layers::{Fault, Layers};
+
+/// The web server.
+#[derive(Clone, Debug)]
+pub struct WebConfig {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The built front end.
+    pub site_root: PathBuf,
+    /// Origins besides its own that browsers may post from.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Where prices come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceConfig {
+    /// An exchange of our own on a loopback port.
+    Simulated,
+    /// A REST provider.
+    Rest {
+        /// Shape of its answers.
+        preset: String,
+        /// Base URL; the preset's own when empty.
+        url: String,
+        /// API key.
+        api_key: String,
+        /// API secret.
+        api_secret: String,
+    },
+    /// A CSV file played as if live.
+    Replay {
+        /// The file.
+        file: PathBuf,
+        /// Speed against the file's own time.
+        speed: Speed,
+    },
+    /// Only what is pushed and imported.
+    None,
+}
+
+/// How a REST provider is polled.
+#[derive(Clone, Debug)]
+pub struct PollConfig {
+    /// Pause between polls.
+    pub pause: Duration,
+    /// Rate limit.
+    pub max_requests_per_s: f64,
+    /// Time-out of one request.
+    pub timeout: Duration,
+}
+
+/// What is taken in.
+#[derive(Clone, Debug)]
+pub struct IngestConfig {
+    /// Symbols that are taken; empty takes every one.
+    pub symbols: BTreeSet<Symbol>,
+    /// How far ahead of the clock a timestamp may lie.
+    pub max_ahead: Duration,
+}
+
+/// The simulated exchange within `serve`.
+#[derive(Clone, Debug)]
+pub struct SimulateConfig {
+    /// Seed.
+    pub seed: u64,
+    /// Trades per second.
+    pub rate: f64,
+    /// History offered at the first start.
+    pub history: Duration,
+}
+
+/// Live forecasts.
+#[derive(Clone, Debug)]
+pub struct ForecastConfig {
+    /// Models made at each closed bar; naive first.
+    pub models: Vec<ModelSpec>,
+    /// Intervals forecast for every symbol.
+    pub intervals: Vec<Interval>,
+    /// Steps.
+    pub horizon_steps: usize,
+    /// Closed bars fitted on.
+    pub window_bars: usize,
+}
+
+/// WebSocket readers.
+#[derive(Clone, Debug)]
+pub struct LiveConfig {
+    /// Something is heard at least this often.
+    pub heartbeat: Duration,
+    /// Messages that wait for one reader.
+    pub queue_messages: usize,
+    /// A reader that stays behind this long is cut off.
+    pub cut_off: Duration,
+}
+
+/// The log.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// A tracing filter.
+    pub level: String,
+    /// JSON lines instead of text.
+    pub json: bool,
+}
+
+/// All of it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The web server.
+    pub web: WebConfig,
+    /// Where a process without a web app answers questions about its health, if anywhere.
+    pub health: Option<SocketAddr>,
+    /// The store.
+    pub store: StoreConfig,
+    /// The bus.
+    pub bus: BusConfig,
+    /// Where prices come from.
+    pub source: SourceConfig,
+    /// How a REST provider is polled.
+    pub poll: PollConfig,
+    /// What is taken in.
+    pub ingest: IngestConfig,
+    /// The simulated exchange.
+    pub simulate: SimulateConfig,
+    /// Live forecasts.
+    pub forecast: ForecastConfig,
+    /// WebSocket readers.
+    pub live: LiveConfig,
+    /// The log.
+    pub log: LogConfig,
+}
+
+/// Every fault of a configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has {} fault{}:{}", .0.len(), if .0.len() == 1 { "" } else { "s" }, lines(.0))]
+pub struct ConfigError(pub Vec<Fault>);
+
+fn lines(faults: &[Fault]) -> String {
+    faults.iter().fold(String::new(), |mut text, fault| {
+        let _ = write!(text, "\n  {fault}");
+        text
+    })
+}
+
+/// Reads the layers: the file named, or `tickcast.toml` in the working directory if it is there;
+/// the environment; then flags as (key, text, flag).
+pub fn read_layers(file: Option<&Path>, flags: &[(String, String, String)]) -> Layers {
+    let mut layers = Layers::default();
+    let default_file = Path::new("tickcast.toml");
+    let path = file.unwrap_or(default_file);
+    match std::fs::read_to_string(path) {
+        Ok(text) => layers.add_file(path, &text),
+        Err(e) if file.is_none() && e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => layers.faults.push(Fault {
+            key: path.display().to_string(),
+            origin: "--config".into(),
+            problem: format!("cannot be read: {e}"),
+        }),
+    }
+    layers.add_environment(std::env::vars());
+    for (key, text, flag) in flags {
+        layers.add_flag(key, text, flag);
+    }
+    layers
+}
+
+impl Config {
+    /// Types the layers' values.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn from_layers(mut layers: Layers) -> Result<Self, ConfigError> {
+        let config = Self::read(&mut layers);
+        match config {
+            Some(config) if layers.faults.is_empty() => Ok(config),
+            _ => Err(ConfigError(layers.faults)),
+        }
+    }
+
+    fn read(l: &mut Layers) -> Option<Self> {
+        // Every topic is read before the first `?`, so that each fault is met.
+        let web = read_web(l);
+        let health = read_health(l);
+        let store = backbone::read_store(l);
+        let bus = backbone::read_bus(l);
+        let source = read_source(l);
+        let poll = read_poll(l);
+        let ingest = read_ingest(l);
+        let simulate = read_simulate(l);
+        let forecast = read_forecast(l);
+        let live = read_live(l);
+        let log = read_log(l);
+        Some(Self {
+            web: web?,
+            health: health?,
+            store: store?,
+            bus: bus?,
+            source: source?,
+            poll: poll?,
+            ingest: ingest?,
+            simulate: simulate?,
+            forecast: forecast?,
+            live: live?,
+            log: log?,
+        })
+    }
+}
+
+fn read_web(l: &mut Layers) -> Option<WebConfig> {
+    let host = l.one("web.host", str::parse::<IpAddr>);
+    let port = l.one("web.port", str::parse::<u16>);
+    let site_root = path(l, "web.site_root");
+    let allowed_origins = l.many("web.allowed_origins", origin);
+    Some(WebConfig {
+        address: SocketAddr::new(host?, port?),
+        site_root: site_root?,
+        allowed_origins,
+    })
+}
+
+fn read_health(l: &mut Layers) -> Option<Option<SocketAddr>> {
+    let host = l.one("web.host", str::parse::<IpAddr>);
+    let port = l.one("health.port", |t| {
+        if t.is_empty() {
+            return Ok(None);
+        }
+        t.parse::<u16>().map(Some)
+    });
+    // A fault of web.host has been told of with the web server's address.
+    let host = host?;
+    Some(port?.map(|port| SocketAddr::new(host, port)))
+}
+
+fn read_source(l: &mut Layers) -> Option<SourceConfig> {
+    let kind = l.one("source.kind", |t| {
+        ["simulated", "rest", "replay", "none"]
+            .contains(&t)
+            .then(|| t.to_owned())
+            .ok_or(())
+    });
+    let preset = l.one("source.preset", |t| {
+        ["tickcast", "alpaca", "polygon"]
+            .contains(&t)
+            .then(|| t.to_owned())
+            .ok_or(())
+    });
+    let url = l.one("source.url", |t| {
+        let ok = t.is_empty() || t.starts_with("http://") || t.starts_with("https://");
+        ok.then(|| t.trim_end_matches('/').to_owned()).ok_or(())
+    });
+    let text = |t: &str| Ok::<_, ()>(t.to_owned());
+    let api_key = l.one("source.api_key", text);
+    let api_secret = l.one("source.api_secret", text);
+    let file = l.one("source.file", |t| Ok::<_, ()>(PathBuf::from(t)));
+    let speed = l.one("source.speed", str::parse::<Speed>);
+    match kind?.as_str() {
+        "simulated" => Some(SourceConfig::Simulated),
+        "none" => Some(SourceConfig::None),
+        "replay" => {
+            let file = file?;
+            if file.as_os_str().is_empty() {
+                missing(
+                    l,
+                    "source.file",
+                    "source.kind = replay needs the file to play",
+                );
+                return None;
+            }
+            Some(SourceConfig::Replay {
+                file,
+                speed: speed?,
+            })
+        }
+        _ => {
+            let (preset, url) = (preset?, url?);
+            // `tickcast` is an exchange of one's own: there is no address to fall back to.
+            if preset == "tickcast" && url.is_empty() {
+                missing(
+                    l,
+                    "source.url",
+                    "the preset tickcast needs the exchange's URL",
+                );
+                return None;
+            }
+            Some(SourceConfig::Rest {
+                preset,
+                url,
+                api_key: api_key?,
+                api_secret: api_secret?,
+            })
+        }
+    }
+}
+
+fn read_poll(l: &mut Layers) -> Option<PollConfig> {
+    let pause = millis(l, "source.poll_ms", 1);
+    let max_requests_per_s = l.one("source.max_requests_per_s", positive);
+    let timeout = millis(l, "source.timeout_ms", 1);
+    Some(PollConfig {
+        pause: pause?,
+        max_requests_per_s: max_requests_per_s?,
+        timeout: timeout?,
+    })
+}
+
+fn read_ingest(l: &mut Layers) -> Option<IngestConfig> {
+    let symbols = l
+        .many("ingest.symbols", str::parse::<Symbol>)
+        .into_iter()
+        .collect();
+    let max_ahead = millis(l, "ingest.max_ahead_ms", 0);
+    Some(IngestConfig {
+        symbols,
+        max_ahead: max_ahead?,
+    })
+}
+
+fn read_simulate(l: &mut Layers) -> Option<SimulateConfig> {
+    let seed = l.one("simulate.seed", str::parse::<u64>);
+    let rate = l.one("simulate.rate", |t| {
+        positive(t).and_then(|r| (1.0..=100_000.0).contains(&r).then_some(r).ok_or(()))
+    });
+    let hours = l.one("simulate.history_hours", |t| {
+        t.parse::<f64>()
+            .ok()
+            .filter(|h| (0.0..=720.0).contains(h))
+            .ok_or(())
+    });
+    Some(SimulateConfig {
+        seed: seed?,
+        rate: rate?,
+        history: Duration::from_secs_f64(hours? * 3_600.0),
+    })
+}
+
+fn read_forecast(l: &mut Layers) -> Option<ForecastConfig> {
+    let mut models = l.many("forecast.models", str::parse::<ModelSpec>);
+    models.retain(|m| *m != ModelSpec::Naive);
+    models.insert(0, ModelSpec::Naive);
+    let intervals = l.many("forecast.intervals", str::parse::<Interval>);
+    let horizon_steps = l.one("forecast.horizon_steps", |t| {
+        t.parse::<usize>()
+            .ok()
+            .filter(|h| (1..=1_000).contains(h))
+            .ok_or(())
+    });
+    let window_bars = at_least(l, "forecast.window_bars", 10);
+    Some(ForecastConfig {
+        models,
+        intervals,
+        horizon_steps: horizon_steps?,
+        window_bars: window_bars?,
+    })
+}
+
+fn read_live(l: &mut Layers) -> Option<LiveConfig> {
+    let heartbeat = millis(l, "live.heartbeat_ms", 100);
+    let queue_messages = at_least(l, "live.queue_messages", 16);
+    let cut_off = millis(l, "live.cut_off_ms", 100);
+    Some(LiveConfig {
+        heartbeat: heartbeat?,
+        queue_messages: queue_messages?,
+        cut_off: cut_off?,
+    })
+}
+
+fn read_log(l: &mut Layers) -> Option<LogConfig> {
+    let level = l.one("log.level", |t| {
+        t.parse::<tracing_subscriber::filter::Targets>()
+            .map(|_| t.to_owned())
+    });
+    let json = l.one("log.format", |t| match t {
+        "json" => Ok(true),
+        "text" => Ok(false),
+        _ => Err(()),
+    });
+    Some(LogConfig {
+        level: level?,
+        json: json?,
+    })
+}
+
+fn path(l: &mut Layers, key: &str) -> Option<PathBuf> {
+    l.one(key, |t| {
+        if t.is_empty() {
+            Err(())
+        } else {
+            Ok(PathBuf::from(t))
+        }
+    })
+}
+
+fn at_least(l: &mut Layers, key: &str, least: usize) -> Option<usize> {
+    l.one(key, |t| {
+        t.parse::<usize>().ok().filter(|n| *n >= least).ok_or(())
+    })
+}
+
+fn millis(l: &mut Layers, key: &str, least: u64) -> Option<Duration> {
+    l.one(key, |t| {
+        t.parse::<u64>().ok().filter(|n| *n >= least).ok_or(())
+    })
+    .map(Duration::from_millis)
+}
+
+fn positive(text: &str) -> Result<f64, ()> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|x| x.is_finite() && *x > 0.0)
+        .ok_or(())
+}
+
+fn origin(text: &str) -> Result<String, ()> {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .ok_or(())?;
+    let ok = !rest.is_empty() && !rest.contains('/');
+    ok.then(|| text.to_ascii_lowercase()).ok_or(())
+}
+
+fn missing(l: &mut Layers, key: &str, problem: &str) {
+    let origin = l.raw(key).origin;
+    l.faults.push(Fault {
+        key: key.into(),
+        origin,
+        problem: problem.into(),
+    });
+}
+
+/// The effective configuration as TOML, each value with its origin, secrets masked.
+pub fn print(layers: &Layers) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for s in settings::SETTINGS {
+        let (table, name) = s.key.split_once('.').unwrap_or(("", s.key));
+        if table != section {
+            let gap = if section.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}[{table}]");
+            section = table;
+        }
+        let raw = layers.raw(s.key);
+        // A default is no secret.
+        let masked = s.secret && raw.items.iter().any(|i| !i.is_empty() && i != s.default);
+        let shown: Vec<String> = raw
+            .items
+            .iter()
+            .map(|i| {
+                if masked {
+                    "\"********\"".to_owned()
+                } else {
+                    toml_literal(i)
+                }
+            })
+            .collect();
+        let value = if s.list {
+            format!("[{}]", shown.join(", "))
+        } else {
+            shown.first().cloned().unwrap_or_else(|| "\"\"".to_owned())
+        };
+        let _ = writeln!(text, "# {} Expected: {}.", s.about, s.expects);
+        let _ = writeln!(text, "{name} = {value}  # {}", raw.origin);
+    }
+    text
+}
+
+fn toml_literal(text: &str) -> String {
+    let number = text.parse::<i64>().is_ok()
+        || (text.contains('.') && text.parse::<f64>().is_ok_and(f64::is_finite));
+    if number || text == "true" || text == "false" {
+        return text.to_owned();
+    }
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests;

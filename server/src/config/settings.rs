@@ -1,0 +1,438 @@
+//! Every setting: its key, default and meaning. `tickcast config`, the checks for unknown keys and
+//! the documentation are made from this one table.
+
+/// One setting.
+pub struct Setting {
+    /// The key in `tickcast.toml`: `table.name`. In the environment `TICKCAST_TABLE_NAME`.
+    pub key: &'static str,
+    /// The default, as text; a list is written with commas.
+    pub default: &'static str,
+    /// Whether it is a list in `tickcast.toml`.
+    pub list: bool,
+    /// Whether it is masked when printed.
+    pub secret: bool,
+    /// What it is for.
+    pub about: &'static str,
+    /// What a value must be, for error messages.
+    pub expects: &'static str,
+}
+
+const fn setting(
+    key: &'static str,
+    default: &'static str,
+    expects: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        default,
+        list: false,
+        secret: false,
+        about,
+        expects,
+    }
+}
+
+const fn list(
+    key: &'static str,
+    default: &'static str,
+    expects: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        default,
+        list: true,
+        secret: false,
+        about,
+        expects,
+    }
+}
+
+const fn secret(
+    key: &'static str,
+    default: &'static str,
+    expects: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        default,
+        list: false,
+        secret: true,
+        about,
+        expects,
+    }
+}
+
+const fn secrets(
+    key: &'static str,
+    default: &'static str,
+    expects: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        default,
+        list: true,
+        secret: true,
+        about,
+        expects,
+    }
+}
+
+/// The table.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "web.host",
+        "127.0.0.1",
+        "an IP address",
+        "Address that the web server listens on.",
+    ),
+    setting(
+        "web.port",
+        "3000",
+        "a port, 0 to 65535 (0: any free one)",
+        "Port of the web server.",
+    ),
+    setting(
+        "web.site_root",
+        "dist",
+        "a directory",
+        "The built front end: wasm, style, icons.",
+    ),
+    list(
+        "web.allowed_origins",
+        "",
+        "a list of origins such as https://prices.example.com",
+        "Origins besides the server's own that browsers may post and open WebSockets from.",
+    ),
+    setting(
+        "health.port",
+        "",
+        "a port, 0 to 65535 (0: any free one), or nothing",
+        "Port on web.host where ingest and consume answer /healthz, /readyz, /metrics and /api/pipeline; nothing: nowhere.",
+    ),
+    setting(
+        "store.kind",
+        "sqlite",
+        "sqlite or mongodb",
+        "Where prices are kept: sqlite in store.data_dir, for one process; mongodb, which processes can share.",
+    ),
+    setting(
+        "store.data_dir",
+        "tickcast-data",
+        "a directory",
+        "Where the database lives.",
+    ),
+    setting(
+        "store.full_sync",
+        "false",
+        "true or false",
+        "Wait for the disk at every commit: then power loss, too, loses nothing acknowledged.",
+    ),
+    secret(
+        "mongodb.uri",
+        "mongodb://127.0.0.1:27017",
+        "a mongodb:// or mongodb+srv:// URI",
+        "Server of store.kind = mongodb, with credentials and TLS settings where it needs them; retryWrites=false for servers without.",
+    ),
+    setting("mongodb.database", "stock_db", "a name", "Database."),
+    setting(
+        "mongodb.collection",
+        "stock_data",
+        "a name",
+        "Collection of the ticks; the other collections are named after it.",
+    ),
+    setting(
+        "mongodb.timeout_ms",
+        "10000",
+        "milliseconds from 1",
+        "How long the server may be away before a call fails and is tried again.",
+    ),
+    setting(
+        "bus.kind",
+        "memory",
+        "memory or kafka",
+        "What carries prices from source to store: memory, within one process; kafka, between processes.",
+    ),
+    setting(
+        "bus.topic",
+        "stock-data",
+        "a topic name",
+        "Topic that ticks travel on.",
+    ),
+    setting(
+        "bus.capacity_rows",
+        "200000",
+        "a number from 1000",
+        "Rows the in-process bus holds before publishers wait.",
+    ),
+    setting(
+        "bus.group",
+        "tickcast-store",
+        "a name",
+        "Consumer group of the processes that store; they share the topic's partitions.",
+    ),
+    setting(
+        "kafka.brokers",
+        "127.0.0.1:9092",
+        "host:port, several separated by commas",
+        "Brokers of bus.kind = kafka.",
+    ),
+    setting(
+        "kafka.partitions",
+        "12",
+        "a number from 1",
+        "Partitions of a topic that is made because it is missing: the most consumers that work at the same time.",
+    ),
+    setting(
+        "kafka.replication",
+        "1",
+        "a number from 1",
+        "Copies of a topic that is made because it is missing; at most as many as there are brokers. 3 survives the loss of a broker.",
+    ),
+    setting(
+        "kafka.compression",
+        "lz4",
+        "one of none, lz4, zstd, gzip, snappy",
+        "How messages are compressed.",
+    ),
+    setting(
+        "kafka.linger_ms",
+        "5",
+        "milliseconds from 0",
+        "How long the producer waits for more messages before it sends a batch.",
+    ),
+    setting(
+        "kafka.max_message_bytes",
+        "4194304",
+        "bytes from 1024",
+        "A message longer than this is put aside as a dead letter.",
+    ),
+    setting(
+        "kafka.timeout_ms",
+        "30000",
+        "milliseconds from 1000",
+        "How long the brokers may be away before a publish fails and is tried again.",
+    ),
+    setting(
+        "kafka.security_protocol",
+        "",
+        "one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL, or nothing",
+        "How brokers are spoken to; SSL needs a build with the feature kafka-tls.",
+    ),
+    setting(
+        "kafka.sasl_mechanism",
+        "",
+        "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or the like",
+        "How one logs in; SCRAM needs a build with the feature kafka-tls.",
+    ),
+    setting("kafka.sasl_username", "", "text", "User name."),
+    secret("kafka.sasl_password", "", "text", "Password."),
+    setting(
+        "kafka.ssl_ca_location",
+        "",
+        "a file or directory",
+        "Certificates of the authorities that brokers are trusted by.",
+    ),
+    setting(
+        "kafka.ssl_certificate_location",
+        "",
+        "a file",
+        "This client's certificate, where brokers ask for one.",
+    ),
+    setting(
+        "kafka.ssl_key_location",
+        "",
+        "a file",
+        "The key of this client's certificate.",
+    ),
+    secret("kafka.ssl_key_password", "", "text", "Password of the key."),
+    secrets(
+        "kafka.extra",
+        "",
+        "a list of name=value, as librdkafka names its settings",
+        "Any other setting of librdkafka; wins over the ones above.",
+    ),
+    setting(
+        "source.kind",
+        "simulated",
+        "one of simulated, rest, replay, none",
+        "Where prices come from; none leaves POST /api/ticks and import.",
+    ),
+    setting(
+        "source.preset",
+        "tickcast",
+        "one of tickcast, alpaca-trades, alpaca-bars, polygon-trades, polygon-bars, finnhub-bars",
+        "Shape of a REST provider's answers.",
+    ),
+    setting(
+        "source.url",
+        "",
+        "an http or https URL",
+        "Base URL of the REST provider.",
+    ),
+    secret(
+        "source.api_key",
+        "",
+        "text",
+        "API key of the REST provider.",
+    ),
+    secret(
+        "source.api_secret",
+        "",
+        "text",
+        "API secret, for providers that have one.",
+    ),
+    setting(
+        "source.poll_ms",
+        "250",
+        "milliseconds from 1",
+        "Pause between two polls of the REST provider.",
+    ),
+    setting(
+        "source.max_requests_per_s",
+        "20",
+        "a number above 0",
+        "Rate limit on requests to the REST provider.",
+    ),
+    setting(
+        "source.timeout_ms",
+        "10000",
+        "milliseconds from 1",
+        "Time-out of one request.",
+    ),
+    setting(
+        "source.file",
+        "",
+        "a CSV file, may end in .gz",
+        "File that source.kind = replay plays.",
+    ),
+    setting(
+        "source.speed",
+        "1x",
+        "1x, 60x or the like, or max",
+        "Speed of the replay against the file's own time.",
+    ),
+    list(
+        "ingest.symbols",
+        "",
+        "a list of symbols",
+        "Symbols that are taken, and asked of the provider; empty takes every one.",
+    ),
+    setting(
+        "ingest.max_ahead_ms",
+        "5000",
+        "milliseconds from 0",
+        "How far ahead of the clock a timestamp may lie.",
+    ),
+    setting(
+        "simulate.seed",
+        "42",
+        "a whole number",
+        "Seed of the simulated exchange.",
+    ),
+    setting(
+        "simulate.rate",
+        "60",
+        "a number from 1 to 100000",
+        "Trades per second of the simulated exchange.",
+    ),
+    setting(
+        "simulate.history_hours",
+        "30",
+        "hours, 0 to 720",
+        "History that the simulated exchange offers at its first start.",
+    ),
+    list(
+        "forecast.models",
+        "naive,drift,snaive",
+        "a list of models, such as naive, drift, snaive, ets, theta, auto-arima",
+        "Models whose fans are made at each closed bar. naive is always among them.",
+    ),
+    list(
+        "forecast.intervals",
+        "1m,5m,15m,1h,1d",
+        "a list of 1s, 1m, 5m, 15m, 1h, 1d",
+        "Intervals forecast for every symbol; 1s is forecast for symbols that are watched.",
+    ),
+    setting(
+        "forecast.horizon_steps",
+        "30",
+        "a number from 1 to 1000",
+        "Steps of a live forecast.",
+    ),
+    setting(
+        "forecast.window_bars",
+        "500",
+        "a number from 10",
+        "Closed bars that a live forecast is fitted on.",
+    ),
+    setting(
+        "live.heartbeat_ms",
+        "5000",
+        "milliseconds from 100",
+        "A WebSocket reader hears something at least this often.",
+    ),
+    setting(
+        "live.queue_messages",
+        "1024",
+        "a number from 16",
+        "Messages that wait for one reader before it gets the latest state only.",
+    ),
+    setting(
+        "live.cut_off_ms",
+        "15000",
+        "milliseconds from 100",
+        "A reader that stays behind this long is cut off.",
+    ),
+    setting(
+        "log.level",
+        "info",
+        "a tracing filter such as info or tickcast=debug,warn",
+        "What is logged.",
+    ),
+    setting(
+        "log.format",
+        "text",
+        "text or json",
+        "How it is logged, to standard error.",
+    ),
+];
+
+/// The setting of a key.
+pub fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|s| s.key == key)
+}
+
+/// The name of a key in the environment.
+pub fn env_name(key: &str) -> String {
+    format!("TICKCAST_{}", key.replace('.', "_").to_ascii_uppercase())
+}
+
+/// The known key that is nearest to `key`, when it is near enough to be a slip.
+pub fn nearest(key: &str) -> Option<&'static str> {
+    SETTINGS
+        .iter()
+        .map(|s| (edit_distance(key, s.key), s.key))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map(|(_, key)| key)
+}
+
+/// Levenshtein distance in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,124 @@
+//! How the layers stack, and that every fault is reported at once.
+
+use std::path::Path;
+
+use super::*;
+
+fn layers(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Layers {
+    let mut layers = Layers::default();
+    layers.add_file(Path::new("tickcast.toml"), file);
+    layers.add_environment(env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    for (key, text) in flags {
+        layers.add_flag(key, text, "--flag");
+    }
+    layers
+}
+
+#[test]
+fn the_defaults_are_a_valid_configuration() {
+    let config = Config::from_layers(Layers::default()).unwrap();
+    assert_eq!(config.web.address.to_string(), "127.0.0.1:3000");
+    assert_eq!(config.source, SourceConfig::Simulated);
+    assert_eq!(config.bus.topic, "stock-data");
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_file() {
+    let file = "[web]\nport = 1\nhost = \"0.0.0.0\"\nsite_root = \"a\"";
+    let env = [
+        ("TICKCAST_WEB_PORT", "2"),
+        ("TICKCAST_WEB_HOST", "127.0.0.2"),
+    ];
+    let config = Config::from_layers(layers(file, &env, &[("web.port", "3")])).unwrap();
+    assert_eq!(config.web.address.to_string(), "127.0.0.2:3");
+    assert_eq!(config.web.site_root, PathBuf::from("a"));
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_its_key_and_what_was_expected() {
+    let file = "[web]\nport = 70000\n[store]\ndata_dri = \"x\"\n[forecast]\nmodels = [\"oracle\"]";
+    let env = [("TICKCAST_SIMULATE_RATE", "0"), ("TICKCAST_NONSENSE", "1")];
+    let error = Config::from_layers(layers(file, &env, &[]))
+        .unwrap_err()
+        .to_string();
+    for part in [
+        "5 faults",
+        "web.port (from tickcast.toml): \"70000\" is not a port",
+        "did you mean store.data_dir?",
+        "forecast.models (from tickcast.toml): \"oracle\" is not a list of models",
+        "simulate.rate (from TICKCAST_SIMULATE_RATE): \"0\" is not a number from 1 to 100000",
+        "TICKCAST_NONSENSE",
+    ] {
+        assert!(error.contains(part), "{part:?} is missing in {error}");
+    }
+}
+
+#[test]
+fn a_list_of_models_keeps_the_commas_within_a_model() {
+    let env = [("TICKCAST_FORECAST_MODELS", "drift, arima(1,1,1), naive")];
+    let config = Config::from_layers(layers("", &env, &[])).unwrap();
+    let names: Vec<String> = config
+        .forecast
+        .models
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(names, ["naive", "drift", "arima(1,1,1)"]);
+}
+
+#[test]
+fn secrets_are_masked_when_printed_and_in_faults() {
+    let printed = print(&layers("[source]\napi_key = \"hunter2\"", &[], &[]));
+    assert!(printed.contains("api_key = \"********\"") && !printed.contains("hunter2"));
+}
+
+#[test]
+fn what_is_printed_reads_back_as_the_same_configuration() {
+    let first = layers(
+        "[web]\nport = 8080\n[ingest]\nsymbols = [\"A\", \"B\"]",
+        &[],
+        &[],
+    );
+    let printed = print(&first);
+    let again = layers(&printed, &[], &[]);
+    assert!(again.faults.is_empty(), "{:?}", again.faults);
+    for s in settings::SETTINGS {
+        assert_eq!(first.raw(s.key).items, again.raw(s.key).items, "{}", s.key);
+    }
+}
+
+#[test]
+fn a_source_without_what_it_needs_is_a_fault() {
+    let error = Config::from_layers(layers("[source]\nkind = \"replay\"", &[], &[])).unwrap_err();
+    assert!(error.to_string().contains("needs the file to play"));
+}
+
+#[test]
+fn kafka_and_mongodb_are_chosen_by_kind_and_their_security_settings_are_passed_on() {
+    let file = "[bus]\nkind = \"kafka\"\n[store]\nkind = \"mongodb\"\n\
+        [kafka]\nbrokers = \"a:1,b:2\"\nsasl_mechanism = \"PLAIN\"\nsasl_password = \"s3cret\"\n\
+        extra = [\"socket.keepalive.enable=true\"]\n\
+        [mongodb]\nuri = \"mongodb://me:s3cret@h/\"";
+    let config = Config::from_layers(layers(file, &[], &[])).unwrap();
+    let BusKind::Kafka(kafka) = &config.bus.kind else {
+        panic!("not kafka: {config:?}");
+    };
+    assert_eq!(kafka.brokers, "a:1,b:2");
+    assert_eq!(kafka.extra["sasl.mechanisms"], "PLAIN");
+    assert_eq!(kafka.extra["socket.keepalive.enable"], "true");
+    assert!(matches!(&config.store.kind, StoreKind::Mongo(m) if m.database == "stock_db"));
+    assert!(!format!("{config:?}").contains("s3cret"));
+    assert!(!print(&layers(file, &[], &[])).contains("s3cret"));
+}
+
+#[test]
+fn what_kafka_and_mongodb_cannot_take_is_a_fault_with_its_key() {
+    let file = "[bus]\nkind = \"rabbit\"\n[kafka]\nbrokers = \"nowhere\"\n\
+        [mongodb]\nuri = \"http://me:s3cret@h\"\n[health]\nport = \"x\"";
+    let faults = Config::from_layers(layers(file, &[], &[])).unwrap_err();
+    let text = faults.to_string();
+    for key in ["bus.kind", "kafka.brokers", "mongodb.uri", "health.port"] {
+        assert!(text.contains(key), "{key} is missing in {text}");
+    }
+    assert!(!text.contains("s3cret"));
+}

@@ -1,0 +1,49 @@
+//! Health and metrics.
+
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use market::ErrorKind;
+use serde_json::json;
+
+use super::{ops::OpsState, problem::Problem};
+
+/// `GET /healthz`: the process answers.
+pub async fn alive() -> Json<serde_json::Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// `GET /readyz`: what it depends on answers too, or 503 with what is missing and why.
+pub async fn ready(State(state): State<OpsState>) -> Response {
+    let missing = state.pipeline.missing().await;
+    let Some((first, _)) = missing.first() else {
+        return Json(json!({ "status": "ready" })).into_response();
+    };
+    let parts: Vec<String> = missing
+        .iter()
+        .map(|(what, why)| format!("{what}: {why}"))
+        .collect();
+    Problem::new(ErrorKind::Unavailable, parts.join("; "))
+        .field(*first)
+        .into_response()
+}
+
+/// `GET /metrics`: Prometheus text.
+pub async fn metrics(State(state): State<OpsState>) -> Response {
+    // Both set gauges; a dependency that is away leaves the last values.
+    state.pipeline.stats().await;
+    let counts = state.pipeline.dead_letter_counts();
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), counts).await;
+    let text = state.metrics.render();
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
+}

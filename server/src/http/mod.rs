@@ -1,0 +1,107 @@
+//! HTTP: the routes and what they share.
+
+pub mod dead_letters;
+pub mod health;
+pub mod ops;
+pub mod pipeline_status;
+pub mod predict;
+pub mod problem;
+pub mod push;
+pub mod same_origin;
+pub mod ws;
+
+use std::sync::Arc;
+
+use app::api::backend::Backend;
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRef},
+    http::{HeaderValue, header},
+    middleware,
+    routing::{get, post},
+};
+use leptos::prelude::{LeptosOptions, provide_context};
+use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
+use metrics_exporter_prometheus::PrometheusHandle;
+use pipeline::Pipeline;
+use store::Store;
+use tokio_util::task::TaskTracker;
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer,
+};
+
+use self::ops::OpsState;
+
+/// The largest body of a post, in bytes.
+pub const MAX_BODY: usize = 32 * 1024 * 1024;
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct AppState {
+    /// The stages.
+    pub pipeline: Arc<Pipeline>,
+    /// The store, for reads.
+    pub store: Arc<dyn Store>,
+    /// The server as the pages see it.
+    pub backend: Arc<dyn Backend>,
+    /// Where the front end lies.
+    pub leptos: LeptosOptions,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// The WebSocket tasks, which axum's graceful shutdown does not wait for.
+    pub sockets: TaskTracker,
+}
+
+impl FromRef<AppState> for OpsState {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            pipeline: Arc::clone(&state.pipeline),
+            metrics: state.metrics.clone(),
+        }
+    }
+}
+
+impl FromRef<AppState> for LeptosOptions {
+    fn from_ref(state: &AppState) -> Self {
+        state.leptos.clone()
+    }
+}
+
+/// Every route.
+pub fn router(state: AppState, allowed_origins: &[String]) -> Router {
+    let pages = generate_route_list(app::App);
+    let backend = Arc::clone(&state.backend);
+    let context = move || provide_context(Arc::clone(&backend));
+    let options = state.leptos.clone();
+    let shell = move || app::shell(options.clone());
+    Router::new()
+        .merge(ops::routes())
+        .route("/api/ticks", post(push::ticks))
+        .route("/api/deadletters", get(dead_letters::list))
+        .route("/api/deadletters/replay", post(dead_letters::replay))
+        .route("/predict", post(predict::predict))
+        .route("/live", get(ws::live))
+        .route("/forecast", get(ws::forecast))
+        .leptos_routes_with_context(&state, pages, context.clone(), shell)
+        .fallback(file_and_error_handler_with_context::<AppState, _>(
+            context,
+            app::shell,
+        ))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(
+            allowed_origins.to_vec().into(),
+            same_origin::check,
+        ))
+        // The bundle keeps its name from build to build: a browser must ask whether it changed.
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-cache"),
+        ))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::new())
+        .with_state(state)
+}

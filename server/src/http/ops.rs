@@ -1,0 +1,31 @@
+//! What every role answers about itself: health, metrics, the state of its stages.
+
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRef, routing::get};
+use metrics_exporter_prometheus::PrometheusHandle;
+use pipeline::Pipeline;
+
+use super::{health, pipeline_status};
+
+/// What these handlers reach.
+#[derive(Clone)]
+pub struct OpsState {
+    /// The stages.
+    pub pipeline: Arc<Pipeline>,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+}
+
+/// The routes.
+pub fn routes<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    OpsState: FromRef<S>,
+{
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/api/pipeline", get(pipeline_status::status))
+}

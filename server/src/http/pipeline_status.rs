@@ -1,0 +1,56 @@
+//! `GET /api/pipeline`: the stages of this process with their rates, the lag of the consumers, and
+//! the dead letters by reason.
+
+use axum::{Json, extract::State};
+use pipeline::{PipelineStats, Role};
+use serde::Serialize;
+use store::ReasonCount;
+
+use super::{ops::OpsState, problem::Result};
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// What this process does; the stages of others are theirs to tell of.
+    role: Role,
+    /// The topic.
+    topic: String,
+    /// The consumer group that stores.
+    group: String,
+    /// The stages.
+    stages: PipelineStats,
+    /// In the store, of all processes.
+    dead_letters: Vec<ReasonCount>,
+    /// What is missing for this process to work, and why.
+    missing: Vec<Missing>,
+}
+
+/// A dependency that does not answer.
+#[derive(Debug, Serialize)]
+pub struct Missing {
+    what: &'static str,
+    why: String,
+}
+
+/// The handler. While the store is away the dead letters are left out, and `missing` says so.
+pub async fn status(State(state): State<OpsState>) -> Result<Json<Status>> {
+    let pipeline = &state.pipeline;
+    let missing = pipeline.missing().await;
+    let dead_letters = if missing.iter().any(|(what, _)| *what == "store") {
+        Vec::new()
+    } else {
+        pipeline.dead_letter_counts().await?
+    };
+    let config = pipeline.config();
+    Ok(Json(Status {
+        role: pipeline.role(),
+        topic: config.topic.clone(),
+        group: config.group.clone(),
+        stages: pipeline.stats().await,
+        dead_letters,
+        missing: missing
+            .into_iter()
+            .map(|(what, why)| Missing { what, why })
+            .collect(),
+    }))
+}

@@ -1,0 +1,103 @@
+//! Errors as `application/problem+json` (RFC 9457) with two members of our own: `kind`, by which a
+//! program decides what to do, and `field`, where the fault is of one field.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use market::ErrorKind;
+use serde::Serialize;
+
+/// A problem document.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Problem {
+    /// Always `about:blank`: `kind` tells more than a page would.
+    #[serde(rename = "type")]
+    type_uri: &'static str,
+    /// The status' own phrase.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong, for a person.
+    pub detail: String,
+    /// What is wrong, for a program.
+    pub kind: ErrorKind,
+    /// The field that is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+impl Problem {
+    /// A problem of a kind; the kind decides the status.
+    pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        let status = status_of(kind);
+        Self {
+            type_uri: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            kind,
+            field: None,
+        }
+    }
+
+    /// The same with another status than the kind's own: 413, 415, 403.
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.title = status.canonical_reason().unwrap_or("Error");
+        self.status = status.as_u16();
+        self
+    }
+
+    /// Names the field at fault.
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&self)).into_response();
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if self.kind == ErrorKind::Unavailable {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<store::StoreError> for Problem {
+    fn from(error: store::StoreError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<pipeline::PipelineError> for Problem {
+    fn from(error: pipeline::PipelineError) -> Self {
+        let problem = Self::new(error.kind(), error.to_string());
+        match error.field() {
+            Some(field) => problem.field(field),
+            None => problem,
+        }
+    }
+}
+
+/// The answer's type of every handler.
+pub type Result<T> = std::result::Result<T, Problem>;

@@ -1,0 +1,17 @@
+//! The server: command line, configuration, wiring, HTTP, WebSockets and server-side rendering. It
+//! is a library so that tests can drive it; the binary `tickcast` is a few lines above it.
+//!
+//! Model: [`wiring`] is the one place that names concrete adapters (SQLite, the in-process bus, the
+//! sources); everything else holds ports.
+
+pub mod backend;
+pub mod cli;
+pub mod commands;
+pub mod config;
+mod csv_batches;
+pub mod error;
+pub mod http;
+pub mod sample;
+pub mod simulate;
+mod simulated_history;
+pub mod wiring;

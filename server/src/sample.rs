@@ -1,0 +1,25 @@
+//! The bundled sample data: daily prices of five stocks, 2000 to 2013. Its provenance stands in
+//! `data/README.md`.
+
+use pipeline::{Clock as _, Import, ImportReport, SystemClock};
+use source::csv::{CsvImport, CsvOptions};
+
+use crate::csv_batches;
+
+/// The symbols in it.
+pub const SYMBOLS: [&str; 5] = ["AAPL", "FB", "GOOG", "IBM", "MSFT"];
+
+/// The file, gzipped CSV.
+static FILE: &[u8] = include_bytes!("../../data/stocks-daily.csv.gz");
+
+/// Imports it, with the prices adjusted for splits and dividends: the unadjusted ones jump at every
+/// split, and a forecast of them would be of nothing.
+///
+/// # Errors
+/// The store's.
+pub async fn import(import: Import) -> pipeline::Result<ImportReport> {
+    let mut options = CsvOptions::new(SystemClock.now());
+    options.column = Some("Adj Close".into());
+    let file = CsvImport::from_bytes("stocks-daily.csv.gz", FILE, options)?;
+    import.run(csv_batches::stream(file, |_| {}), |_| {}).await
+}

@@ -1,0 +1,297 @@
+//! The one place that names concrete adapters: which store, bus and sources stand behind the ports.
+//! Which role runs which stages is `pipeline::Role`'s to say.
+
+mod backbone;
+mod sources;
+
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+
+use bus::{MemoryBus, MemoryBusOptions};
+use forecast::ModelSpec;
+use leptos::prelude::LeptosOptions;
+use market::{RejectReason, Symbol};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use pipeline::{MarketTime, Parts, Pipeline, PipelineConfig, Role, SystemClock};
+use source::sim::LISTINGS;
+use store::Store;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, warn};
+
+use self::backbone::{Backbone, OpenStore};
+use crate::{
+    backend::{Facts, ServerBackend},
+    config::{Config, SourceConfig},
+    error::{CommandError, Result},
+    http::{AppState, dead_letters::Replayed, ops::OpsState},
+    simulated_history,
+};
+
+pub use self::sources::market_options;
+
+/// How long a stop may take, stage by stage.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// The stages of a role, running.
+pub struct Wired {
+    /// The stages.
+    pub pipeline: Arc<Pipeline>,
+    /// The source's name, for people.
+    pub source: String,
+    /// The WebSocket tasks.
+    pub sockets: TaskTracker,
+    metrics: PrometheusHandle,
+    backbone: Backbone,
+    exchange: CancellationToken,
+}
+
+impl Wired {
+    /// Stops in the order of the flow, and closes the store last.
+    pub async fn stop(self) {
+        if !self.pipeline.shutdown(DRAIN).await {
+            warn!("the pipeline was cut short; what was acknowledged is not lost");
+        }
+        self.exchange.cancel();
+        self.sockets.close();
+        self.sockets.wait().await;
+        if let Err(e) = self.backbone.close().await {
+            error!("the store did not close cleanly: {e}");
+        }
+    }
+
+    /// What the handlers of a process with readers share.
+    pub fn app_state(&self, config: &Config, address: SocketAddr) -> AppState {
+        let facts = Facts {
+            source: self.source.clone(),
+            simulated: config.source == SourceConfig::Simulated,
+            live_models: config
+                .forecast
+                .models
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            models: ModelSpec::NAMED.iter().map(ToString::to_string).collect(),
+            live_intervals: config.forecast.intervals.clone(),
+            awaited: awaited(config),
+        };
+        let store = Arc::clone(&self.backbone.store.port);
+        let backend = ServerBackend::new(Arc::clone(&store), Arc::clone(&self.pipeline), facts);
+        let leptos = LeptosOptions::builder()
+            .output_name("frontend")
+            .site_root(config.web.site_root.display().to_string())
+            .site_pkg_dir("pkg")
+            .site_addr(address)
+            .build();
+        AppState {
+            pipeline: Arc::clone(&self.pipeline),
+            store,
+            backend: Arc::new(backend),
+            leptos,
+            metrics: self.metrics.clone(),
+            sockets: self.sockets.clone(),
+        }
+    }
+
+    /// What the handlers of a process without readers share.
+    pub fn ops_state(&self) -> OpsState {
+        OpsState {
+            pipeline: Arc::clone(&self.pipeline),
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
+/// Opens the store that is configured.
+///
+/// # Errors
+/// In use, not writable, not reachable, of a newer version, damaged.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    Ok(OpenStore::open(config).await?.port)
+}
+
+/// A client for HTTP.
+///
+/// # Errors
+/// The system's certificates cannot be read.
+pub fn http_client() -> Result<reqwest::Client> {
+    install_cryptography();
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(60))
+        .build()
+        .map_err(|e| CommandError::Internal {
+            detail: format!("no HTTP client: {e}"),
+        })
+}
+
+/// reqwest is built without a provider of cryptography of its own: ring is chosen here, once.
+fn install_cryptography() {
+    // A second call leaves the first choice in place.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Starts the stages of a role.
+///
+/// # Errors
+/// A configuration that the role cannot run with; the store cannot be opened, the broker cannot be
+/// reached, the exchange cannot listen, a source cannot be built.
+pub async fn start(role: Role, config: &Config) -> Result<Wired> {
+    backbone::check(role, config)?;
+    install_cryptography();
+    let metrics = metrics_recorder()?;
+    let backbone = Backbone::open(config).await?;
+    let exchange = CancellationToken::new();
+    let feeds = matches!(role, Role::Serve | Role::Ingest);
+    let (source, name) = if feeds {
+        sources::open(config, &backbone.store.port, &exchange).await?
+    } else {
+        (None, sources::name(config))
+    };
+    let simulated = feeds && config.source == SourceConfig::Simulated;
+    let known = simulated_history::known(&backbone.store.port).await?;
+    let parts = Parts {
+        bus: Arc::clone(&backbone.bus),
+        store: Arc::clone(&backbone.store.port),
+        clock: Arc::new(SystemClock),
+        sources: source.into_iter().collect(),
+        log: backbone.log.clone(),
+        shared_store: backbone.is_shared(),
+        dead_letters: backbone.dead_letters.clone(),
+    };
+    let pipeline = Pipeline::start_as(role, pipeline_config(config), parts)
+        .await
+        .map_err(from_pipeline)?;
+    let pipeline = Arc::new(pipeline);
+    if simulated {
+        simulated_history::backfill(config, known, &pipeline);
+    }
+    Ok(Wired {
+        pipeline,
+        source: name,
+        sockets: TaskTracker::new(),
+        metrics,
+        backbone,
+        exchange,
+    })
+}
+
+/// The recorder of the process: installed once, shared after.
+fn metrics_recorder() -> Result<PrometheusHandle> {
+    PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|e| CommandError::Internal {
+            detail: format!("no metrics: {e}"),
+        })
+}
+
+/// The stages' settings.
+pub fn pipeline_config(config: &Config) -> PipelineConfig {
+    let mut stages = PipelineConfig {
+        topic: config.bus.topic.clone(),
+        group: config.bus.group.clone(),
+        symbols: config.ingest.symbols.clone(),
+        max_ahead_ms: millis(config.ingest.max_ahead),
+        ..PipelineConfig::default()
+    };
+    if matches!(config.source, SourceConfig::Replay { .. }) {
+        stages.market_time = MarketTime::Replay;
+    }
+    stages.live.version = env!("CARGO_PKG_VERSION").into();
+    stages.live.simulated = config.source == SourceConfig::Simulated;
+    stages.live.heartbeat_ms = millis(config.live.heartbeat);
+    stages.live.queue_messages = config.live.queue_messages;
+    stages.live.max_behind_ms = millis(config.live.cut_off);
+    stages.forecast.models.clone_from(&config.forecast.models);
+    stages
+        .forecast
+        .intervals
+        .clone_from(&config.forecast.intervals);
+    stages.forecast.horizon_steps = config.forecast.horizon_steps;
+    stages.forecast.window_bars = config.forecast.window_bars;
+    stages
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Replays dead letters of the store, without a server.
+///
+/// # Errors
+/// The store's.
+pub async fn replay_dead_letters(
+    config: &Config,
+    reason: Option<RejectReason>,
+) -> Result<Replayed> {
+    let offline = Offline::open(config).await?;
+    let report = offline
+        .pipeline
+        .replay_dead_letters(reason)
+        .await
+        .map_err(from_pipeline)?;
+    offline.close().await?;
+    Ok(Replayed::from(&report))
+}
+
+/// The stages over the store, without a source and without a web server: for commands that
+/// write.
+pub struct Offline {
+    /// The stages.
+    pub pipeline: Pipeline,
+    store: OpenStore,
+}
+
+impl Offline {
+    /// Opens the store and starts the stages.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn open(config: &Config) -> Result<Self> {
+        let store = OpenStore::open(config).await?;
+        let pipeline = Pipeline::start(
+            pipeline_config(config),
+            Arc::new(MemoryBus::new(MemoryBusOptions::default())),
+            Arc::clone(&store.port),
+            Vec::new(),
+            Arc::new(SystemClock),
+        )
+        .await
+        .map_err(from_pipeline)?;
+        Ok(Self { pipeline, store })
+    }
+
+    /// Stops and closes.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn close(self) -> Result<()> {
+        self.pipeline.shutdown(DRAIN).await;
+        self.store.close().await
+    }
+}
+
+/// A source's error as a command's.
+pub fn from_source(error: source::SourceError) -> CommandError {
+    CommandError::input(error.to_string())
+}
+
+/// A pipeline's error as a command's.
+pub fn from_pipeline(error: pipeline::PipelineError) -> CommandError {
+    match error {
+        pipeline::PipelineError::Store(e) => CommandError::Store(e),
+        pipeline::PipelineError::Bus(e) => CommandError::Bus(e),
+        other => CommandError::Internal {
+            detail: other.to_string(),
+        },
+    }
+}
+
+/// The symbols that the source is going to bring.
+fn awaited(config: &Config) -> BTreeSet<Symbol> {
+    match config.source {
+        SourceConfig::None => BTreeSet::new(),
+        SourceConfig::Simulated if config.ingest.symbols.is_empty() => LISTINGS
+            .iter()
+            .filter_map(|listing| listing.symbol.parse().ok())
+            .collect(),
+        _ => config.ingest.symbols.clone(),
+    }
+}

@@ -1,0 +1,182 @@
+//! Where prices come from: the source that is configured, and where it goes on after a stop.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use market::Timestamp;
+use pipeline::{Clock as _, SourceSpec, SystemClock};
+use source::{
+    csv::{CsvImport, CsvReplay, ReplayOptions},
+    rest::{Checkpoint, Credential, Provider, RestOptions, RestSource, Secret, StreamPosition},
+    sim::MarketOptions,
+};
+use store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::{from_source, pipeline_config};
+use crate::{
+    config::{Config, SourceConfig},
+    error::{CommandError, Result},
+    simulate::{self, SimulateOptions},
+};
+
+/// How far back a source is asked for what was missed while the server was down. What is older comes
+/// as bars, where the source has them.
+const CATCH_UP: Duration = Duration::from_secs(300);
+
+/// How far apart the symbols of one batch of a source may stand.
+const UNEVEN: Duration = Duration::from_secs(120);
+
+/// The source's name for people.
+pub(super) fn name(config: &Config) -> String {
+    match &config.source {
+        SourceConfig::None => "no source: prices are pushed or imported".into(),
+        SourceConfig::Simulated => "simulated exchange".into(),
+        SourceConfig::Rest { preset, .. } => preset.clone(),
+        SourceConfig::Replay { file, .. } => format!("replay of {}", file.display()),
+    }
+}
+
+/// The source that is configured, and its name for people.
+pub(super) async fn open(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    exchange: &CancellationToken,
+) -> Result<(Option<SourceSpec>, String)> {
+    let name = name(config);
+    match &config.source {
+        SourceConfig::None => Ok((None, name)),
+        SourceConfig::Simulated => {
+            let url = start_exchange(config, exchange.clone()).await?;
+            let provider = Provider::tickcast(&url);
+            let (since, checkpoint) = catch_up(store).await?;
+            let mut options = RestOptions::new("rest:simulated", provider, since);
+            options.checkpoint = checkpoint;
+            options.rules = pipeline_config(config).rules();
+            Ok((Some(rest(options)), name))
+        }
+        SourceConfig::Rest {
+            preset,
+            url,
+            api_key,
+            api_secret,
+        } => {
+            let base = (!url.is_empty()).then_some(url.as_str());
+            let mut provider = Provider::preset(preset, base).map_err(from_source)?;
+            provider.credentials = credentials(preset, api_key, api_secret);
+            let (since, checkpoint) = catch_up(store).await?;
+            let mut options = RestOptions::new(format!("rest:{preset}"), provider, since);
+            options.checkpoint = checkpoint;
+            options.symbols = config.ingest.symbols.iter().cloned().collect();
+            options.rules = pipeline_config(config).rules();
+            options.timeout = config.poll.timeout;
+            options.poll_interval = config.poll.pause;
+            options.requests_per_second = Some(config.poll.max_requests_per_s);
+            // The first build finds the faults of the settings before anything is started.
+            RestSource::new(options.clone()).map_err(from_source)?;
+            Ok((Some(rest(options)), name))
+        }
+        SourceConfig::Replay { file, speed } => {
+            let mut options = ReplayOptions::new(file);
+            options.speed = *speed;
+            options.csv.rules = pipeline_config(config).rules();
+            // The file is opened once before anything starts: a wrong name is a fault of the start.
+            CsvImport::open(file, options.csv.clone()).map_err(from_source)?;
+            let build = move || Ok(Box::new(CsvReplay::new(options.clone())) as Box<_>);
+            Ok((Some(SourceSpec::new(name.clone(), build)), name))
+        }
+    }
+}
+
+fn rest(options: RestOptions) -> SourceSpec {
+    SourceSpec::new(options.name.to_string(), move || {
+        Ok(Box::new(RestSource::new(options.clone())?))
+    })
+}
+
+/// Where a polling source goes on: each symbol at its last tick; all of them together where the one
+/// that is furthest behind stands, since a process that was killed may have left a batch with the
+/// later rows of one symbol stored and the earlier rows of another not. A symbol that is only quiet
+/// does not hold the others back for longer than [`UNEVEN`]. What comes again does no harm.
+async fn catch_up(store: &Arc<dyn Store>) -> Result<(Timestamp, Checkpoint)> {
+    let mut checkpoint = Checkpoint::new();
+    let now = SystemClock.now();
+    let before = |ts: Timestamp, span: Duration| {
+        ts.plus_micros(-i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
+    };
+    let (mut oldest, mut newest) = (None, None);
+    for instrument in store
+        .instruments()
+        .await?
+        .into_iter()
+        .filter(|i| !i.bars_only)
+    {
+        let since = Some(instrument.last);
+        newest = newest.max(since);
+        oldest = [oldest, since].into_iter().flatten().min();
+        let position = StreamPosition {
+            cursor: None,
+            since,
+        };
+        checkpoint.insert(instrument.symbol.to_string(), position);
+    }
+    let since = match (oldest, newest) {
+        (Some(oldest), Some(newest)) => oldest.max(before(newest, UNEVEN)),
+        _ => now,
+    };
+    Ok((since.max(before(now, CATCH_UP)).min(now), checkpoint))
+}
+
+fn credentials(preset: &str, key: &str, secret: &str) -> Vec<Credential> {
+    if key.is_empty() {
+        return Vec::new();
+    }
+    let header = |name: &str, value: &str| Credential::Header(name.into(), Secret::new(value));
+    match preset.split('-').next() {
+        Some("alpaca") => {
+            vec![
+                header("APCA-API-KEY-ID", key),
+                header("APCA-API-SECRET-KEY", secret),
+            ]
+        }
+        Some("finnhub") => vec![header("X-Finnhub-Token", key)],
+        _ => vec![header("Authorization", &format!("Bearer {key}"))],
+    }
+}
+
+/// Starts the simulated exchange on a loopback port; returns its URL.
+async fn start_exchange(config: &Config, cancel: CancellationToken) -> Result<String> {
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = TcpListener::bind(any_port)
+        .await
+        .map_err(|source| CommandError::Listen {
+            address: any_port,
+            source,
+        })?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| CommandError::Listen {
+            address: any_port,
+            source,
+        })?;
+    let options = SimulateOptions {
+        market: market_options(config),
+        ..SimulateOptions::default()
+    };
+    tokio::spawn(async move {
+        if let Err(e) = simulate::serve(listener, options, cancel).await {
+            error!("the simulated exchange ended: {e}");
+        }
+    });
+    Ok(format!("http://{address}"))
+}
+
+/// The simulated exchange's market, as configured.
+pub fn market_options(config: &Config) -> MarketOptions {
+    MarketOptions {
+        seed: config.simulate.seed,
+        trades_per_second: config.simulate.rate,
+        ..MarketOptions::default()
+    }
+}

@@ -1,0 +1,179 @@
+//! `POST /api/ticks`: what it stores, what it refuses, and that an answer means stored.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what fails in a test's own plumbing fails the test"
+)]
+
+mod support;
+
+use market::Timestamp;
+use serde_json::{Value, json};
+use store::{SqliteOptions, SqliteStore, TickStore as _};
+use support::{Server, client, data_dir, now_us};
+
+async fn post(server: &Server, body: String) -> (u16, Value) {
+    let response = client()
+        .post(format!("{}/api/ticks", server.url))
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn good_rows_go_in_around_bad_ones_and_a_repeat_changes_nothing() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    let now = now_us();
+    let rows = json!([
+        {"symbol": "ACME", "ts_us": now, "seq": 1, "price": 10.0, "size": 1},
+        {"symbol": "ACME", "ts_us": now, "seq": 2, "price": -1.0, "size": 1},
+        {"symbol": "ACME", "ts_us": now + 3_600_000_000_i64, "seq": 3, "price": 10.0, "size": 1},
+        {"symbol": "no symbol", "ts_us": now, "seq": 4, "price": 10.0, "size": 1},
+        {"symbol": "ACME", "ts_us": now, "seq": 5, "price": 11.0, "size": 1},
+    ]);
+    let (status, answer) = post(&server, rows.to_string()).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(
+        (&answer["stored"], &answer["rejected"]),
+        (&json!(2), &json!(3)),
+        "{answer}"
+    );
+    let (_, again) = post(&server, rows.to_string()).await;
+    assert_eq!(
+        (&again["stored"], &again["duplicates"]),
+        (&json!(0), &json!(2)),
+        "{again}"
+    );
+}
+
+#[tokio::test]
+async fn ndjson_and_a_single_object_are_taken_too() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    let row = |seq: u64| {
+        json!({"symbol": "ACME", "timestamp": "2024-03-01T14:30:00Z", "seq": seq, "price": 1.5, "size": 2})
+            .to_string()
+    };
+    let (_, answer) = post(&server, format!("{}\n{}\n", row(1), row(2))).await;
+    assert_eq!(answer["stored"], 2, "{answer}");
+    let (_, answer) = post(&server, row(3)).await;
+    assert_eq!(answer["stored"], 1, "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_without_a_usable_row_is_a_problem_that_names_the_field() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    let body = json!({"symbol": "ACME", "ts_us": now_us(), "seq": 1, "price": 0, "size": 1});
+    let response = client()
+        .post(format!("{}/api/ticks", server.url))
+        .body(body.to_string())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 422);
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!(
+        (&problem["kind"], &problem["field"]),
+        (&json!("invalid"), &json!("price"))
+    );
+    let (status, problem) = post(&server, "{\"symbol\": \"ACM".into()).await;
+    assert_eq!(
+        (status, &problem["field"]),
+        (422, &json!("body")),
+        "{problem}"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_as_such() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    let response = client()
+        .post(format!("{}/api/ticks", server.url))
+        .body(vec![b' '; server::http::MAX_BODY + 1])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 413);
+    assert_eq!(response.json::<Value>().await.unwrap()["field"], "body");
+}
+
+#[tokio::test]
+async fn a_browser_on_another_site_may_not_post() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    let response = client()
+        .post(format!("{}/api/ticks", server.url))
+        .header("origin", "https://elsewhere.example")
+        .body("[]")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 403);
+}
+
+#[tokio::test]
+async fn after_kill_9_every_acknowledged_row_is_there_once() {
+    let (_scratch, data) = data_dir();
+    let mut acknowledged: Vec<u64> = Vec::new();
+    let mut next = 0_u64;
+    for round in 0..4_u64 {
+        let server = Server::start(&data, &[]);
+        let client = client();
+        // Each round is killed after another number of answers, with a post under way.
+        for _ in 0..5 + round * 7 {
+            let ts = now_us();
+            let rows: Vec<Value> = (next..next + 50)
+                .map(|seq| json!({"symbol": "ACME", "ts_us": ts, "seq": seq, "price": 1.0, "size": 1}))
+                .collect();
+            let response = client
+                .post(format!("{}/api/ticks", server.url))
+                .body(Value::from(rows).to_string())
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(response.status(), 200);
+            acknowledged.extend(next..next + 50);
+            next += 50;
+        }
+        let ts = now_us();
+        let rows: Vec<Value> = (next..next + 5_000)
+            .map(|seq| json!({"symbol": "ACME", "ts_us": ts, "seq": seq, "price": 1.0, "size": 1}))
+            .collect();
+        next += 5_000;
+        let under_way = client
+            .post(format!("{}/api/ticks", server.url))
+            .body(Value::from(rows).to_string())
+            .send();
+        let (_, _) = tokio::join!(under_way, async {
+            tokio::time::sleep(std::time::Duration::from_millis(3 * round)).await;
+            server.kill();
+        });
+    }
+    let store = SqliteStore::open(SqliteOptions::new(&data)).await.unwrap();
+    let symbol = "ACME".parse().unwrap();
+    let ticks = store
+        .ticks(&symbol, Timestamp::MIN, Timestamp::MAX, 1_000_000)
+        .await
+        .unwrap();
+    let mut stored: Vec<u64> = ticks.iter().map(|t| t.seq).collect();
+    stored.sort_unstable();
+    assert!(
+        stored.windows(2).all(|w| w[0] != w[1]),
+        "a row is stored twice"
+    );
+    let missing = acknowledged
+        .iter()
+        .filter(|seq| stored.binary_search(seq).is_err())
+        .count();
+    assert_eq!(missing, 0, "acknowledged rows are missing");
+}

@@ -1,0 +1,272 @@
+//! The roles over the real services that `KAFKA_BROKERS` and `MONGODB_URI` name: a tick goes from
+//! one process to another, readers may resume at another web process, and a process says what it
+//! misses. Fails where the services are absent: `scripts/services run -- cargo test …` starts them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what fails in a test's own plumbing fails the test"
+)]
+
+#[path = "../torture/processes.rs"]
+#[expect(dead_code, reason = "each test binary uses its own part of it")]
+mod processes;
+
+use std::{net::SocketAddr, time::Duration};
+
+use futures::{SinkExt as _, StreamExt as _};
+use market::wire::{ForecastMessage, LiveMessage};
+use processes::Process;
+use serde_json::{Value, json};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+fn service(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run this with scripts/services run --"))
+}
+
+/// The settings of a topic and database of one's own.
+fn settings(name: &str) -> Vec<String> {
+    let unique = format!("{name}-{}", std::process::id());
+    [
+        "bus.kind=kafka".to_owned(),
+        format!("kafka.brokers={}", service("KAFKA_BROKERS")),
+        "kafka.partitions=3".into(),
+        format!("bus.topic={unique}"),
+        "store.kind=mongodb".into(),
+        format!("mongodb.uri={}", service("MONGODB_URI")),
+        format!("mongodb.database={unique}"),
+        "source.kind=none".into(),
+        "web.port=0".into(),
+        "live.heartbeat_ms=500".into(),
+    ]
+    .into_iter()
+    .flat_map(|setting| ["--set".to_owned(), setting])
+    .collect()
+}
+
+async fn started(role: &str, settings: &[String]) -> (Process, Option<SocketAddr>) {
+    let mut process = Process::new(role, settings);
+    tokio::task::spawn_blocking(move || {
+        let address = process.start();
+        (process, address)
+    })
+    .await
+    .unwrap()
+}
+
+async fn web(settings: &[String]) -> (Process, SocketAddr) {
+    let (process, address) = started("web", settings).await;
+    (process, address.unwrap())
+}
+
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .unwrap()
+}
+
+async fn post(address: SocketAddr, seqs: std::ops::Range<u64>) -> Value {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let rows: Vec<Value> = seqs
+        .map(|seq| {
+            json!({"symbol": "ACME", "ts_us": now.as_micros() as i64, "seq": seq,
+                   "price": 10.0 + seq as f64, "size": 1})
+        })
+        .collect();
+    // 202 says that the store did not have the rows yet when the answer was due (a group that is being
+    // formed takes its time): posting them again is harmless, and waits again.
+    let body = Value::from(rows).to_string();
+    for _ in 0..6 {
+        let response = client()
+            .post(format!("http://{address}/api/ticks"))
+            .body(body.clone())
+            .send()
+            .await
+            .unwrap();
+        let status = response.status();
+        let answer: Value = response.json().await.unwrap();
+        if status == 200 {
+            return answer;
+        }
+        assert_eq!(status, 202, "{answer}");
+    }
+    panic!("the store does not get the rows");
+}
+
+/// Rows that an answer says are in the store, whether this post or an earlier one brought them.
+fn in_store(answer: &Value) -> u64 {
+    answer["stored"].as_u64().unwrap() + answer["duplicates"].as_u64().unwrap_or(0)
+}
+
+async fn connect(address: SocketAddr, path: &str, request: Value) -> Socket {
+    let (mut socket, _) = connect_async(format!("ws://{address}{path}"))
+        .await
+        .unwrap();
+    socket
+        .send(Message::text(request.to_string()))
+        .await
+        .unwrap();
+    socket
+}
+
+async fn next<T: serde::de::DeserializeOwned>(socket: &mut Socket) -> T {
+    let limit = Duration::from_secs(60);
+    loop {
+        let message = tokio::time::timeout(limit, socket.next()).await;
+        let message = message.expect("heartbeats at least").unwrap();
+        if let Message::Text(text) = message.unwrap() {
+            return serde_json::from_str(&text).unwrap();
+        }
+    }
+}
+
+/// Waits until the subscription stands: what comes after it comes as ticks.
+async fn snapshot(socket: &mut Socket) {
+    while !matches!(
+        next::<LiveMessage>(socket).await,
+        LiveMessage::Snapshot { .. }
+    ) {}
+}
+
+async fn ticks_until(socket: &mut Socket, last: u64) -> (Vec<u64>, u64) {
+    let (mut seen, mut position) = (Vec::new(), 0);
+    while seen.last() != Some(&last) {
+        match next::<LiveMessage>(socket).await {
+            LiveMessage::Ticks { ticks, seq, .. } => {
+                seen.extend(ticks.iter().map(|t| t.seq));
+                position = seq;
+            }
+            LiveMessage::Snapshot { reset: true, .. } | LiveMessage::Latest { .. } => {
+                panic!("something was left out")
+            }
+            _ => {}
+        }
+    }
+    (seen, position)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_resumes_at_another_web_process_and_the_store_has_each_tick_once() {
+    let settings = settings("resume");
+    let (_consumer, _) = started("consume", &settings).await;
+    let (_first, one) = web(&settings).await;
+    let subscribe = json!({"op": "subscribe", "symbols": ["ACME"], "intervals": ["1d"]});
+    let mut socket = connect(one, "/live", subscribe).await;
+    snapshot(&mut socket).await;
+    let pushed = post(one, 0..20).await;
+    assert_eq!(in_store(&pushed), 20);
+    let (before, position) = ticks_until(&mut socket, 19).await;
+    assert_eq!(before, (0..20).collect::<Vec<_>>());
+    drop(socket);
+    post(one, 20..30).await;
+    // The other one begins to follow only now.
+    let (_second, other) = web(&settings).await;
+    let resume = json!({"op": "subscribe", "symbols": ["ACME"], "intervals": ["1d"],
+                        "resume": {"ACME": position}});
+    let mut socket = connect(other, "/live", resume).await;
+    assert_eq!(
+        ticks_until(&mut socket, 29).await.0,
+        (20..30).collect::<Vec<_>>()
+    );
+    post(one, 30..35).await;
+    assert_eq!(
+        ticks_until(&mut socket, 34).await.0,
+        (30..35).collect::<Vec<_>>()
+    );
+    // The bar comes to hold what the store holds, each tick once.
+    loop {
+        if let LiveMessage::Bar { bar, .. } = next(&mut socket).await {
+            assert!(bar.trades <= 35, "{bar:?}");
+            if bar.trades == 35 {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fans_that_a_consumer_makes_are_shown_by_the_web_process_from_the_ledger() {
+    let mut settings = settings("fans");
+    settings.extend(["--set".into(), "forecast.intervals=1s".into()]);
+    let (_consumer, _) = started("consume", &settings).await;
+    let (_web, address) = web(&settings).await;
+    let subscribe = json!({"op": "subscribe", "symbols": ["ACME"], "intervals": ["1s"]});
+    let mut socket = connect(address, "/forecast", subscribe).await;
+    let feeding = tokio::spawn(async move {
+        for n in 0_u64.. {
+            post(address, n..n + 1).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    let fan = loop {
+        if let ForecastMessage::Fan(fan) = next(&mut socket).await {
+            break fan;
+        }
+    };
+    feeding.abort();
+    let _ = feeding.await;
+    assert_eq!(fan.symbol.as_str(), "ACME");
+    assert!(fan.made_at <= fan.interval.end_of(fan.targets[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_lag_and_dead_letters_of_a_consumer_can_be_asked_for() {
+    let mut settings = settings("health");
+    settings.extend(["--set".into(), "health.port=0".into()]);
+    let (mut consumer, address) = started("consume", &settings).await;
+    let address = address.unwrap();
+    let (_web, web) = web(&settings).await;
+    let refused = client()
+        .post(format!("http://{web}/api/ticks"))
+        .body(r#"{"symbol":"ACME","ts_us":1700000000000000,"price":-1}"#)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 422);
+    post(web, 0..5).await;
+    let get = |path: &str| {
+        let url = format!("http://{address}{path}");
+        async move { client().get(url).send().await.unwrap() }
+    };
+    let ready = get("/readyz").await;
+    assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap());
+    let status: Value = get("/api/pipeline").await.json().await.unwrap();
+    assert_eq!(status["role"], "consume");
+    assert_eq!(status["stages"]["stored"]["total"], 5);
+    assert_eq!(status["dead_letters"][0]["reason"], "bad_price");
+    let metrics = get("/metrics").await.text().await.unwrap();
+    for name in [
+        "tickcast_bus_lag_records",
+        "tickcast_dead_letters{",
+        "tickcast_ticks_stored_total 5",
+    ] {
+        assert!(metrics.contains(name), "{name} is missing in {metrics}");
+    }
+    let (code, _) = tokio::task::block_in_place(|| consumer.stop());
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_over_kafka_and_mongodb_does_all_of_it_in_one_process() {
+    let settings = settings("serve");
+    let (mut server, address) = started("serve", &settings).await;
+    let address = address.unwrap();
+    let subscribe = json!({"op": "subscribe", "symbols": ["ACME"], "intervals": []});
+    let mut socket = connect(address, "/live", subscribe).await;
+    snapshot(&mut socket).await;
+    assert_eq!(in_store(&post(address, 0..8).await), 8);
+    assert_eq!(
+        ticks_until(&mut socket, 7).await.0,
+        (0..8).collect::<Vec<_>>()
+    );
+    drop(socket);
+    let (code, _) = tokio::task::block_in_place(|| server.stop());
+    assert_eq!(code, Some(0));
+}

@@ -1,0 +1,430 @@
+//! The pipeline over Kafka and a server of MongoDB's protocol, killed and cut at random: what was
+//! taken in is stored exactly once and in order, and each reader sees it without a gap or a repeat.
+//!
+//! One round: an exchange with numbered trades of twenty symbols, `tickcast ingest`, two `tickcast
+//! consume`, a `tickcast web` with readers behind a proxy, the store behind another. While trades
+//! are made, one fault after the other: SIGKILL to any of the processes, to the broker, to the
+//! store; the store away for a while; every connection cut. Then the faults end, and everything must
+//! come together.
+//!
+//! `TICKCAST_TORTURE_ROUNDS` (5) and `TICKCAST_TEST_SEED` (1) choose how long and which faults.
+//!
+//! What it cannot show: power loss (a killed process leaves its page cache behind), the failover of
+//! a replica set (one node of each service).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what fails in a test's own plumbing fails the test"
+)]
+
+mod exchange;
+mod processes;
+mod proxy;
+mod reader;
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use bus::{
+    EventBus as _, Payload, Record, TopicLog as _,
+    kafka::{KafkaBus, KafkaOptions},
+};
+use market::{Tick, Timestamp};
+use store::{
+    DeadLetterStore as _, TickStore as _,
+    mongo::{MongoOptions, MongoStore},
+};
+
+use self::{
+    exchange::{Exchange, symbols},
+    processes::{Process, Services},
+    proxy::Proxy,
+    reader::{Notes, Reader},
+};
+
+/// Trades per step of 50 ms.
+const TRADES_PER_STEP: usize = 10;
+/// Faults of one round.
+const FAULTS: usize = 6;
+/// How long everything may take to come together after the last fault.
+const SETTLE: Duration = Duration::from_secs(180);
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// SplitMix64: a few choices from a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+
+    fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(from + self.below(to - from))
+    }
+}
+
+struct Round {
+    services: Services,
+    exchange: Exchange,
+    to_store: Proxy,
+    to_web: Proxy,
+    ingest: Process,
+    consumers: [Process; 2],
+    web: Process,
+    topic: String,
+    database: String,
+}
+
+impl Round {
+    async fn start(seed: u64) -> Self {
+        let services = tokio::task::spawn_blocking(Services::start).await.unwrap();
+        let exchange = Exchange::default();
+        let url = exchange.start().await;
+        let to_store = Proxy::start(services.mongo).await;
+        let (topic, database) = (format!("torture-{seed}"), format!("torture_{seed}"));
+        let mut arguments = Vec::new();
+        for setting in [
+            "bus.kind=kafka".to_owned(),
+            format!("kafka.brokers={}", services.brokers),
+            "kafka.partitions=6".into(),
+            format!("bus.topic={topic}"),
+            "store.kind=mongodb".into(),
+            format!(
+                "mongodb.uri=mongodb://{}/?directConnection=true",
+                to_store.address
+            ),
+            "mongodb.timeout_ms=3000".into(),
+            format!("mongodb.database={database}"),
+            "source.kind=rest".into(),
+            format!("source.url={url}"),
+            "source.poll_ms=20".into(),
+            "source.max_requests_per_s=1000".into(),
+            "live.heartbeat_ms=1000".into(),
+            "web.port=0".into(),
+            "forecast.intervals=1m".into(),
+        ] {
+            arguments.extend(["--set".to_owned(), setting]);
+        }
+        let process = |role| Process::new(role, &arguments);
+        let mut round = Self {
+            to_web: Proxy::start(services.mongo).await,
+            services,
+            exchange,
+            to_store,
+            ingest: process("ingest"),
+            consumers: [process("consume"), process("consume")],
+            web: process("web"),
+            topic,
+            database,
+        };
+        tokio::task::block_in_place(|| {
+            for consumer in &mut round.consumers {
+                consumer.start();
+            }
+            let address = round.web.start().unwrap();
+            round.to_web.aim(address);
+            round.ingest.start();
+        });
+        let deadline = Instant::now() + SETTLE;
+        while !round.exchange.was_asked() {
+            assert!(Instant::now() < deadline, "the source never asked");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        round
+    }
+
+    /// One fault, and its end.
+    fn fault(&mut self, dice: &mut Dice) -> String {
+        let away = dice.millis(0, 1_500);
+        let wait = || std::thread::sleep(away);
+        match dice.below(8) {
+            0 => {
+                self.ingest.kill();
+                wait();
+                self.ingest.start();
+                "ingest killed".into()
+            }
+            n @ 1..=2 => {
+                let consumer = &mut self.consumers[n as usize - 1];
+                consumer.kill();
+                wait();
+                consumer.start();
+                format!("consumer {n} killed")
+            }
+            3 => {
+                self.web.kill();
+                wait();
+                let address = self.web.start().unwrap();
+                self.to_web.aim(address);
+                "web killed".into()
+            }
+            4 => {
+                self.services.kill("kafka");
+                wait();
+                self.services.start_again("kafka");
+                "broker killed".into()
+            }
+            5 => {
+                self.services.kill("mongo");
+                wait();
+                self.services.start_again("mongo");
+                "store killed".into()
+            }
+            6 => {
+                self.services.kill("mongo");
+                std::thread::sleep(dice.millis(4_000, 8_000));
+                self.services.start_again("mongo");
+                "store away for a while".into()
+            }
+            _ => {
+                for _ in 0..5 {
+                    self.to_web.cut();
+                    self.to_store.cut();
+                    std::thread::sleep(Duration::from_millis(150));
+                }
+                "connections cut".into()
+            }
+        }
+    }
+
+    async fn store(&self) -> MongoStore {
+        let mut options = MongoOptions::new(format!(
+            "mongodb://{}/?directConnection=true",
+            self.services.mongo
+        ));
+        options.database.clone_from(&self.database);
+        MongoStore::connect(options).await.unwrap()
+    }
+}
+
+/// Messages that no row can be read from, each with a number.
+async fn publish_garbage(bus: &KafkaBus, topic: &str, numbers: std::ops::Range<u32>) {
+    for n in numbers {
+        let record = Record {
+            key: String::new(),
+            source: "torture".into(),
+            received: Instant::now(),
+            payload: Payload::Raw(format!("{{\"garbage\": {n}}}").into()),
+        };
+        // The broker may be away: what is not acknowledged is sent again.
+        while bus.publish(topic, vec![record.clone()]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+fn garbage_in(text: &str) -> Option<u32> {
+    let rest = text.strip_prefix("{\"garbage\": ")?;
+    rest.strip_suffix('}')?.parse().ok()
+}
+
+async fn garbage_in_topic(bus: &KafkaBus, topic: &str) -> BTreeSet<u32> {
+    let name = format!("{topic}.dlq");
+    // A broker that has just come back elects its leaders first.
+    let bounds = loop {
+        match bus.bounds(&name).await {
+            Ok(bounds) => break bounds,
+            Err(e) if e.kind().is_transient() => {
+                tokio::time::sleep(Duration::from_millis(200)).await
+            }
+            Err(e) => panic!("{name}: {e}"),
+        }
+    };
+    let mut left: u64 = bounds.iter().map(|b| b.next - b.oldest).sum();
+    let from: Vec<bus::Position> = bounds
+        .iter()
+        .map(|b| bus::Position {
+            partition: b.partition,
+            offset: b.oldest,
+        })
+        .collect();
+    let mut found = BTreeSet::new();
+    let mut consumer = bus.read_from(&name, &from).await.unwrap();
+    while left > 0 {
+        let polled = consumer.poll(1_000, Duration::from_secs(10)).await.unwrap();
+        assert!(
+            !polled.is_empty(),
+            "{left} dead letters cannot be read back"
+        );
+        for delivery in polled {
+            left -= 1;
+            if let Payload::Raw(bytes) = &delivery.record.payload {
+                found.extend(garbage_in(std::str::from_utf8(bytes).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// What is not as it must be with the store; empty when all is well.
+async fn faults_of_store(store: &MongoStore, exchange: &Exchange) -> Vec<String> {
+    let mut faults = Vec::new();
+    for symbol in symbols() {
+        let expected = exchange.trades_of(&symbol);
+        match store
+            .ticks(&symbol, Timestamp::MIN, Timestamp::MAX, 1_000_000)
+            .await
+        {
+            Ok(stored) if stored == expected => {}
+            Ok(stored) => faults.push(format!(
+                "{symbol}: {} stored of {} made",
+                stored.len(),
+                expected.len()
+            )),
+            Err(e) => faults.push(format!("{symbol}: {e}")),
+        }
+    }
+    faults
+}
+
+fn faults_of_reader(notes: &Notes, exchange: &Exchange) -> Vec<String> {
+    let mut faults = notes.complaints.clone();
+    for symbol in symbols() {
+        let Some(heard) = notes.heard.get(&symbol) else {
+            faults.push(format!("{symbol}: no snapshot"));
+            continue;
+        };
+        let mut expected: Vec<Tick> = exchange.trades_of(&symbol);
+        expected.retain(|t| heard.base.is_none_or(|base| t.key() > base));
+        if heard.ticks != expected {
+            let wrong = heard.ticks.iter().zip(&expected).position(|(a, b)| a != b);
+            faults.push(format!(
+                "{symbol}: {} heard of {}, the first difference at {:?} (heard {:?}, made {:?})",
+                heard.ticks.len(),
+                expected.len(),
+                wrong,
+                wrong.map(|at| heard.ticks[at].seq),
+                wrong.map(|at| expected[at].seq),
+            ));
+        }
+    }
+    faults
+}
+
+async fn settled(what: &str, mut faults: impl AsyncFnMut() -> Vec<String>) {
+    let deadline = Instant::now() + SETTLE;
+    loop {
+        let found = faults().await;
+        if found.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: {found:#?}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+async fn round(seed: u64) {
+    let began = Instant::now();
+    let mut dice = Dice(seed);
+    let mut round = Round::start(seed).await;
+    let bus = KafkaBus::connect(KafkaOptions::new(&round.services.brokers))
+        .await
+        .unwrap();
+    let url = format!("ws://{}/live", round.to_web.address);
+    let readers: Vec<Reader> = (0..3).map(|_| Reader::default()).collect();
+    let mut tasks = tokio::task::JoinSet::new();
+    for reader in &readers {
+        tasks.spawn(reader.clone().run(url.clone()));
+    }
+    let exchange = round.exchange.clone();
+    let trading = tokio::spawn(async move {
+        loop {
+            exchange.trade(TRADES_PER_STEP);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let garbage = {
+        let (bus, topic) = (bus.clone(), round.topic.clone());
+        tokio::spawn(async move {
+            for ten in 0..10 {
+                publish_garbage(&bus, &topic, ten * 10..ten * 10 + 10).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        })
+    };
+    for _ in 0..FAULTS {
+        tokio::time::sleep(dice.millis(300, 2_500)).await;
+        let fault = tokio::task::block_in_place(|| round.fault(&mut dice));
+        eprintln!(
+            "seed {seed}, {:6.1} s: {fault}",
+            began.elapsed().as_secs_f64()
+        );
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    trading.abort();
+    garbage.await.unwrap();
+
+    let store = round.store().await;
+    settled("the store", async || {
+        faults_of_store(&store, &round.exchange).await
+    })
+    .await;
+    for reader in &readers {
+        let notes = || reader.notes.lock().unwrap().clone();
+        settled("a reader", async || {
+            faults_of_reader(&notes(), &round.exchange)
+        })
+        .await;
+    }
+    let all: BTreeSet<u32> = (0..100).collect();
+    settled("dead letters in the store", async || {
+        let letters = store.open_dead_letters(None, 0, 10_000).await.unwrap();
+        let found: BTreeSet<u32> = letters
+            .iter()
+            .filter_map(|letter| garbage_in(&letter.reject.payload))
+            .collect();
+        all.difference(&found).map(u32::to_string).collect()
+    })
+    .await;
+    settled("dead letters in their topic", async || {
+        let found = garbage_in_topic(&bus, &round.topic).await;
+        all.difference(&found).map(u32::to_string).collect()
+    })
+    .await;
+    for consumer in &mut round.consumers {
+        let (code, took) = tokio::task::block_in_place(|| consumer.stop());
+        assert_eq!(code, Some(0), "{}", consumer.log.lock().unwrap());
+        assert!(took < Duration::from_secs(15), "the stop took {took:?}");
+    }
+    let (code, _) = tokio::task::block_in_place(|| round.web.stop());
+    assert_eq!(code, Some(0), "{}", round.web.log.lock().unwrap());
+    for reader in &readers {
+        let notes = reader.notes.lock().unwrap();
+        assert!(
+            notes.goodbyes > 0,
+            "a reader was not told that the server stops"
+        );
+    }
+    let made: usize = symbols()
+        .iter()
+        .map(|s| round.exchange.trades_of(s).len())
+        .sum();
+    let connections: usize = readers
+        .iter()
+        .map(|r| r.notes.lock().unwrap().connections)
+        .sum();
+    eprintln!(
+        "seed {seed}: {made} trades, {connections} connections of {} readers, {:.1} s",
+        readers.len(),
+        began.elapsed().as_secs_f64()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_doubled_or_out_of_order_whatever_is_killed_or_cut() {
+    let rounds = number("TICKCAST_TORTURE_ROUNDS", 5);
+    let seed = number("TICKCAST_TEST_SEED", 1);
+    for seed in seed..seed + rounds {
+        round(seed).await;
+    }
+}
