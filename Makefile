@@ -2,7 +2,7 @@
 # Each target is a script under scripts/, which sets up by itself what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: run test torture bench e2e lint fmt screenshot setup clean help
+.PHONY: run test test-ferretdb torture bench e2e lint fmt screenshot setup clean help
 
 ARGS ?=
 
@@ -11,6 +11,9 @@ run: ## Set up, build, and start Tickcast on http://127.0.0.1:3000 (ARGS="--port
 
 test: ## Format, lints, docs, licences, all tests; ends with the totals
 	@scripts/test
+
+test-ferretdb: ## The store's tests on FerretDB, a second server of MongoDB's protocol (wants Go)
+	@scripts/test ferretdb
 
 torture: ## Kill and cut everything at random, 50 rounds (ROUNDS=5 SEED=1)
 	@scripts/torture

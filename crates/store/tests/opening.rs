@@ -287,6 +287,7 @@ async fn a_full_disk_refuses_writes_and_loses_nothing() {
         }
     };
     assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+    assert!(refused.to_string().contains("add space"), "{refused}");
     assert!(stored > 1_000);
     let read = store.ticks_after(&symbol(), 0, usize::MAX).await.unwrap();
     assert_eq!(read.len() as u64, stored);

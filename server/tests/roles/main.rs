@@ -270,3 +270,38 @@ async fn serve_over_kafka_and_mongodb_does_all_of_it_in_one_process() {
     let (code, _) = tokio::task::block_in_place(|| server.stop());
     assert_eq!(code, Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_stops_in_order_when_it_is_asked_to_and_readers_are_told() {
+    let settings = settings("stop");
+    let mut of_ingest = settings.clone();
+    of_ingest.extend(["--set".into(), "source.kind=simulated".into()]);
+    let (mut ingest, _) = started("ingest", &of_ingest).await;
+    let (mut consumer, _) = started("consume", &settings).await;
+    let (mut web, address) = web(&settings).await;
+    let subscribe = json!({"op": "subscribe", "symbols": ["ACME"], "intervals": []});
+    let mut socket = connect(address, "/live", subscribe).await;
+    snapshot(&mut socket).await;
+    assert_eq!(in_store(&post(address, 0..8).await), 8);
+    let reading = tokio::spawn(async move {
+        let (mut bye, mut code) = (false, None);
+        while let Some(Ok(message)) = socket.next().await {
+            match message {
+                Message::Text(text) => {
+                    let message = serde_json::from_str(&text).unwrap();
+                    bye |= matches!(message, LiveMessage::Bye { .. });
+                }
+                Message::Close(frame) => code = frame.map(|frame| u16::from(frame.code)),
+                _ => {}
+            }
+        }
+        (bye, code)
+    });
+    for process in [&mut ingest, &mut consumer, &mut web] {
+        let (code, _) = tokio::task::block_in_place(|| process.stop());
+        let log = process.log.lock().unwrap();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(!log.contains("not everything stopped"), "{log}");
+    }
+    assert_eq!(reading.await.unwrap(), (true, Some(1001)));
+}

@@ -4,7 +4,7 @@
 //! One round: an exchange with numbered trades of twenty symbols, `tickcast ingest`, two `tickcast
 //! consume`, a `tickcast web` with readers behind a proxy, the store behind another. While trades
 //! are made, one fault after the other: SIGKILL to any of the processes, to the broker, to the
-//! store; the store away for a while; every connection cut. Then the faults end, and everything must
+//! store; the store away for a while, in every fifth round for a minute; every connection cut. Then the faults end, and everything must
 //! come together.
 //!
 //! `TICKCAST_TORTURE_ROUNDS` (5) and `TICKCAST_TEST_SEED` (1) choose how long and which faults.
@@ -49,6 +49,8 @@ use self::{
 const TRADES_PER_STEP: usize = 10;
 /// Faults of one round.
 const FAULTS: usize = 6;
+/// In every so many rounds the store is stopped for a minute.
+const LONG_EVERY: u64 = 5;
 /// How long everything may take to come together after the last fault.
 const SETTLE: Duration = Duration::from_secs(180);
 
@@ -197,6 +199,31 @@ impl Round {
         }
     }
 
+    /// The store stopped for a minute, while trades go on.
+    fn stop_the_store(&self) -> String {
+        self.services.kill("mongo");
+        std::thread::sleep(Duration::from_secs(60));
+        self.services.start_again("mongo");
+        "store away for a minute".into()
+    }
+
+    /// Where the processes' logs were put, for who looks into a failure.
+    fn save_logs(&self) -> std::path::PathBuf {
+        let folder = std::env::temp_dir().join(format!("tickcast-{}", self.topic));
+        let _ = std::fs::create_dir_all(&folder);
+        let [one, two] = &self.consumers;
+        for (name, process) in [
+            ("ingest", &self.ingest),
+            ("consume-1", one),
+            ("consume-2", two),
+            ("web", &self.web),
+        ] {
+            let log = process.log.lock().unwrap();
+            let _ = std::fs::write(folder.join(format!("{name}.log")), &*log);
+        }
+        folder
+    }
+
     async fn store(&self) -> MongoStore {
         let mut options = MongoOptions::new(format!(
             "mongodb://{}/?directConnection=true",
@@ -204,6 +231,14 @@ impl Round {
         ));
         options.database.clone_from(&self.database);
         MongoStore::connect(options).await.unwrap()
+    }
+}
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the processes' logs: {}", self.save_logs().display());
+        }
     }
 }
 
@@ -352,9 +387,13 @@ async fn round(seed: u64) {
             }
         })
     };
-    for _ in 0..FAULTS {
+    for n in 0..FAULTS {
         tokio::time::sleep(dice.millis(300, 2_500)).await;
-        let fault = tokio::task::block_in_place(|| round.fault(&mut dice));
+        let a_minute = n == 0 && seed % LONG_EVERY == 1;
+        let fault = tokio::task::block_in_place(|| match a_minute {
+            true => round.stop_the_store(),
+            false => round.fault(&mut dice),
+        });
         eprintln!(
             "seed {seed}, {:6.1} s: {fault}",
             began.elapsed().as_secs_f64()

@@ -107,8 +107,9 @@ impl Reader {
                 notes.complaints.push(text);
             }
             LiveMessage::Bye { .. } => notes.goodbyes += 1,
-            LiveMessage::Error { .. }
-            | LiveMessage::Hello { .. }
+            // What passes (a store that is away) is the server's to wait for.
+            LiveMessage::Error { detail, .. } => notes.complaints.push(detail),
+            LiveMessage::Hello { .. }
             | LiveMessage::Bar { .. }
             | LiveMessage::Heartbeat { .. }
             | LiveMessage::Pong { .. } => {}

@@ -1,6 +1,10 @@
 //! What librdkafka and the broker say, in terms of [`BusError`], with what to do about it.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     client::ClientContext,
@@ -10,10 +14,16 @@ use rdkafka::{
 
 use crate::BusError;
 
+/// How often one complaint is logged: while a broker is away, each of librdkafka's connections
+/// repeats it many times a second.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
 /// Remembers what a client last complained of: the calls themselves often only say "timed out".
 #[derive(Debug, Default)]
 pub(super) struct Complaints {
     last: Mutex<Option<(Code, String)>>,
+    /// By the codes' names.
+    logged: Mutex<HashMap<String, Instant>>,
 }
 
 impl Complaints {
@@ -25,6 +35,26 @@ impl Complaints {
                 *last = Some((code, reason.to_owned()));
             }
         }
+    }
+
+    /// Whether a complaint is to be logged for everybody, and not just for who debugs.
+    fn is_news(&self, error: &KafkaError) -> bool {
+        let Some(code) = error.rdkafka_error_code() else {
+            return true;
+        };
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let last = logged.entry(format!("{code:?}"));
+        let mut news = false;
+        let last = last.or_insert_with(|| {
+            news = true;
+            now
+        });
+        if now.duration_since(*last) >= LOG_EVERY {
+            *last = now;
+            news = true;
+        }
+        news
     }
 
     fn last(&self) -> Option<(Code, String)> {
@@ -61,13 +91,21 @@ impl rdkafka::consumer::ConsumerContext for Asking {}
 
 pub(super) fn complain(complaints: &Complaints, error: &KafkaError, reason: &str) {
     complaints.note(error, reason);
-    tracing::warn!(target: "bus::kafka", %error, reason, "kafka client");
+    if complaints.is_news(error) {
+        tracing::warn!(target: "bus::kafka", %error, reason, "kafka client");
+    } else {
+        tracing::debug!(target: "bus::kafka", %error, reason, "kafka client");
+    }
 }
 
-/// librdkafka's log lines; what matters in them also comes as an error, so none is above a warning.
+/// librdkafka's log lines; what matters in them also comes as an error.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
+            tracing::debug!(target: "bus::kafka", facility, "{message}");
+        }
+        // A connection that failed: the error callback says so too, and is asked how often.
+        _ if facility == "FAIL" || facility == "ERROR" => {
             tracing::debug!(target: "bus::kafka", facility, "{message}");
         }
         _ => tracing::warn!(target: "bus::kafka", facility, "{message}"),

@@ -361,6 +361,51 @@ async fn a_consumer_that_is_not_polled_reads_ahead_no_further_than_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_was_paused_given_up_and_got_back_goes_on() {
+    let bus = KafkaBus::connect(KafkaOptions {
+        partitions: 2,
+        read_ahead_rows: 10,
+        ..options()
+    })
+    .await
+    .unwrap();
+    let topic = topic("paused");
+    let fill = async |from: usize| {
+        let records = (from..from + 100).map(|n| raw(&format!("K{n}"), n.to_string()));
+        bus.publish(&topic, records.collect()).await.unwrap();
+    };
+    fill(0).await;
+    let mut first = bus.subscribe(&topic, "group").await.unwrap();
+    // Nobody polls: it pauses both partitions, and gives one of them up paused.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let second = bus.subscribe(&topic, "group").await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while first.owned().unwrap().len() != 1 {
+        assert!(Instant::now() < deadline, "the two do not share");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // It reads on, then gets the other back.
+    let got = first.poll(10_000, PATIENCE).await.unwrap();
+    assert!(!got.is_empty());
+    first.commit().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(second);
+    let mut partitions = std::collections::BTreeSet::new();
+    let mut seen: std::collections::BTreeSet<String> =
+        got.iter().map(|d| text(&d.record).to_owned()).collect();
+    let deadline = Instant::now() + PATIENCE;
+    while seen.len() < 100 {
+        assert!(Instant::now() < deadline, "{} of 100 came", seen.len());
+        for delivery in first.poll(10_000, Duration::from_secs(1)).await.unwrap() {
+            partitions.insert(delivery.position.partition);
+            seen.insert(text(&delivery.record).to_owned());
+        }
+        first.commit().await.unwrap();
+    }
+    assert_eq!(partitions.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_keeps_the_moment_of_its_arrival_on_its_way_through_the_broker() {
     let bus = bus().await;
     let topic = topic("clock");

@@ -22,7 +22,7 @@ use super::{
     topic::{Delivered, Delivery, Topic},
 };
 use crate::{
-    Result,
+    PipelineError, Result,
     clock::MarketClock,
     config::LiveConfig,
     stats::{Counters, LiveStats},
@@ -266,15 +266,31 @@ impl LiveHub {
     }
 
     /// Reads from the backlog what was there before this process published anything; once a symbol.
-    pub(crate) async fn hydrate(&self, topic: &Topic) -> Result<()> {
-        topic
-            .hydrated
-            .get_or_try_init(|| async {
-                topic.hydrate(self.inner.backlog.known(&topic.symbol).await?);
+    pub(crate) async fn hydrate(&self, topic: &Arc<Topic>) -> Result<()> {
+        loop {
+            if topic.hydrated.initialized() {
+                return Ok(());
+            }
+            let Ok(turn) = Arc::clone(&topic.reading).try_lock_owned() else {
+                // Somebody reads it: if that fails, it is our turn.
+                drop(topic.reading.lock().await);
+                continue;
+            };
+            let (hub, topic) = (self.clone(), Arc::clone(topic));
+            // On its own: a reader that waits no longer does not undo what has been read so far,
+            // so that a slow store is slow once and not again for every try.
+            let reading = tokio::spawn(async move {
+                let _turn = turn;
+                if !topic.hydrated.initialized() {
+                    topic.hydrate(hub.inner.backlog.known(&topic.symbol).await?);
+                    let _ = topic.hydrated.set(());
+                }
                 Ok(())
-            })
-            .await
-            .copied()
+            });
+            return reading.await.map_err(|_| PipelineError::Internal {
+                detail: "reading what is known of a symbol panicked".into(),
+            })?;
+        }
     }
 
     pub(crate) fn delivery(&self) -> Delivery {

@@ -18,6 +18,7 @@ mod message;
 mod outbox;
 mod session;
 mod topic;
+mod work;
 
 pub(crate) use backlog::{Backlog, Known, Stored, newest_bars};
 pub use hub::LiveHub;

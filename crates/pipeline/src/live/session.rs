@@ -2,12 +2,14 @@
 //!
 //! Model: requests are noted down and worked off by [`LiveSession::next`], at the reader's own pace:
 //! so a resume of many ticks never fills its queue. The order per symbol: snapshot, or what was
-//! missed; then every later message once.
+//! missed; then every later message once. A request that fails because the store or the bus is away
+//! or slow stays, and is tried again until it succeeds: the reader, who gets its heartbeats, need not
+//! ask anew.
 //!
 //! What it does not do: parse frames; the transport reads JSON into a `LiveRequest`.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,6 +26,7 @@ use super::{
     message::{self, Frame, text},
     outbox::Outbox,
     topic::{Attached, Delivered, Subscriber, TICKS_PER_MESSAGE, Topic},
+    work::{Task, Work, WorkList},
 };
 use crate::{PipelineError, Result, watch::WatchGuard};
 
@@ -47,8 +50,7 @@ pub struct LiveSession {
 #[derive(Debug)]
 struct State {
     subscriptions: HashMap<Symbol, Subscription>,
-    work: VecDeque<Work>,
-    next_work: u64,
+    work: WorkList,
     last_frame: Instant,
     frames: u32,
 }
@@ -61,29 +63,6 @@ struct Subscription {
     _watches: Vec<WatchGuard>,
 }
 
-/// A piece of a request that is still to be done.
-#[derive(Clone, Debug)]
-struct Work {
-    id: u64,
-    symbol: Symbol,
-    task: Task,
-}
-
-#[derive(Clone, Debug)]
-enum Task {
-    /// Attach with a snapshot.
-    Snapshot { reset: bool },
-    /// Send what came after `seen`, then attach.
-    Resume {
-        seen: u64,
-        sent: usize,
-        oldest: Option<Timestamp>,
-        counted: bool,
-    },
-    /// Send the bars since `from`, but not those that attaching has sent.
-    Bars { from: Timestamp },
-}
-
 impl LiveSession {
     pub(super) fn new(hub: LiveHub, id: u64, outbox: Arc<Outbox>) -> Self {
         Self {
@@ -92,8 +71,7 @@ impl LiveSession {
             outbox,
             state: Mutex::new(State {
                 subscriptions: HashMap::new(),
-                work: VecDeque::new(),
-                next_work: 0,
+                work: WorkList::default(),
                 last_frame: Instant::now(),
                 frames: 0,
             }),
@@ -116,7 +94,7 @@ impl LiveSession {
                 for symbol in symbols {
                     let gone = {
                         let mut state = self.state();
-                        state.work.retain(|w| w.symbol != symbol);
+                        state.work.forget(&symbol);
                         state.subscriptions.remove(&symbol)
                     };
                     if let Some(subscription) = gone {
@@ -181,8 +159,7 @@ impl LiveSession {
                 }
                 None => Task::Snapshot { reset: false },
             };
-            state.work.retain(|w| w.symbol != symbol);
-            state.queue(symbol, task);
+            state.work.push(symbol, task);
         }
         drop(state);
         if refused > 0 {
@@ -205,9 +182,15 @@ impl LiveSession {
             if let Some(frame) = self.try_next() {
                 return frame;
             }
-            let deadline = self.state().last_frame + self.hub.config().heartbeat();
+            let (deadline, due) = {
+                let state = self.state();
+                let deadline = state.last_frame + self.hub.config().heartbeat();
+                let due = state.work.next_due();
+                (deadline, due.unwrap_or(deadline).max(Instant::now()))
+            };
             tokio::select! {
                 () = self.outbox.ready.notified() => {}
+                () = tokio::time::sleep_until(due), if due < deadline => {}
                 () = tokio::time::sleep_until(deadline) => {
                     self.state().last_frame = Instant::now();
                     let now = self.hub.market().wall();
@@ -234,11 +217,13 @@ impl LiveSession {
 
     fn due_work(&self) -> Option<Work> {
         let mut state = self.state();
-        let work = state.work.front()?.clone();
+        let now = Instant::now();
+        let heartbeat_is_due = now >= state.last_frame + self.hub.config().heartbeat();
+        let work = state.work.due(now)?.clone();
         if state.frames < FRAMES_PER_STEP && self.outbox.depth() > 0 {
             return None;
         }
-        if self.outbox.has_ended() {
+        if self.outbox.has_ended() || heartbeat_is_due {
             return None;
         }
         state.frames = 0;
@@ -253,7 +238,7 @@ impl LiveSession {
             .get(&work.symbol)
             .map(|s| (Arc::clone(&s.topic), s.intervals))
         else {
-            self.state().finish(work.id, None);
+            self.state().work.finish(work.id, None);
             return;
         };
         let limit = self.hub.config().heartbeat();
@@ -266,7 +251,7 @@ impl LiveSession {
         match done {
             Ok(next) => {
                 let mut state = self.state();
-                state.finish(work.id, next);
+                state.work.finish(work.id, next);
                 let wanted = state.subscriptions.contains_key(&work.symbol);
                 drop(state);
                 if !wanted {
@@ -274,10 +259,14 @@ impl LiveSession {
                     self.hub.detach(&topic, self.id);
                 }
             }
+            Err(e) if e.kind().is_transient() => {
+                tracing::debug!(symbol = %work.symbol, error = %e, "a reader's request is tried again");
+                self.state().work.postpone(work.id);
+            }
             Err(e) => {
                 let gone = {
                     let mut state = self.state();
-                    state.finish(work.id, None);
+                    state.work.finish(work.id, None);
                     state.subscriptions.remove(&work.symbol)
                 };
                 if let Some(gone) = gone {
@@ -464,26 +453,6 @@ impl LiveSession {
             self.outbox.push(message);
         }
         Ok(())
-    }
-}
-
-impl State {
-    fn queue(&mut self, symbol: Symbol, task: Task) {
-        let id = self.next_work;
-        self.next_work += 1;
-        self.work.push_back(Work { id, symbol, task });
-    }
-
-    /// Replaces a piece of work by the one that follows, unless it was withdrawn meanwhile.
-    fn finish(&mut self, id: u64, next: Option<Task>) {
-        if let Some(at) = self.work.iter().position(|w| w.id == id) {
-            match next {
-                Some(task) => self.work[at].task = task,
-                None => {
-                    self.work.remove(at);
-                }
-            }
-        }
     }
 }
 

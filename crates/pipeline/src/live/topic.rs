@@ -102,6 +102,8 @@ pub(crate) struct Topic {
     pub listed: AtomicBool,
     /// Whether the state from before this process has been read from the store.
     pub hydrated: tokio::sync::OnceCell<()>,
+    /// Held by who reads it.
+    pub reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How a reader that resumes was met.
@@ -124,6 +126,7 @@ impl Topic {
             state: Mutex::new(State::default()),
             listed: AtomicBool::new(false),
             hydrated: tokio::sync::OnceCell::new(),
+            reading: Arc::default(),
         }
     }
 

@@ -9,7 +9,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
+use market::{
+    Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp,
+    wire::{Fan, LiveMessage},
+};
 use pipeline::SourceSpec;
 use store::*;
 
@@ -29,6 +32,13 @@ impl Faulty {
             calls: AtomicUsize::new(0),
             away: AtomicBool::new(false),
         }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(away());
+        }
+        Ok(())
     }
 }
 
@@ -55,6 +65,7 @@ impl TickStore for Faulty {
         }
     }
     async fn ticks_after(&self, s: &Symbol, p: u64, l: usize) -> Result<Vec<StoredTick>> {
+        self.check()?;
         self.inner.ticks_after(s, p, l).await
     }
     async fn ticks(
@@ -67,6 +78,7 @@ impl TickStore for Faulty {
         self.inner.ticks(s, from, until, limit).await
     }
     async fn latest_tick(&self, s: &Symbol) -> Result<Option<StoredTick>> {
+        self.check()?;
         self.inner.latest_tick(s).await
     }
 }
@@ -77,6 +89,7 @@ impl BarStore for Faulty {
         self.inner.put_bars(bars).await
     }
     async fn bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
+        self.check()?;
         self.inner.bars(query).await
     }
     async fn instruments(&self) -> Result<Vec<Instrument>> {
@@ -197,6 +210,49 @@ async fn while_the_store_is_away_nothing_is_committed_and_nothing_is_lost() {
     until(|| async { stored(&*store, "AAA", 0).await.len() == 20 }).await;
     until(|| async { pipeline.stats().await.bus_lag_records == Some(0) }).await;
     assert!(pipeline.shutdown(Duration::from_secs(30)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_subscribes_while_the_store_is_away_gets_its_symbols_when_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = open(dir.path()).await;
+    for name in ["AAA", "BBB"] {
+        inner.append(vec![tick(name, 1, 1, 5.0)]).await.unwrap();
+    }
+    let store = Arc::new(Faulty::new(inner));
+    let mut config = config();
+    config.live.heartbeat_ms = 50;
+    let pipeline = start(config, store.clone()).await;
+    store.away.store(true, Ordering::SeqCst);
+    let session = pipeline.live.connect();
+    session.request(subscribe(&["AAA"], &[]));
+    session.request(resume("BBB", 0, &[]));
+    let mut heartbeats = 0;
+    while heartbeats < 3 {
+        match next(&session).await {
+            LiveMessage::Heartbeat { .. } => heartbeats += 1,
+            LiveMessage::Hello { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    store.away.store(false, Ordering::SeqCst);
+    let mut got = Vec::new();
+    while got.len() < 2 {
+        match next(&session).await {
+            LiveMessage::Heartbeat { .. } => {}
+            LiveMessage::Snapshot { symbol, last, .. } => {
+                assert_eq!(last.unwrap().seq, 1);
+                got.push(symbol.to_string());
+            }
+            LiveMessage::Ticks { symbol, ticks, .. } => {
+                assert_eq!(ticks.len(), 1);
+                got.push(symbol.to_string());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    got.sort_unstable();
+    assert_eq!(got, ["AAA", "BBB"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

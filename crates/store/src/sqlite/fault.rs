@@ -10,13 +10,19 @@ impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         let detail = error.to_string();
         match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Unavailable {
+                detail: format!("{detail}: free or add space where the data directory lies"),
+            },
+            Some(ErrorCode::ReadOnly) => Self::Unavailable {
+                detail: format!(
+                    "{detail}: the data directory and its files must be writable for this user, on a file system that is not mounted read-only"
+                ),
+            },
             Some(
-                ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
+                ErrorCode::SystemIoFailure
                 | ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
                 | ErrorCode::OutOfMemory
                 | ErrorCode::OperationInterrupted,
             ) => Self::Unavailable { detail },
