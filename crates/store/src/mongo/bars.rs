@@ -20,7 +20,12 @@ use market::{Bar, Interval, Symbol, Tick, Timestamp, bars_from_ticks};
 use mongodb::bson::{Document, doc, serialize_to_document};
 
 use super::{
-    Inner, Writer, documents::BarDocument, fault, instruments, keys::writer_of_bar, limit_of,
+    Inner, Writer,
+    documents::BarDocument,
+    fault, instruments,
+    keys::writer_of_bar,
+    limit_of,
+    recent::{Known, State},
     schema::duplicates,
 };
 use crate::{BarQuery, Result};
@@ -28,10 +33,6 @@ use crate::{BarQuery, Result};
 /// How old what is remembered of other processes' parts may be, while others append too: so long a
 /// bar may be told without what they added. What is stored and read is right at any time.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// How long a write that failed here may still reach the server.
-const UNSURE_FOR: Duration = Duration::from_secs(300);
-/// Bars of one symbol and interval whose part is remembered.
-const REMEMBERED: usize = 3;
 /// Bars looked up at the same time.
 const AT_ONCE: usize = 8;
 /// Documents read beyond a limit at first, for bars that lie in several parts.
@@ -49,61 +50,6 @@ pub(super) fn bars_of(tick: &Tick) -> impl Iterator<Item = Key> {
     Interval::ALL
         .into_iter()
         .map(|interval| (tick.symbol.clone(), interval, interval.start_of(tick.ts)))
-}
-
-/// What a bar is made of.
-#[derive(Clone, Debug, Default)]
-struct State {
-    own: Option<Bar>,
-    others: Option<Bar>,
-}
-
-impl State {
-    fn whole(self) -> Option<Bar> {
-        let mut whole = self.own;
-        if let Some(others) = self.others {
-            merge_into(&mut whole, others);
-        }
-        whole
-    }
-}
-
-/// A bar of which this process has written, or is writing, a part.
-#[derive(Clone, Debug)]
-pub(super) struct Known {
-    start: Timestamp,
-    /// `None` while that is not known.
-    state: Option<State>,
-    looked: Instant,
-}
-
-/// The latest bars of a symbol and interval that this process has written parts of, by start. Of
-/// what is later it has written nothing; of what is earlier it does not know, and folds it anew.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Recent(Vec<Known>);
-
-impl Recent {
-    fn newest(&self) -> Option<&Known> {
-        self.0.last()
-    }
-
-    fn of(&self, start: Timestamp) -> Option<&Known> {
-        self.0.iter().find(|known| known.start == start)
-    }
-
-    fn learn(&mut self, known: Known) {
-        match self.0.binary_search_by_key(&known.start, |k| k.start) {
-            Ok(at) => self.0[at] = known,
-            // Too old to be remembered, when as many are as may be.
-            Err(0) if self.0.len() >= REMEMBERED => {}
-            Err(at) => {
-                self.0.insert(at, known);
-                if self.0.len() > REMEMBERED {
-                    self.0.remove(0);
-                }
-            }
-        }
-    }
 }
 
 /// The statement that puts a part in its place.
@@ -131,7 +77,7 @@ fn check(bars: &[Bar]) -> Result<()> {
     Ok(())
 }
 
-fn merge_into(whole: &mut Option<Bar>, part: Bar) {
+pub(super) fn merge_into(whole: &mut Option<Bar>, part: Bar) {
     match whole {
         Some(whole) => whole.merge(&part),
         None => *whole = Some(part),
@@ -454,50 +400,6 @@ impl Inner {
                 bars.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
                 return Ok(bars);
             }
-        }
-    }
-}
-
-impl Writer {
-    fn learn(&mut self, (symbol, interval, _): Key, known: Known) {
-        self.recent
-            .entry((symbol, interval))
-            .or_default()
-            .learn(known);
-    }
-
-    /// The bars among these that an append which failed may still be changing.
-    pub(super) fn unsure_of(&self, keys: &BTreeSet<Key>) -> BTreeSet<Key> {
-        let unsure = |key: &&Key| {
-            let since = self.unsure.get(*key);
-            since.is_some_and(|since| since.elapsed() < UNSURE_FOR)
-        };
-        keys.iter().filter(unsure).cloned().collect()
-    }
-
-    /// To be called before ticks of these bars are stored: until it is known how that went (it may
-    /// fail, or be cut off), it is not known what our parts are made of.
-    pub(super) fn doubt(&mut self, keys: &BTreeSet<Key>) {
-        let looked = Instant::now();
-        self.unsure.retain(|_, since| since.elapsed() < UNSURE_FOR);
-        for key in keys {
-            let (start, state) = (key.2, None);
-            self.learn(
-                key.clone(),
-                Known {
-                    start,
-                    state,
-                    looked,
-                },
-            );
-            self.unsure.entry(key.clone()).or_insert(looked);
-        }
-    }
-
-    /// The append has gone well; those that an earlier one left `unsure` stay so.
-    pub(super) fn trust(&mut self, keys: &BTreeSet<Key>, unsure: &BTreeSet<Key>) {
-        for key in keys.difference(unsure) {
-            self.unsure.remove(key);
         }
     }
 }

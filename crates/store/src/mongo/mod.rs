@@ -36,6 +36,7 @@ mod instruments;
 mod keys;
 mod ledger;
 mod ranges;
+mod recent;
 mod retention;
 mod schema;
 mod ticks;
@@ -57,9 +58,10 @@ use tokio::sync::Mutex;
 
 pub use self::retention::Removed;
 use self::{
-    bars::{Key, Recent},
+    bars::Key,
     documents::{BarDocument, DeadLetterDocument, TickDocument},
     ranges::Ranges,
+    recent::Recent,
 };
 use crate::{
     Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,

@@ -11,10 +11,11 @@ use mongodb::bson::{Document, doc};
 
 use super::{
     Inner, Writer,
-    bars::{Key, Known, bars_of},
+    bars::{Key, bars_of},
     documents::TickDocument,
     fault, instruments, keys, limit_of,
     ranges::Ranges,
+    recent::Known,
     schema::duplicates,
 };
 use crate::{Appended, Result, StoredTick};
@@ -140,7 +141,7 @@ impl Inner {
                 let (position, of) = positions.get(&document.id).copied().unwrap_or_default();
                 let ours = of == writer.number;
                 let told = ours && writer.told.contains(&position);
-                if !told && !(ours && writer.finished.contains(position)) {
+                if !(told || ours && writer.finished.contains(position)) {
                     old.push((&batch.ticks[i], of));
                 }
                 if ours && !told && writer.failed.contains(position) {
