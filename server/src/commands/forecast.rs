@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf, time::Instant};
 
 use clap::{Args, ValueEnum};
-use forecast::{FitOptions, Forecast, Level, ModelSpec, Summary};
+use forecast::{FitOptions, Forecast, Level, ModelSpec, Point, Summary};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -21,10 +21,19 @@ pub enum Format {
     Csv,
 }
 
+/// What a point forecast is after logarithms are undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PointOf {
+    /// As likely above as below; exp of the forecast on logarithms.
+    Median,
+    /// The expected value: above the median by half the variance.
+    Mean,
+}
+
 /// Arguments.
 #[derive(Debug, Args)]
 pub struct ForecastArgs {
-    /// CSV file with a header line, plain or .gz; - reads standard input
+    /// CSV file with a header line, or a plain list of numbers; may be gzipped; - reads standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Column of the values [default: close, y, value or price]
@@ -49,6 +58,9 @@ pub struct ForecastArgs {
     /// Fit on logarithms; the forecast comes back in the units of the input
     #[arg(long)]
     log: bool,
+    /// With --log, what the point forecast (the column `mean`) is of the price
+    #[arg(long, value_enum, default_value_t = PointOf::Median, requires = "log")]
+    point: PointOf,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -75,6 +87,10 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
     let options = FitOptions {
         season: args.season,
         log: args.log,
+        point: match args.point {
+            PointOf::Median => Point::Median,
+            PointOf::Mean => Point::Mean,
+        },
         ..FitOptions::default()
     };
 
@@ -150,6 +166,12 @@ fn to_json(o: &Outcome, many: bool) -> Value {
         .iter()
         .map(|p| (p.name.clone(), json!(p.value)))
         .collect();
+    let std_errors: Map<String, Value> = o
+        .summary
+        .params
+        .iter()
+        .filter_map(|p| Some((p.name.clone(), json!(p.se?))))
+        .collect();
     let mut object = Map::new();
     if many {
         object.insert("id".into(), json!(o.id));
@@ -157,6 +179,7 @@ fn to_json(o: &Outcome, many: bool) -> Value {
     for (name, value) in [
         ("model", json!(o.forecast.model)),
         ("params", Value::Object(params)),
+        ("std_errors", Value::Object(std_errors)),
         ("sigma2", json!(o.summary.sigma2)),
         ("loglik", json!(o.summary.loglik)),
         ("aic", json!(o.summary.aic)),
