@@ -79,8 +79,7 @@ impl Market {
             volume += n as f64 * rate * MEAN_SIZE * activity(middle.rem_euclid(86_400.0));
             second += n as i64;
         }
-        let mut noise =
-            |second| Noise::new(self.options.seed, Purpose::Bars, listing as u64, second);
+        let noise = |second| Noise::new(self.options.seed, Purpose::Bars, listing as u64, second);
         let mut of_first = noise(first);
         let trades = ((end - first) as f64 * rate).max(1.0);
         // The outermost of n uniform numbers in [-1, 1] lie at ±(n − 1)/(n + 1), on average.
