@@ -6,7 +6,7 @@ use forecast::ModelSpec;
 use market::{Interval, Symbol, TickRules};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::MarketTime;
+use crate::{clock::MarketTime, retention::RetentionConfig};
 
 /// The whole pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub struct PipelineConfig {
     pub forecast: ForecastConfig,
     /// Forecasts on request.
     pub predict: PredictConfig,
+    /// What is removed by age.
+    pub retention: RetentionConfig,
 }
 
 impl Default for PipelineConfig {
@@ -53,6 +55,7 @@ impl Default for PipelineConfig {
             live: LiveConfig::default(),
             forecast: ForecastConfig::default(),
             predict: PredictConfig::default(),
+            retention: RetentionConfig::default(),
         }
     }
 }
