@@ -6,7 +6,7 @@ use forecast::ModelSpec;
 use market::{Interval, Symbol, TickRules};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::MarketTime;
+use crate::{clock::MarketTime, retention::RetentionConfig};
 
 /// The whole pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub struct PipelineConfig {
     pub predict: PredictConfig,
     /// Backtests on request.
     pub backtest: BacktestConfig,
+    /// What is removed by age.
+    pub retention: RetentionConfig,
 }
 
 impl Default for PipelineConfig {
@@ -56,6 +58,7 @@ impl Default for PipelineConfig {
             forecast: ForecastConfig::default(),
             predict: PredictConfig::default(),
             backtest: BacktestConfig::default(),
+            retention: RetentionConfig::default(),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     lag::LagWatch,
     live::{Backlog, Stored},
     produce::Producer,
-    push,
+    push, retention,
     stats::Counters,
     watch::Watches,
 };
@@ -273,6 +273,9 @@ impl Pipeline {
             rest.spawn(lag.run(Arc::clone(&self.bus), topic, group, self.stop_rest.clone()));
         }
         if self.role.consumes() {
+            let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+            let ages = self.config.retention.clone();
+            rest.spawn(retention::run(store, ages, clock, self.stop_rest.clone()));
             rest.spawn(self.forecaster.clone().run(self.stop_rest.clone()));
             let consumer = ConsumeStage::new(
                 &self.config,
