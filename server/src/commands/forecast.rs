@@ -3,9 +3,8 @@
 use std::{io::Write, path::PathBuf, time::Instant};
 
 use clap::{Args, ValueEnum};
-use forecast::{FitOptions, Forecast, Level, ModelSpec, Point, Summary};
+use forecast::{Answer, FitOptions, Forecast, Level, ModelSpec, Point, Summary};
 use rayon::prelude::*;
-use serde_json::{Map, Value, json};
 
 use super::{progress, series_input};
 use crate::error::{CommandError, Result};
@@ -73,17 +72,22 @@ struct Outcome {
     seconds: f64,
 }
 
+impl Outcome {
+    fn answer(&self, named: bool) -> Answer<'_> {
+        Answer {
+            id: named.then_some(self.id.as_str()),
+            summary: &self.summary,
+            forecast: &self.forecast,
+            seconds: self.seconds,
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &ForecastArgs) -> Result<()> {
     let input = series_input::open(&args.input)?;
     let series = series_input::read(input, args.column.as_deref(), args.id.as_deref())?;
-    let mut levels = args.levels.clone();
-    levels.sort_by(f64::total_cmp);
-    levels.dedup();
-    let levels: Vec<Level> = levels
-        .into_iter()
-        .map(Level::new)
-        .collect::<std::result::Result<_, _>>()?;
+    let levels = Level::ascending(&args.levels)?;
     let options = FitOptions {
         season: args.season,
         log: args.log,
@@ -139,60 +143,18 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
 }
 
 fn write_json(out: &mut impl Write, outcomes: &[Outcome], many: bool) -> Result<()> {
-    let mut values: Vec<Value> = outcomes.iter().map(|o| to_json(o, many)).collect();
-    match (many, values.pop()) {
+    let mut answers: Vec<Answer> = outcomes.iter().map(|o| o.answer(many)).collect();
+    match (many, answers.pop()) {
         (false, Some(only)) => {
             serde_json::to_writer(&mut *out, &only).map_err(std::io::Error::from)?
         }
         (_, last) => {
-            values.extend(last);
-            serde_json::to_writer(&mut *out, &values).map_err(std::io::Error::from)?;
+            answers.extend(last);
+            serde_json::to_writer(&mut *out, &answers).map_err(std::io::Error::from)?;
         }
     }
     writeln!(out)?;
     Ok(())
-}
-
-fn to_json(o: &Outcome, many: bool) -> Value {
-    let mut lower = Map::new();
-    let mut upper = Map::new();
-    for band in &o.forecast.intervals {
-        lower.insert(band.level.to_string(), json!(band.lower));
-        upper.insert(band.level.to_string(), json!(band.upper));
-    }
-    let params: Map<String, Value> = o
-        .summary
-        .params
-        .iter()
-        .map(|p| (p.name.clone(), json!(p.value)))
-        .collect();
-    let std_errors: Map<String, Value> = o
-        .summary
-        .params
-        .iter()
-        .filter_map(|p| Some((p.name.clone(), json!(p.se?))))
-        .collect();
-    let mut object = Map::new();
-    if many {
-        object.insert("id".into(), json!(o.id));
-    }
-    for (name, value) in [
-        ("model", json!(o.forecast.model)),
-        ("params", Value::Object(params)),
-        ("std_errors", Value::Object(std_errors)),
-        ("sigma2", json!(o.summary.sigma2)),
-        ("loglik", json!(o.summary.loglik)),
-        ("aic", json!(o.summary.aic)),
-        ("aicc", json!(o.summary.aicc)),
-        ("bic", json!(o.summary.bic)),
-        ("mean", json!(o.forecast.mean)),
-        ("lower", Value::Object(lower)),
-        ("upper", Value::Object(upper)),
-        ("seconds", json!(o.seconds)),
-    ] {
-        object.insert(name.into(), value);
-    }
-    Value::Object(object)
 }
 
 /// The header of one row per series and step: id, step, mean, then lo and hi of each level.
