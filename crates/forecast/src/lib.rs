@@ -38,6 +38,7 @@
 pub mod arima;
 pub mod backtest;
 pub mod baseline;
+mod bfgs;
 pub mod combine;
 pub mod conformal;
 pub mod decompose;
