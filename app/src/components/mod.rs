@@ -6,6 +6,7 @@ pub mod connection_state;
 pub mod controls;
 pub mod explanation;
 pub mod first_steps;
+pub mod fit_panel;
 pub mod header;
 pub mod problem;
 pub mod sample_card;

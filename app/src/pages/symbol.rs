@@ -8,8 +8,8 @@ use crate::{
     chart_state::ChartState,
     components::{
         chart_table::ChartTable, chart_view::ChartView, controls::Controls,
-        explanation::Explanation, problem::UnknownSymbol, scoreboard::Scoreboard,
-        symbol_heading::SymbolHeading,
+        explanation::Explanation, fit_panel::FitPanel, problem::UnknownSymbol,
+        scoreboard::Scoreboard, symbol_heading::SymbolHeading,
     },
     erase::{Erase, later, text},
     live::Live,
@@ -78,6 +78,7 @@ fn Workspace(
                 <SymbolHeading state/>
                 <Controls state query models/>
                 <ChartView state/>
+                <FitPanel state/>
                 <Scoreboard state/>
                 <ChartTable state/>
                 <Explanation/>

@@ -2,7 +2,7 @@
 //! worker give out.
 //!
 //! Model: an [`Answer`] borrows a [`Forecast`] and a [`Summary`] and is written as
-//! `{"id"?,"model","params":{…},"sigma2","loglik","aic","aicc","bic","mean":[…],
+//! `{"id"?,"model","params":{…},"std_errors":{…},"sigma2","loglik","aic","aicc","bic","mean":[…],
 //! "lower":{"80":[…],…},"upper":{…},"seconds"}`. A criterion that the model does not have is null.
 //! Does not: choose an encoder, or measure time: the seconds are the caller's.
 
@@ -32,13 +32,14 @@ impl Serialize for Answer<'_> {
             forecast,
             seconds,
         } = *self;
-        let fields = 11 + usize::from(id.is_some());
+        let fields = 12 + usize::from(id.is_some());
         let mut object = serializer.serialize_struct("Answer", fields)?;
         if let Some(id) = id {
             object.serialize_field("id", id)?;
         }
         object.serialize_field("model", &forecast.model)?;
         object.serialize_field("params", &Params(&summary.params))?;
+        object.serialize_field("std_errors", &StdErrors(&summary.params))?;
         object.serialize_field("sigma2", &summary.sigma2)?;
         object.serialize_field("loglik", &summary.loglik)?;
         object.serialize_field("aic", &summary.aic)?;
@@ -58,6 +59,16 @@ struct Params<'a>(&'a [Parameter]);
 impl Serialize for Params<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|p| (&p.name, p.value)))
+    }
+}
+
+/// The standard errors by name, of the parameters that have one.
+struct StdErrors<'a>(&'a [Parameter]);
+
+impl Serialize for StdErrors<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let known = self.0.iter().filter_map(|p| Some((&p.name, p.se?)));
+        serializer.collect_map(known)
     }
 }
 
@@ -96,8 +107,22 @@ mod tests {
         let text = serde_json::to_string(&answer).unwrap();
         let mut rest = text.as_str();
         for name in [
-            "model", "params", "sigma2", "loglik", "aic", "aicc", "bic", "mean", "lower", "80",
-            "97.5", "upper", "80", "97.5", "seconds",
+            "model",
+            "params",
+            "std_errors",
+            "sigma2",
+            "loglik",
+            "aic",
+            "aicc",
+            "bic",
+            "mean",
+            "lower",
+            "80",
+            "97.5",
+            "upper",
+            "80",
+            "97.5",
+            "seconds",
         ] {
             let quoted = format!("\"{name}\":");
             let at = rest

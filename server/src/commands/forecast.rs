@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf, time::Instant};
 
 use clap::{Args, ValueEnum};
-use forecast::{Answer, FitOptions, Forecast, Level, ModelSpec, Summary};
+use forecast::{Answer, FitOptions, Forecast, Level, ModelSpec, Point, Summary};
 use rayon::prelude::*;
 
 use super::{progress, series_input};
@@ -20,10 +20,19 @@ pub enum Format {
     Csv,
 }
 
+/// What a point forecast is after logarithms are undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PointOf {
+    /// As likely above as below; exp of the forecast on logarithms.
+    Median,
+    /// The expected value: above the median by half the variance.
+    Mean,
+}
+
 /// Arguments.
 #[derive(Debug, Args)]
 pub struct ForecastArgs {
-    /// CSV file with a header line, plain or .gz; - reads standard input
+    /// CSV file with a header line, or a plain list of numbers; may be gzipped; - reads standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Column of the values [default: close, y, value or price]
@@ -48,6 +57,9 @@ pub struct ForecastArgs {
     /// Fit on logarithms; the forecast comes back in the units of the input
     #[arg(long)]
     log: bool,
+    /// With --log, what the point forecast (the column `mean`) is of the price
+    #[arg(long, value_enum, default_value_t = PointOf::Median, requires = "log")]
+    point: PointOf,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -79,6 +91,10 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
     let options = FitOptions {
         season: args.season,
         log: args.log,
+        point: match args.point {
+            PointOf::Median => Point::Median,
+            PointOf::Mean => Point::Mean,
+        },
         ..FitOptions::default()
     };
 

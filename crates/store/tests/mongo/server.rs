@@ -10,19 +10,17 @@ use std::{
 };
 
 use async_trait::async_trait;
-use market::{ErrorKind, Interval, Tick, Timestamp};
+use market::{ErrorKind, Tick};
 use mongodb::{
     Client,
     bson::{Document, doc},
 };
 use store::{
-    BarStore, Store, StoreError, TickStore,
+    Store, StoreError, TickStore,
     mongo::{MongoOptions, MongoStore},
 };
 
-use crate::suite::{
-    Place, StoreUnderTest, all_of, assert_bars_are_the_fold, contract_tests, symbol, tick,
-};
+use crate::suite::{Place, StoreUnderTest, assert_bars_are_the_fold, contract_tests, tick};
 
 fn uri() -> String {
     std::env::var("MONGODB_URI").unwrap_or_else(|_| {
@@ -149,27 +147,6 @@ async fn two_processes_that_write_one_symbol_leave_right_bars() {
     assert_eq!(stored, ticks.len());
     let store = MongoStore::connect(options).await.unwrap();
     assert_bars_are_the_fold(&store, &ticks).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn old_ticks_and_bars_are_removed_by_age_and_the_rest_stays() {
-    let store = MongoStore::connect(options()).await.unwrap();
-    let ticks = some_ticks(0..40);
-    store.append(ticks.clone()).await.unwrap();
-    let cut = ticks[10].ts;
-    assert_eq!(store.remove_ticks(cut).await.unwrap().documents, 10);
-    let left = store
-        .ticks(&symbol("ABC"), Timestamp::MIN, Timestamp::MAX, 100)
-        .await
-        .unwrap();
-    assert_eq!(left, ticks[10..]);
-    let before = store.bars(&all_of("ABC", Interval::S1)).await.unwrap();
-    let removed = store.remove_bars(Interval::S1, before[2].start).await;
-    assert_eq!(removed.unwrap().documents, 2);
-    let after = store.bars(&all_of("ABC", Interval::S1)).await.unwrap();
-    assert_eq!(after, before[2..]);
-    let minutes = store.bars(&all_of("ABC", Interval::M1)).await.unwrap();
-    assert_eq!(minutes[0].trades, 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]

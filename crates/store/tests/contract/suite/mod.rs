@@ -5,6 +5,7 @@
 pub mod bars;
 pub mod dead_letters;
 pub mod ledger;
+pub mod retention;
 pub mod ticks;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -65,6 +66,14 @@ macro_rules! contract_tests {
             outcomes_that_cannot_be_right_leave_nothing_behind,
             the_ledger_is_read_by_model_range_and_limit,
             the_ledger_survives_reopening,
+        );
+        contract_tests!($side; retention:
+            old_ticks_are_removed_and_the_rest_stays_readable_in_both_orders,
+            the_newest_tick_and_bars_of_a_symbol_stay_whatever_their_age,
+            old_bars_of_one_interval_are_removed_and_those_of_others_stay,
+            positions_go_on_growing_after_the_newest_stored_tick_was_removed,
+            the_ledger_is_not_touched,
+            thousands_of_old_rows_are_removed_in_one_call,
         );
         contract_tests!($side; dead_letters:
             dead_letters_come_back_with_reason_origin_and_payload,
