@@ -160,7 +160,7 @@ fn in_words(test: Option<LjungBox>) -> String {
             .to_owned();
     };
     let head = format!(
-        "Ljung–Box over {} lags ({} degrees of freedom): Q* = {}, {}. ",
+        "Ljung–Box over {} lags ({} degrees of freedom): Q*\u{a0}=\u{a0}{}, {}. ",
         test.lags,
         test.df,
         format::fixed(test.statistic, 2),
@@ -228,7 +228,7 @@ mod tests {
             "<td>0.2500</td><td>0.04000</td>",
             "<td>&#8722;2501.25</td>",
             "<svg",
-            "p = 0.520. No sign of autocorrelation",
+            "p&#160;=&#160;0.520. No sign of autocorrelation",
             "symbol=BTC%2FUSD",
         ] {
             assert!(html.contains(text), "{text} is missing in {html}");

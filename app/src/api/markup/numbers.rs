@@ -38,12 +38,12 @@ pub fn p_value(p: Option<f64>) -> String {
     }
 }
 
-/// As it stands in a sentence: `p = 0.012`, `p < 0.001`.
+/// As it stands in a sentence, where it is not to be broken: `p = 0.012`, `p < 0.001`.
 pub fn p_in_words(p: f64) -> String {
     if p < 0.001 {
-        "p < 0.001".to_owned()
+        "p\u{a0}<\u{a0}0.001".to_owned()
     } else {
-        format!("p = {}", format::fixed(p, 3))
+        format!("p\u{a0}=\u{a0}{}", format::fixed(p, 3))
     }
 }
 
@@ -75,6 +75,6 @@ mod tests {
     #[test]
     fn a_p_value_is_never_zero() {
         assert_eq!(p_value(Some(1e-9)), "< 0.001");
-        assert_eq!(p_in_words(0.0423), "p = 0.042");
+        assert_eq!(p_in_words(0.0423), "p\u{a0}=\u{a0}0.042");
     }
 }
