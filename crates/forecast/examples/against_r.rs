@@ -1,4 +1,5 @@
-//! Compares ARIMA fits with R's, by criterion: `against_r FILE... [--only NAME] [--auto] [--fits] [-v]`.
+//! Compares ARIMA fits with R's, by criterion: `against_r FILE... [--only NAME]
+//! [--method ML|CSS|CSS-ML] [--auto] [--fits] [-v]`.
 //!
 //! Each FILE holds lines written by tests/fixtures/wide_reference.R. Prints every fault and, at the
 //! end, counts. A fault of a fixed-order fit: a log-likelihood more than 0.01 below R's; and, where
@@ -234,11 +235,13 @@ fn compare(
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut files = Vec::new();
-    let (mut only, mut fits, mut auto, mut verbose) = (None, true, true, false);
+    let (mut only, mut only_method) = (None, None);
+    let (mut fits, mut auto, mut verbose) = (true, true, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--only" => only = arguments.next(),
+            "--method" => only_method = arguments.next(),
             "--auto" => fits = false,
             "--fits" => auto = false,
             "-v" => verbose = true,
@@ -271,7 +274,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .iter()
                 .filter(|v| !v.is_nan())
                 .fold(0.0, |a: f64, v| a.max(v.abs()));
-            for fit in series.fits.iter().filter(|_| fits) {
+            let chosen = |fit: &&Fit| fits && only_method.as_ref().is_none_or(|m| *m == fit.method);
+            for fit in series.fits.iter().filter(chosen) {
                 let order = order(fit, series.frequency);
                 let regression = if fit.xreg.is_empty() { "" } else { " xreg" };
                 let label = format!("{} {order} {}{regression}", series.name, fit.method);

@@ -27,7 +27,8 @@ pub enum Method {
     Ml,
     /// Conditional sum of squares; no criteria, no missing values.
     Css,
-    /// Exact maximum likelihood started at the conditional sum-of-squares optimum only: faster.
+    /// Exact maximum likelihood started at the conditional sum-of-squares optimum and at white noise
+    /// only: faster.
     CssMl,
 }
 
@@ -97,11 +98,14 @@ impl Model for Arima {
                     what: what.to_owned(),
                 });
             }
-            Method::Css => search.from(&mut problem, &white, FINE, true),
+            Method::Css => search.conditional(&mut problem),
             Method::CssMl => {
-                let start = search.from(&mut problem, &white, FINE, true);
-                let start = start.map_or(white, |found| found.x);
-                search.from(&mut problem, &start, FINE, false)
+                let start = search.conditional(&mut problem);
+                [start.map(|found| found.x), Some(white)]
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|start| search.from(&mut problem, &start, FINE, false))
+                    .min_by(|a, b| a.evaluation.value.total_cmp(&b.evaluation.value))
             }
         };
         let found =
@@ -180,6 +184,11 @@ impl FittedArima {
             .collect();
         let used = problem.used;
         let freedom = used.saturating_sub(params.len()).max(1);
+        let squares = match method {
+            // R divides the conditional sum of squares, which has fewer terms, by the same number.
+            Method::Css => found.evaluation.variance * problem.conditional_count() as f64,
+            Method::Ml | Method::CssMl => squares,
+        };
         let loglik = problem.loglik(found.evaluation);
         let [aic, aicc, bic] = match method {
             Method::Css => [None; 3],

@@ -7,22 +7,27 @@
 //! u = w + M·L. So those observations tell a little of w: E[w | u] = Γ(Γ + κMM′)⁻¹u = Γz, where
 //! z = (κMM′)⁻¹u up to terms of order Γ/κ. The filter of the differenced series then starts with a
 //! state whose mean is Σ Cov(state, wⱼ)zⱼ instead of 0. Its covariance changes by parts in κ only.
-//! Where the first values lie more than ten of the prior's standard deviations from 0 they
-//! contradict it; then it is taken to be infinitely wide, which is the usual likelihood of the
+//! Where the first values lie very many of the prior's standard deviations from 0 (see [`HELD`])
+//! they contradict it; then it is taken to be infinitely wide, which is the usual likelihood of the
 //! differences.
 //! Does not: serve series with missing values (there the filter holds the prior itself).
 
 /// Prior variance of the values before the series, in innovation variances.
 pub(crate) const KAPPA: f64 = 1e6;
 
-/// Standard deviations of the prior within which the first values must lie.
-const CONTRADICTION: f64 = 10.0;
-
-/// Whether first values of this size are possible under the prior, for differences of this size.
-pub(crate) fn is_plausible(head: &[f64], scale: f64) -> bool {
-    let limit = CONTRADICTION * KAPPA.sqrt() * scale;
+/// Whether first values of this size lie within `most` of the prior's standard deviations, for
+/// differences of this size.
+pub(crate) fn is_within(most: f64, head: &[f64], scale: f64) -> bool {
+    let limit = most * KAPPA.sqrt() * scale;
     head.iter().all(|v| v.is_nan() || v.abs() <= limit)
 }
+
+/// Standard deviations of the prior up to which the likelihood holds it. Even then it moves a start
+/// by one innovation only.
+pub(crate) const HELD: f64 = 1000.0;
+/// Standard deviations of the prior up to which the innovation variance counts, as R does, the first
+/// values as residuals: further out it would say nothing of the innovations.
+pub(crate) const COUNTED: f64 = 10.0;
 
 /// u of the model: differences of the first values when all values before them are 0.
 fn differences_from_nothing(head: &[f64], delta: &[f64]) -> Vec<f64> {
@@ -94,6 +99,6 @@ mod tests {
 
     #[test]
     fn a_level_far_beyond_the_prior_contradicts_it() {
-        assert!(is_plausible(&[9_000.0], 1.0) && !is_plausible(&[11_000.0], 1.0));
+        assert!(is_within(COUNTED, &[9_000.0], 1.0) && !is_within(COUNTED, &[11_000.0], 1.0));
     }
 }

@@ -11,7 +11,7 @@ use super::innovations::{DIFFUSE, Determinant, Innovations, LogProduct};
 use super::kalman::Filter;
 use super::order::{ArimaOrder, Constant};
 use super::polynomial::{Arma, difference, difference_polynomial};
-use super::prior::{is_plausible, pull, squares_of_head};
+use super::prior::{COUNTED, HELD, is_within, pull, squares_of_head};
 use crate::error::{Error, Result};
 use crate::least_squares::dot;
 
@@ -30,6 +30,8 @@ pub(crate) struct Problem {
     scales: Vec<f64>,
     /// Whether the values before the series have R's prior (see [`super::prior`]).
     prior: bool,
+    /// Whether the first values count as residuals, as in R.
+    counted: bool,
     /// Of each column of a complete series, what that prior tells of its start.
     pulls: Vec<Vec<f64>>,
     /// Number of leading missing values removed.
@@ -90,7 +92,7 @@ impl Problem {
         }
         let complete = present == n;
         let delta = difference_polynomial(&order);
-        let mut prior = lost > 0;
+        let (mut prior, mut counted) = (lost > 0, true);
         let mut pulls = Vec::new();
         let mut columns = Vec::with_capacity(raw.len());
         let mut scales = Vec::with_capacity(raw.len());
@@ -98,7 +100,8 @@ impl Problem {
             let differenced = difference(column, &order);
             let mut scale = root_mean_square(&differenced);
             if columns.is_empty() && scale > 0.0 {
-                prior &= is_plausible(&column[..lost], scale);
+                prior &= is_within(HELD, &column[..lost], scale);
+                counted = is_within(COUNTED, &column[..lost], scale);
             } else if columns.is_empty() {
                 // No difference to compare with: all 0, or none without a missing value.
                 prior &= differenced.iter().all(|v| v.is_nan()) && !is_flat(column);
@@ -137,6 +140,7 @@ impl Problem {
             columns,
             scales,
             prior,
+            counted: counted && prior,
             pulls,
             skipped,
             complete,
@@ -231,6 +235,11 @@ impl Problem {
     /// Whether conditional sum of squares can be used.
     pub fn allows_conditional(&self) -> bool {
         self.complete && self.columns[0].len() > self.arma.p + self.order.coefficients()
+    }
+
+    /// Number of terms of the conditional sum of squares.
+    pub fn conditional_count(&self) -> usize {
+        self.columns[0].len().saturating_sub(self.arma.p)
     }
 
     /// Swaps the scaled innovations of the last evaluation into `errors`.
@@ -373,13 +382,15 @@ impl Problem {
         let n = self.raw[0].len();
         let lost = self.delta.len();
         let head: Vec<f64> = (0..lost).map(rest).collect();
-        let known = head.iter().all(|v| !v.is_nan()) && (self.complete || !self.prior);
+        let known = head.iter().all(|v| !v.is_nan());
         let start = if known { lost } else { 0 };
         let mut filter = Filter::new(&self.arma, &self.delta, &head[..start])?;
         let mut squares = 0.0;
         if known && self.prior {
             filter.lean(&self.arma, &pull(&head, &self.delta))?;
-            squares += squares_of_head(&head, &self.delta);
+            if self.counted {
+                squares += squares_of_head(&head, &self.delta);
+            }
         }
         let mut residuals = vec![f64::NAN; self.skipped + n];
         for t in start..n {
@@ -390,7 +401,7 @@ impl Problem {
             if found.variance < DIFFUSE {
                 residuals[self.skipped + t] = residual;
             }
-            if found.variance < DIFFUSE || self.prior || lost == 0 {
+            if found.variance < DIFFUSE || self.counted || lost == 0 {
                 squares += residual * residual;
             }
         }
