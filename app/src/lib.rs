@@ -35,7 +35,7 @@ use crate::{
     components::{header::Header, watchlist::Sidebar},
     erase::Erase,
     live::Live,
-    pages::{home::HomePage, not_found::NotFoundPage, symbol::SymbolPage},
+    pages::{home::HomePage, not_found::NotFoundPage, pipeline::PipelinePage, symbol::SymbolPage},
     theme::ThemeSwitch,
 };
 
@@ -60,6 +60,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="description" content="Live prices with calibrated forecasts."/>
                 <script inner_html=theme::FIRST_SCRIPT></script>
                 <link rel="stylesheet" href="/main.css"/>
+                <link rel="stylesheet" href="/pipeline.css"/>
                 <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
                 <link rel="apple-touch-icon" href="/icon-192.png"/>
                 <link rel="manifest" href="/manifest.webmanifest"/>
@@ -103,6 +104,7 @@ pub fn App() -> impl IntoView {
                     <FlatRoutes fallback=NotFoundPage>
                         <Route path=path!("/") view=HomePage ssr=SsrMode::Async/>
                         <Route path=path!("/s/:symbol") view=SymbolPage ssr=SsrMode::Async/>
+                        <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async/>
                     </FlatRoutes>
                 </main>
             </div>

@@ -14,6 +14,7 @@ use super::serve;
 use super::{
     ApiError, ImportReport, InstrumentSummary, SystemStatus,
     chart_page::{ChartData, Record},
+    pipeline::{PipelineBoard, ReplaySummary},
 };
 use crate::query::ChartQuery;
 
@@ -92,4 +93,26 @@ pub async fn load_sample_data() -> Result<ImportReport, ApiError> {
     let report = serve::answer(serve::backend()?.import_sample().await)?;
     serve::show(report.symbols.first());
     Ok(report)
+}
+
+/// How the pipeline stands, with the dead letters that the page's address asks for.
+///
+/// # Errors
+/// What the store says.
+#[server(input = Json, endpoint = "pipeline")]
+pub async fn pipeline(search: String) -> Result<PipelineBoard, ApiError> {
+    let backend = serve::backend()?;
+    serve::answer(serve::pipeline_board(&*backend, &search).await)
+}
+
+/// Decodes open dead letters again, of the reason named or, without one, all of them, and shows what
+/// came of it. A plain form posts to it, so that it works without wasm.
+///
+/// # Errors
+/// Invalid: no such reason. Else what the store says.
+#[server(endpoint = "replay_dead_letters")]
+pub async fn replay_dead_letters(reason: Option<String>) -> Result<ReplaySummary, ApiError> {
+    let done = serve::replay(&*serve::backend()?, reason.as_deref()).await;
+    serve::show_replay(&done, reason.as_deref());
+    serve::answer(done)
 }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "ssr")]
 pub mod backend;
 pub mod bars;
+#[cfg(feature = "ssr")]
+mod board;
 pub mod chart_page;
 pub mod codec;
 pub mod functions;

@@ -25,6 +25,7 @@ pub fn Header() -> impl IntoView {
             <nav aria-label="Main">
                 <a href="#watchlist-heading" rel="external">"Watchlist"</a>
                 <a href="#scoreboard-heading" rel="external">"Record"</a>
+                <a href="/pipeline">"Pipeline"</a>
             </nav>
             <ConnectionState/>
             <ThemeToggle/>
