@@ -35,7 +35,10 @@ use crate::{
     components::{header::Header, watchlist::Sidebar},
     erase::Erase,
     live::Live,
-    pages::{backtest::BacktestPage, home::HomePage, not_found::NotFoundPage, symbol::SymbolPage},
+    pages::{
+        backtest::BacktestPage, home::HomePage, not_found::NotFoundPage, pipeline::PipelinePage,
+        symbol::SymbolPage,
+    },
     theme::ThemeSwitch,
 };
 
@@ -61,6 +64,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <script inner_html=theme::FIRST_SCRIPT></script>
                 <link rel="stylesheet" href="/main.css"/>
                 <link rel="stylesheet" href="/evaluation.css"/>
+                <link rel="stylesheet" href="/pipeline.css"/>
                 <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
                 <link rel="apple-touch-icon" href="/icon-192.png"/>
                 <link rel="manifest" href="/manifest.webmanifest"/>
@@ -105,6 +109,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/") view=HomePage ssr=SsrMode::Async/>
                         <Route path=path!("/s/:symbol") view=SymbolPage ssr=SsrMode::Async/>
                         <Route path=path!("/backtest") view=BacktestPage ssr=SsrMode::Async/>
+                        <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async/>
                     </FlatRoutes>
                 </main>
             </div>

@@ -12,6 +12,7 @@ use market::{Interval, Symbol, Timestamp, wire::Fan};
 use super::{
     ApiError, ImportReport, InstrumentSummary, SystemStatus,
     chart_page::{ChartData, Record},
+    pipeline::{PipelineBoard, ReplaySummary},
 };
 #[cfg(feature = "ssr")]
 use super::{backtest_serve, serve};
@@ -124,4 +125,26 @@ pub async fn backtest(search: String) -> Result<TextStream<ApiError>, ApiError> 
 #[server(input = Json, endpoint = "stop_backtest")]
 pub async fn stop_backtest(id: u64) -> Result<bool, ApiError> {
     Ok(serve::backend()?.stop_backtest(id))
+}
+
+/// How the pipeline stands, with the dead letters that the page's address asks for.
+///
+/// # Errors
+/// What the store says.
+#[server(input = Json, endpoint = "pipeline")]
+pub async fn pipeline(search: String) -> Result<PipelineBoard, ApiError> {
+    let backend = serve::backend()?;
+    serve::answer(serve::pipeline_board(&*backend, &search).await)
+}
+
+/// Decodes open dead letters again, of the reason named or, without one, all of them, and shows what
+/// came of it. A plain form posts to it, so that it works without wasm.
+///
+/// # Errors
+/// Invalid: no such reason. Else what the store says.
+#[server(endpoint = "replay_dead_letters")]
+pub async fn replay_dead_letters(reason: Option<String>) -> Result<ReplaySummary, ApiError> {
+    let done = serve::replay(&*serve::backend()?, reason.as_deref()).await;
+    serve::show_replay(&done, reason.as_deref());
+    serve::answer(done)
 }

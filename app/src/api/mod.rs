@@ -18,6 +18,8 @@ mod backtest_query;
 #[cfg(feature = "ssr")]
 mod backtest_serve;
 pub mod bars;
+#[cfg(feature = "ssr")]
+mod board;
 pub mod chart_page;
 pub mod codec;
 pub mod functions;

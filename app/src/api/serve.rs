@@ -9,7 +9,7 @@ use http::StatusCode;
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 use market::{
-    Bar, ErrorKind, Interval, Symbol,
+    Bar, ErrorKind, Interval, RejectReason, Symbol,
     wire::{Fan, PredictRequest},
 };
 
@@ -17,8 +17,10 @@ use super::{
     ApiError, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
     backend::Backend,
     bars::Bars,
+    board::{self, BoardQuery, reason_named},
     chart_page::{ChartData, PastPoint, Record, first_steps},
     markup,
+    pipeline::{LETTERS_SHOWN, PipelineBoard, ReplaySummary},
 };
 use crate::query::{BARS_WITH_PAGE, ChartQuery, symbol_url};
 
@@ -288,4 +290,47 @@ pub fn json_lines(
         line.push('\n');
         Ok(line)
     })
+}
+
+/// Writes the Pipeline page's board. While the store is away it has no letters, and says why.
+pub async fn pipeline_board(
+    backend: &dyn Backend,
+    search: &str,
+) -> Result<PipelineBoard, ApiError> {
+    let query = BoardQuery::from_search(search);
+    let status = backend.pipeline_status().await?;
+    let letters = if status.missing.iter().any(|(what, _)| what == "store") {
+        Vec::new()
+    } else {
+        let BoardQuery { reason, after, .. } = query;
+        backend.dead_letters(reason, after, LETTERS_SHOWN).await?
+    };
+    Ok(board::board(status, letters, query))
+}
+
+/// Replays the dead letters of the reason named, or all of them.
+pub async fn replay(
+    backend: &dyn Backend,
+    reason: Option<&str>,
+) -> Result<ReplaySummary, ApiError> {
+    let reason: Option<RejectReason> = match reason.filter(|text| !text.is_empty()) {
+        None => None,
+        Some(text) => Some(reason_named(text).ok_or_else(|| ApiError {
+            kind: ErrorKind::Invalid,
+            detail: format!("{text:?} is no reason of a dead letter"),
+        })?),
+    };
+    backend.replay_dead_letters(reason).await
+}
+
+/// Sends the browser on to the Pipeline page, which says what a replay did. The address carries
+/// numbers and a kind of error only: words in it would be shown to whoever follows a forged link.
+pub fn show_replay(done: &Result<ReplaySummary, ApiError>, reason: Option<&str>) {
+    let outcome = match done {
+        Ok(done) => format!("replayed={}&still_bad={}", done.replayed, done.still_bad),
+        Err(error) => format!("problem={}", error.kind.as_str()),
+    };
+    let reason = reason.and_then(reason_named);
+    let reason = reason.map_or(String::new(), |r| format!("&reason={r}"));
+    leptos_axum::redirect(&format!("/pipeline?{outcome}{reason}#letters-heading"));
 }

@@ -26,6 +26,7 @@ pub fn Header() -> impl IntoView {
                 <a href="#watchlist-heading" rel="external">"Watchlist"</a>
                 <a href="#scoreboard-heading" rel="external">"Record"</a>
                 <a href="/backtest" data-testid="nav-backtest">"Backtest"</a>
+                <a href="/pipeline">"Pipeline"</a>
             </nav>
             <ConnectionState/>
             <ThemeToggle/>

@@ -87,7 +87,11 @@ fn a_level_far_from_zero_leaves_the_forecast_at_that_level() {
         let forecast = fitted.forecast(10, &[Level(95.0)]).unwrap();
         let band = &forecast.intervals[0];
         for h in 0..10 {
-            assert!((forecast.mean[h] - level).abs() < 3.0, "{level} {}", forecast.mean[h]);
+            assert!(
+                (forecast.mean[h] - level).abs() < 3.0,
+                "{level} {}",
+                forecast.mean[h]
+            );
             let width = band.upper[h] - band.lower[h];
             assert!((2.0..20.0).contains(&width), "{level} {width}");
         }

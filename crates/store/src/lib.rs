@@ -14,9 +14,11 @@
 //!
 //! What it does not do: decide what is a good row (see `market::TickRules`), forecast, score.
 
+mod blocking;
 mod csv;
 pub mod csv_rows;
 mod error;
+pub mod export;
 mod lock;
 #[cfg(feature = "mongodb")]
 pub mod mongo;

@@ -35,7 +35,7 @@ use self::{files::SymbolFiles, letters::Letters};
 use crate::{
     Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
     LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Result, Retention,
-    ScoreRow, StepOutcome, StoreError, StoredTick, TickStore, lock::lock,
+    ScoreRow, StepOutcome, StoreError, StoredTick, TickStore, blocking::blocking, lock::lock,
 };
 
 /// Symbols whose files are open at once.
@@ -103,17 +103,6 @@ impl CsvSink {
         })
         .await
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| {
-        Err(StoreError::Internal {
-            detail: format!("writing was cut off: {error}"),
-        })
-    })
 }
 
 fn unavailable(dir: &Path, error: &std::io::Error) -> StoreError {
