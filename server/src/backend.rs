@@ -215,7 +215,14 @@ impl Backend for ServerBackend {
 
     async fn fit(&self, request: PredictRequest) -> Result<(Prediction, FitReport), ApiError> {
         let made = self.pipeline.predictor.fit(request).await;
-        let (prediction, fit) = made.map_err(from_pipeline)?;
+        let (prediction, fit) = made.map_err(|error| match &error {
+            // The page has one symbol and one model: which field it is goes without saying.
+            PipelineError::Invalid { detail, .. } => ApiError {
+                kind: error.kind(),
+                detail: detail.clone(),
+            },
+            _ => from_pipeline(error),
+        })?;
         let report = FitReport {
             summary: fit.summary,
             log: fit.log,

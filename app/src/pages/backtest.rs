@@ -6,10 +6,7 @@
 //!
 //! What it does not do: keep results; an address makes them again.
 
-use futures::{
-    StreamExt,
-    future::{AbortHandle, abortable},
-};
+use futures::StreamExt;
 use leptos::{prelude::*, task::spawn_local};
 use leptos_meta::Title;
 use leptos_router::{
@@ -54,19 +51,23 @@ pub fn BacktestPage() -> impl IntoView {
 struct Run {
     form: RwSignal<String>,
     result: RwSignal<String>,
-    /// Fits done and in all, while it runs.
-    progress: RwSignal<Option<(u64, u64)>>,
+    /// Fits done, in all, and on what, while it runs.
+    progress: RwSignal<Option<(u64, u64, String)>>,
+    /// What screen readers are told: not every step.
     status: RwSignal<String>,
     /// The search that the page shows.
     shown: StoredValue<String>,
     /// The server's number of the run.
     id: StoredValue<Option<u64>>,
-    following: StoredValue<Option<AbortHandle>>,
+    /// Counts runs: one that is not the latest is let go at its next line, its connection closes, and
+    /// the server stops it. When the page is left there is no latest one.
+    latest: StoredValue<u32>,
 }
 
 #[component]
 fn Bench(form: String, result: String) -> impl IntoView {
-    let search = use_location().search;
+    let location = use_location();
+    let (search, path) = (location.search, location.pathname);
     let run = Run {
         form: RwSignal::new(form),
         result: RwSignal::new(result),
@@ -74,15 +75,16 @@ fn Bench(form: String, result: String) -> impl IntoView {
         status: RwSignal::new(String::new()),
         shown: StoredValue::new(search.get_untracked()),
         id: StoredValue::new(None),
-        following: StoredValue::new(None),
+        latest: StoredValue::new(0),
     };
     Effect::new(move |before: Option<()>| {
         let search = search.get();
-        if before.is_none() || run.shown.get_value() != search {
+        // On the way to another page its address is here before this one is gone.
+        let here = path.get_untracked() == "/backtest";
+        if here && (before.is_none() || run.shown.get_value() != search) {
             run.show(search, before.is_some());
         }
     });
-    on_cleanup(move || run.let_go());
     let go = use_navigate();
     let on_submit = move |ev: SubmitEvent| {
         let Some(search) = ev.target().and_then(|form| chosen(form.unchecked_ref())) else {
@@ -111,9 +113,10 @@ fn Bench(form: String, result: String) -> impl IntoView {
                 {move || running.get().then(|| view! {
                     <progress
                         aria-label="Fits done"
-                        max=text(move || run.progress.get().map_or(1, |p| p.1.max(1)).to_string())
-                        value=text(move || run.progress.get().map_or(0, |p| p.0).to_string())
+                        max=text(move || run.of_progress(|p| p.1.max(1).to_string()))
+                        value=text(move || run.of_progress(|p| p.0.to_string()))
                     ></progress>
+                    <span data-testid="backtest-progress">{text(move || run.of_progress(|p| p.2.clone()))}</span>
                     <button type="button" data-testid="backtest-cancel" on:click=move |_| run.stop()>
                         "Cancel"
                     </button>
@@ -144,6 +147,7 @@ impl Run {
         if form_too {
             self.let_go();
             self.result.set(String::new());
+            self.status.set(String::new());
             let asked = search.clone();
             spawn_local(async move {
                 if let Ok((form, result)) = functions::backtest_page(asked.clone()).await
@@ -163,41 +167,42 @@ impl Run {
 
     /// Starts a run and follows it.
     fn start(self, search: String) {
-        self.let_go();
+        let number = self.let_go();
         self.result.set(String::new());
-        self.status.set("Starting…".to_owned());
-        self.progress.set(Some((0, 1)));
-        let (follow, handle) = abortable(async move {
+        self.status.set("Running…".to_owned());
+        self.progress.set(Some((0, 1, String::new())));
+        spawn_local(async move {
             let end = match functions::backtest(search).await {
-                Ok(stream) => self.follow(stream.into_inner()).await,
+                Ok(stream) => self.follow(stream.into_inner(), number).await,
                 Err(error) => Some(Line::Failed(error.detail)),
             };
-            self.end(end);
-        });
-        self.following.set_value(Some(handle));
-        spawn_local(async move {
-            // A run that was let go has nothing more to show.
-            let _ = follow.await;
+            if self.is_latest(number) {
+                self.end(end);
+            }
         });
     }
 
-    /// Reads lines up to the last one; `None` when the stream breaks off before it.
+    /// Reads lines up to the last one; `None` when the stream breaks off before it, or the run was
+    /// let go.
     async fn follow(
         self,
         stream: impl futures::Stream<Item = Result<String, crate::api::ApiError>>,
+        number: Option<u32>,
     ) -> Option<Line> {
         let mut stream = std::pin::pin!(stream);
         let mut read = String::new();
         while let Some(Ok(chunk)) = stream.next().await {
+            if !self.is_latest(number) {
+                return None;
+            }
             read.push_str(&chunk);
             while let Some(end) = read.find('\n') {
                 let line: String = read.drain(..=end).collect();
                 match Line::read(line.trim_end()) {
                     Some(Line::Begun(id)) => self.id.set_value(Some(id)),
                     Some(Line::Progress(done, all, symbol)) => {
-                        self.progress.set(Some((done, all)));
-                        self.status
-                            .set(format!("{symbol}: {done} of {all} fits done"));
+                        let words = format!("{symbol}: {done} of {all} fits done");
+                        self.progress.set(Some((done, all, words)));
                     }
                     Some(line) => return Some(line),
                     None => {}
@@ -205,6 +210,12 @@ impl Run {
             }
         }
         None
+    }
+
+    fn of_progress(self, read: impl Fn(&(u64, u64, String)) -> String) -> String {
+        self.progress
+            .with(|p| p.as_ref().map(read))
+            .unwrap_or_default()
     }
 
     fn end(self, line: Option<Line>) {
@@ -228,7 +239,8 @@ impl Run {
             Some(id) => {
                 self.status.set("Cancelling…".to_owned());
                 spawn_local(async move {
-                    if functions::stop_backtest(id).await.is_err() {
+                    let asked = self.latest.try_get_value();
+                    if functions::stop_backtest(id).await.is_err() && self.is_latest(asked) {
                         self.let_go();
                         self.end(Some(Line::Stopped));
                     }
@@ -241,12 +253,17 @@ impl Run {
         }
     }
 
-    /// Stops following: the connection closes, and the server stops a run that nobody follows.
-    fn let_go(self) {
-        let handle = self.following.try_update_value(Option::take).flatten();
-        if let Some(handle) = handle {
-            handle.abort();
-        }
+    /// Lets go of a run that is followed; returns the number of the next one.
+    fn let_go(self) -> Option<u32> {
         self.id.try_set_value(None);
+        self.progress.try_set(None);
+        self.latest.try_update_value(|n| {
+            *n += 1;
+            *n
+        })
+    }
+
+    fn is_latest(self, number: Option<u32>) -> bool {
+        number.is_some() && self.latest.try_get_value() == number
     }
 }

@@ -116,7 +116,8 @@ pub trait Consumer: Send + 'static {
     /// Marks everything that this consumer has polled so far as done.
     ///
     /// # Errors
-    /// Closed or unreachable: then the records come again.
+    /// Closed or unreachable: then a later call, which includes what this one was for, may succeed;
+    /// until one does, the records come again to whoever consumes after this consumer.
     async fn commit(&mut self) -> Result<()>;
 
     /// The partitions that are this consumer's now; `None` where there is nothing to share. What

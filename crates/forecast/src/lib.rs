@@ -40,6 +40,7 @@ mod answer;
 pub mod arima;
 pub mod backtest;
 pub mod baseline;
+mod bfgs;
 pub mod combine;
 pub mod conformal;
 pub mod decompose;

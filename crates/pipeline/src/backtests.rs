@@ -17,7 +17,7 @@ use std::{
 };
 
 use forecast::{
-    FitOptions, ModelSpec,
+    BASELINES, FitOptions, ModelSpec,
     backtest::{Backtest, Control, Report, Window},
 };
 use futures::{FutureExt as _, future::BoxFuture};
@@ -34,9 +34,6 @@ use crate::{
 
 /// How often a run tells how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(200);
-
-/// The baselines that run beside the models asked for, at most.
-const BASELINES: usize = forecast::BASELINES.len();
 
 /// What to test.
 #[derive(Clone, Debug, PartialEq)]
@@ -181,10 +178,7 @@ impl Backtests {
         let job = Arc::new(Job::default());
         let id = inner.next.fetch_add(1, Ordering::Relaxed);
         let symbols = plan.symbols.clone();
-        job.all.store(
-            plan.models.len() * plan.layout.origins * symbols.len(),
-            Ordering::Relaxed,
-        );
+        job.all.store(plan.fits(), Ordering::Relaxed);
         self.running().insert(id, Arc::clone(&job));
         let shared = Arc::clone(&job);
         let work = async move {
@@ -353,16 +347,6 @@ impl Plan {
             Some(window) => Window::Sliding(within("window", window, config.window_bars)?),
             None => Window::Expanding,
         };
-        let fits = symbols.len() * (models.len() + BASELINES) * origins;
-        if fits > config.max_fits {
-            let detail = format!(
-                "{} symbols with {} models from {origins} origins are {fits} fits: expected at most {}",
-                symbols.len(),
-                models.len() + BASELINES,
-                config.max_fits
-            );
-            return Err(invalid("origins", detail));
-        }
         let layout = Backtest {
             horizon,
             origins,
@@ -375,11 +359,32 @@ impl Plan {
             },
             ..Backtest::default()
         };
-        Ok(Self {
+        let plan = Self {
             symbols,
             models,
             layout,
-        })
+        };
+        if plan.fits() > config.max_fits {
+            let detail = format!(
+                "{} symbols with {} models from {origins} origins are {} fits: expected at most {}",
+                plan.symbols.len(),
+                plan.rows(),
+                plan.fits(),
+                config.max_fits
+            );
+            return Err(invalid("origins", detail));
+        }
+        Ok(plan)
+    }
+
+    /// Models with the baselines that run beside them.
+    fn rows(&self) -> usize {
+        let asked = |name: &&str| self.models.iter().any(|m| m.to_string() == **name);
+        self.models.len() + BASELINES.iter().filter(|name| !asked(name)).count()
+    }
+
+    fn fits(&self) -> usize {
+        self.symbols.len() * self.rows() * self.layout.origins
     }
 
     /// One symbol after the other, the folds of each in parallel. `None` when it was stopped.

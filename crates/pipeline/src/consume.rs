@@ -118,6 +118,7 @@ impl ConsumeStage {
         let timeout = Duration::from_millis(self.config.poll_timeout_ms.max(1));
         let mut partitions = Partitions::new();
         let mut looked = Instant::now();
+        let mut committed = true;
         loop {
             if looked.elapsed() >= OWNED_EVERY {
                 looked = Instant::now();
@@ -134,13 +135,16 @@ impl ConsumeStage {
                 Err(e) => return Err(e.into()),
             };
             if deliveries.is_empty() {
+                if !committed {
+                    committed = self.commit(consumer.as_mut()).await?;
+                }
                 continue;
             }
             if self.shared_with.is_some() {
                 note_partitions(&deliveries, &mut partitions);
             }
             self.store(deliveries).await?;
-            self.commit(consumer.as_mut()).await?;
+            committed = self.commit(consumer.as_mut()).await?;
         }
     }
 
@@ -162,11 +166,18 @@ impl ConsumeStage {
         }
     }
 
-    async fn commit(&self, consumer: &mut dyn Consumer) -> Result<()> {
+    /// Commits what is stored; says whether that is done. A bus that is away is no reason to leave
+    /// the group: the next commit makes up for this one.
+    async fn commit(&self, consumer: &mut dyn Consumer) -> Result<bool> {
         match consumer.commit().await {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
             // Everything is stored: that the bus is gone changes nothing.
-            Err(BusError::Closed) => Ok(()),
+            Err(BusError::Closed) => Ok(true),
+            Err(e) if e.kind().is_transient() => {
+                self.counters.bus_errors.add(1);
+                tracing::warn!(error = %e, "committing is tried again");
+                Ok(false)
+            }
             Err(e) => Err(e.into()),
         }
     }

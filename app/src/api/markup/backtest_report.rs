@@ -12,7 +12,6 @@ use leptos::prelude::*;
 
 use super::{
     markup,
-    model_name::long,
     numbers::{duration, estimate, measure, p_value, share},
     verdict,
 };
@@ -220,10 +219,10 @@ fn found(ask: &BacktestAsk, result: &SymbolResult, report: &Report) -> AnyView {
                         <th scope="col">"Pinball"</th>
                         <th scope="col">"CRPS"</th>
                         <th scope="col">"Skill"</th>
-                        {level_heads(report, true)}
                         <th scope="col">"p"</th>
                         <th scope="col">"p, Holm"</th>
                         <th scope="col">"Against naive"</th>
+                        {level_heads(report, true)}
                         <th scope="col">"Failed"</th>
                         <th scope="col">"Time"</th>
                     </tr>
@@ -241,14 +240,8 @@ fn found(ask: &BacktestAsk, result: &SymbolResult, report: &Report) -> AnyView {
 }
 
 fn verdict_line(model: &str, words: String) -> AnyView {
-    let long = long(model);
-    let name = if long == model {
-        model.to_owned()
-    } else {
-        format!("{long} ({model})")
-    };
-    view! { <li data-testid=format!("verdict-{model}")><strong>{name}</strong>": "{words}</li> }
-        .erased()
+    let id = format!("verdict-{model}");
+    view! { <li data-testid=id><strong>{model.to_owned()}</strong>": "{words}</li> }.erased()
 }
 
 fn level_heads(report: &Report, width: bool) -> Vec<AnyView> {
@@ -279,10 +272,10 @@ fn measures_row(row: &ModelReport) -> AnyView {
             {cell(estimate(m.pinball))}
             {cell(estimate(m.crps))}
             {cell(skill(&row.model, m.skill))}
-            {levels}
             {cell(p_value(row.against_naive.map(|test| test.p_value)))}
             {cell(p_value(row.p_holm))}
             {cell(verdict::short(row).to_owned())}
+            {levels}
             {cell(row.failures.to_string())}
             {cell(duration(row.seconds))}
         </tr>
@@ -413,8 +406,7 @@ mod tests {
         let html = report(&ask(&["A"]), &[tested("A")]);
         for text in [
             "12 origins, 3 bars of 1d apart",
-            "Theta (optimised) (theta)",
-            "Naive (naive)",
+            "<strong>theta</strong>",
             "the yardstick",
             "MASE",
             "RMSSE",

@@ -44,16 +44,19 @@ pub fn panel(
         format::bar_time(last, interval),
         duration(Some(fit.seconds)),
     );
+    let variance = summary.sigma2.map(|v| estimate(Some(v)));
+    // Models are compared by differences of a few units, whatever the size.
+    let criterion = |value: Option<f64>| value.map(|v| format::fixed(v, 2));
     let criteria: Vec<_> = [
-        ("σ², variance of the one-step errors", summary.sigma2),
-        ("Log-likelihood", summary.loglik),
-        ("AIC", summary.aic),
-        ("AICc", summary.aicc),
-        ("BIC", summary.bic),
+        ("σ², variance of the one-step errors", variance),
+        ("Log-likelihood", criterion(summary.loglik)),
+        ("AIC", criterion(summary.aic)),
+        ("AICc", criterion(summary.aicc)),
+        ("BIC", criterion(summary.bic)),
     ]
     .into_iter()
-    .filter(|(_, value)| value.is_some())
-    .map(|(name, value)| view! { <tr><th scope="row">{name}</th><td>{estimate(value)}</td></tr> })
+    .filter_map(|(name, value)| Some((name, value?)))
+    .map(|(name, value)| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> })
     .collect();
     let backtest = backtest_url(symbol, interval, &prediction.model);
     markup(view! {
@@ -223,7 +226,7 @@ mod tests {
             "auto-arima chose ARIMA(1,1,0) with drift",
             "the logarithms of 500 closes up to 2013-03-01 UTC in 12&#160;ms",
             "<td>0.2500</td><td>0.04000</td>",
-            "AICc",
+            "<td>&#8722;2501.25</td>",
             "<svg",
             "p = 0.520. No sign of autocorrelation",
             "symbol=BTC%2FUSD",

@@ -17,21 +17,20 @@ use std::{
 
 use async_trait::async_trait;
 use rdkafka::{
-    ClientContext, Message, Offset, TopicPartitionList,
-    config::{ClientConfig, RDKafkaLogLevel},
-    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
+    Message, Offset, TopicPartitionList,
+    config::ClientConfig,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
 };
 
 use super::{
+    assignment::Context,
     fault::{self, Complaints, fault},
     reading::{Reading, Taken},
     wire::Decoder,
 };
 use crate::{BusError, Consumer, Delivery, Position, Result};
 
-/// How long a partition that is being taken away waits for what was handed out of it.
-const REVOKE_WAIT: Duration = Duration::from_secs(3);
 /// How long the thread waits for room before it pauses the partitions.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
 /// How long one look for messages takes at most: so long a dropped consumer stays in its group.
@@ -41,48 +40,6 @@ const DRAIN_IDLE: Duration = Duration::from_secs(10);
 /// How long a commit is repeated while the group is between two assignments.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What librdkafka calls back into.
-pub(super) struct Context {
-    reading: Arc<Reading>,
-    complaints: Arc<Complaints>,
-}
-
-impl ClientContext for Context {
-    fn error(&self, error: KafkaError, reason: &str) {
-        fault::complain(&self.complaints, &error, reason);
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        fault::log(level, facility, message);
-    }
-}
-
-fn numbers(list: &TopicPartitionList) -> Vec<i32> {
-    list.elements().iter().map(|e| e.partition()).collect()
-}
-
-impl ConsumerContext for Context {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(partitions) = rebalance {
-            // What was lost to a session time-out cannot be committed any more.
-            let wait = if consumer.assignment_lost() {
-                Duration::ZERO
-            } else {
-                REVOKE_WAIT
-            };
-            self.reading.before_revoke(&numbers(partitions), wait);
-        }
-    }
-
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(partitions) => self.reading.assign(numbers(partitions)),
-            Rebalance::Revoke(partitions) => self.reading.revoke(&numbers(partitions)),
-            Rebalance::Error(error) => tracing::warn!(%error, "rebalance"),
-        }
-    }
-}
-
 type Client = BaseConsumer<Context>;
 
 /// What a consumer reads.
@@ -91,6 +48,14 @@ pub(super) enum Reads {
     Group(String),
     /// These partitions from these offsets, on its own.
     Partitions(Vec<(i32, Offset)>),
+}
+
+/// Where a group begins that has committed nothing.
+fn otherwise(config: &ClientConfig) -> Offset {
+    match config.get("auto.offset.reset") {
+        Some("latest" | "largest" | "end") => Offset::End,
+        _ => Offset::Beginning,
+    }
 }
 
 /// What it takes to start a consumer.
@@ -129,6 +94,7 @@ impl KafkaConsumer {
         let context = Context {
             reading: reading.clone(),
             complaints: complaints.clone(),
+            otherwise: otherwise(&config),
         };
         let client: Client = config
             .create_with_context(context)
@@ -153,7 +119,6 @@ impl KafkaConsumer {
             topic: topic.clone(),
             decoder,
             complaints: complaints.clone(),
-            paused: false,
             ends: HashMap::new(),
             last_message: Instant::now(),
         };
@@ -243,11 +208,10 @@ impl Consumer for KafkaConsumer {
                     self.reading.committed(&offsets);
                     return Ok(());
                 }
-                // Between two assignments the group takes no commits; it will in a moment.
+                // Between two assignments the group takes no commits; it will in a moment, or what
+                // was to be committed is no longer ours.
                 Err(error)
-                    if error.rdkafka_error_code()
-                        == Some(RDKafkaErrorCode::RebalanceInProgress)
-                        && started.elapsed() < COMMIT_PATIENCE =>
+                    if is_between_assignments(&error) && started.elapsed() < COMMIT_PATIENCE =>
                 {
                     tokio::time::sleep(LOOK).await;
                 }
@@ -262,6 +226,17 @@ impl Consumer for KafkaConsumer {
     }
 }
 
+fn is_between_assignments(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::RebalanceInProgress
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::UnknownMemberId
+        )
+    )
+}
+
 /// The reading thread.
 struct Thread {
     client: Arc<Client>,
@@ -269,7 +244,6 @@ struct Thread {
     topic: String,
     decoder: Decoder,
     complaints: Arc<Complaints>,
-    paused: bool,
     /// While closing: the offset up to which each partition is read.
     ends: HashMap<i32, i64>,
     last_message: Instant,
@@ -289,15 +263,14 @@ impl Thread {
     /// Waits while too much is read ahead; when that lasts, pauses, so that looking for messages
     /// can go on, which is what keeps the membership.
     fn hold_back(&mut self) {
-        if !self.paused && self.reading.full() {
+        let paused = self.reading.paused();
+        if !paused && self.reading.full() {
             self.reading.wait_for_room(PAUSE_AFTER);
             if self.reading.full() && !self.reading.stopped() {
                 self.set_paused(true);
             }
-        } else if self.paused && self.reading.roomy() {
+        } else if paused && self.reading.roomy() {
             self.set_paused(false);
-        } else if self.paused && self.reading.reassigned() {
-            self.set_paused(true);
         }
         metrics::gauge!("tickcast_bus_read_ahead_rows", "topic" => self.topic.clone())
             .set(self.reading.depth() as f64);
@@ -313,7 +286,7 @@ impl Thread {
         });
         match result {
             Ok(()) => {
-                self.paused = paused;
+                self.reading.set_paused(paused);
                 if paused {
                     metrics::counter!("tickcast_bus_pauses_total", "topic" => self.topic.clone())
                         .increment(1);
@@ -361,7 +334,7 @@ impl Thread {
 
     /// Whether every partition of ours is read up to where it ended when closing was first seen.
     fn at_the_end(&mut self) -> bool {
-        if self.last_message.elapsed() > DRAIN_IDLE && !self.paused {
+        if self.last_message.elapsed() > DRAIN_IDLE && !self.reading.paused() {
             return true;
         }
         let timeout = Duration::from_secs(5);

@@ -16,6 +16,7 @@
 //! What it does not do: transactions (the store's keys make repeats harmless), decode rows that did
 //! not come from a Tickcast, notice partitions added to a topic that is being followed.
 
+mod assignment;
 mod clock;
 mod consumer;
 mod dead_letters;

@@ -44,7 +44,8 @@ struct State {
     owned: HashMap<i32, Owned>,
     generations: u64,
     joined: bool,
-    reassigned: bool,
+    /// The partitions are paused, those that come too.
+    paused: bool,
     stopped: bool,
     closing: bool,
     drained: bool,
@@ -244,14 +245,16 @@ impl Reading {
             );
         }
         state.joined = true;
-        state.reassigned = true;
         drop(state);
         self.arrived.notify_one();
     }
 
-    /// Whether partitions came since the last time this was asked.
-    pub(super) fn reassigned(&self) -> bool {
-        std::mem::take(&mut self.lock().reassigned)
+    pub(super) fn paused(&self) -> bool {
+        self.lock().paused
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        self.lock().paused = paused;
     }
 
     /// Hands out no more of these partitions and waits until what was handed out is committed, so

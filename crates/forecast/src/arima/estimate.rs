@@ -157,6 +157,29 @@ impl Search {
     }
 }
 
+/// Log-likelihoods this close are one optimum.
+const SAME_HEIGHT: f64 = 0.01;
+/// Work of one evaluation above which R's search is left out.
+const TOO_HEAVY: usize = 3_000_000;
+
+/// The best optimum; where R's own search ends within [`SAME_HEIGHT`] of it, R's, so that both
+/// programs print the same numbers.
+pub(crate) fn as_r_or_better(search: &mut Search, problem: &mut Problem) -> Option<Optimum> {
+    let best = search.thorough(problem, &[]);
+    if problem.weight() * problem.order.coefficients().max(1) > TOO_HEAVY {
+        return best;
+    }
+    let theirs = super::as_r::search(problem).filter(|found| found.evaluation.value.is_finite());
+    let (Some(best), Some(theirs)) = (&best, &theirs) else {
+        return best.or(theirs);
+    };
+    let ahead = problem.loglik(best.evaluation) - problem.loglik(theirs.evaluation);
+    if ahead > SAME_HEIGHT {
+        return Some(best.clone());
+    }
+    Some(theirs.clone())
+}
+
 /// Starts spread over the region: persistent with a cancelling average, its opposite, and mixed.
 fn spread(order: &ArimaOrder) -> Vec<Vec<f64>> {
     let patterns: [[f64; 4]; 4] = [
@@ -248,7 +271,8 @@ pub(crate) fn standard_errors(problem: &mut Problem, optimum: &Optimum) -> Vec<O
         for (i, sign) in moves {
             point[*i] += sign * steps[*i];
         }
-        problem.negative_loglik(&point[..k], &point[k..])
+        let found = problem.evaluate_at(&point[..k], &point[k..])?;
+        Some(0.5 * problem.used as f64 * found.value)
     };
     let hessian = |problem: &mut Problem| -> Option<Vec<f64>> {
         let centre = at(problem, &[])?;

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::estimate::{Optimum, Search, standard_errors};
+use super::estimate::{Optimum, Search, as_r_or_better, standard_errors};
 use super::kalman::Filter;
 use super::order::{ArimaOrder, Constant};
 use super::problem::Problem;
@@ -90,7 +90,7 @@ impl Model for Arima {
         let mut search = Search::default();
         let white = vec![0.0; self.order.coefficients()];
         let found = match self.method {
-            Method::Ml => search.thorough(&mut problem, &[]),
+            Method::Ml => as_r_or_better(&mut search, &mut problem),
             Method::Css | Method::CssMl if !problem.allows_conditional() => {
                 let what = "conditional sum of squares on this series (missing or too few values)";
                 return Err(Error::Unsupported {
@@ -155,7 +155,7 @@ impl FittedArima {
             standard_errors(problem, found)
         };
         let fault = || Error::numeric(order.to_string(), "the filter broke down at the optimum");
-        let (filter, residuals) = problem
+        let (filter, residuals, squares) = problem
             .run_filter(&found.coefficients, &found.beta)
             .ok_or_else(fault)?;
         let letters = [
@@ -179,11 +179,6 @@ impl FittedArima {
             })
             .collect();
         let used = problem.used;
-        let squares: f64 = residuals
-            .iter()
-            .filter(|v| !v.is_nan())
-            .map(|v| v * v)
-            .sum();
         let freedom = used.saturating_sub(params.len()).max(1);
         let loglik = problem.loglik(found.evaluation);
         let [aic, aicc, bic] = match method {

@@ -1,55 +1,115 @@
-//! Bars: merged from new ticks, folded anew where that cannot be trusted, put as they come, read.
+//! Bars: merged from new ticks, put as they come, read.
+//!
+//! Model: a bar made of ticks lies in parts, one for each process that stored ticks of it, and a
+//! reader merges the parts (bars of one symbol, interval and start form a commutative monoid, see
+//! [`market::Bar`]). Each tick says which process stored it, and so in whose part it counts. A part
+//! is written by its own process alone, from memory, so nothing has to be compared and set, which
+//! not every server of MongoDB's protocol does atomically. The exception is the module `fold`: parts
+//! of processes that died in between.
 //!
 //! Rule, as on every side: bars made of ticks win over those that came as bars (`trades` = 0), in
-//! both directions.
-//!
-//! A bar is written only over the state it was made from: the number of trades is compared, and a
-//! bar of none is `-1`, which matches nothing, so that the upsert becomes an insert that fails when
-//! somebody was first. Trades only ever grow, so the comparison tells every change by others.
+//! both directions. Here both may lie side by side, and the reader leaves the latter out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use market::{Bar, Interval, Symbol, Tick, Timestamp, bars_from_ticks};
 use mongodb::bson::{Document, doc, serialize_to_document};
 
 use super::{
-    Inner, Writer,
-    documents::{BarDocument, TickDocument},
-    fault, instruments, keys, limit_of,
+    Inner, Writer, documents::BarDocument, fault, instruments, keys::writer_of_bar, limit_of,
     schema::duplicates,
 };
-use crate::{BarQuery, Result, StoreError};
+use crate::{BarQuery, Result};
 
-/// How often a bar is folded anew when others keep changing it.
-const TRIES: usize = 20;
-/// Seconds folded from their ticks at the same time.
-const FOLDED_AT_ONCE: usize = 8;
-/// `_id`s that one question names at most.
-const IDS_ASKED: usize = 1_000;
+/// How old what is remembered of other processes' parts may be, while others append too: so long a
+/// bar may be told without what they added. What is stored and read is right at any time.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long a write that failed here may still reach the server.
+const UNSURE_FOR: Duration = Duration::from_secs(300);
+/// Bars of one symbol and interval whose part is remembered.
+const REMEMBERED: usize = 3;
+/// Bars looked up at the same time.
+const AT_ONCE: usize = 8;
+/// Documents read beyond a limit at first, for bars that lie in several parts.
+const SPARE: i64 = 8;
 
 /// A bar's key; sorts as [`crate::Appended::bars`] does.
-type Key = (Symbol, Interval, Timestamp);
+pub(super) type Key = (Symbol, Interval, Timestamp);
 
-fn key(bar: &Bar) -> Key {
+pub(super) fn key(bar: &Bar) -> Key {
     (bar.symbol.clone(), bar.interval, bar.start)
 }
 
-fn buckets<'a>(ticks: impl IntoIterator<Item = &'a &'a Tick>) -> BTreeSet<Key> {
-    let mut keys = BTreeSet::new();
-    for tick in ticks {
-        for interval in Interval::ALL {
-            keys.insert((tick.symbol.clone(), interval, interval.start_of(tick.ts)));
-        }
-    }
-    keys
+/// The bars that a tick is in.
+pub(super) fn bars_of(tick: &Tick) -> impl Iterator<Item = Key> {
+    Interval::ALL
+        .into_iter()
+        .map(|interval| (tick.symbol.clone(), interval, interval.start_of(tick.ts)))
 }
 
-/// The bar's statement in an update: over a state of so many trades, or over none.
-fn statement(bar: &Bar, over: Option<u64>) -> Result<Document> {
-    let document = BarDocument::new(bar, bar.trades);
-    let over = over.map_or(-1, u64::cast_signed);
-    let filter = doc! { "_id": &document.id, "trades": over };
+/// What a bar is made of.
+#[derive(Clone, Debug, Default)]
+struct State {
+    own: Option<Bar>,
+    others: Option<Bar>,
+}
+
+impl State {
+    fn whole(self) -> Option<Bar> {
+        let mut whole = self.own;
+        if let Some(others) = self.others {
+            merge_into(&mut whole, others);
+        }
+        whole
+    }
+}
+
+/// A bar of which this process has written, or is writing, a part.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    start: Timestamp,
+    /// `None` while that is not known.
+    state: Option<State>,
+    looked: Instant,
+}
+
+/// The latest bars of a symbol and interval that this process has written parts of, by start. Of
+/// what is later it has written nothing; of what is earlier it does not know, and folds it anew.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recent(Vec<Known>);
+
+impl Recent {
+    fn newest(&self) -> Option<&Known> {
+        self.0.last()
+    }
+
+    fn of(&self, start: Timestamp) -> Option<&Known> {
+        self.0.iter().find(|known| known.start == start)
+    }
+
+    fn learn(&mut self, known: Known) {
+        match self.0.binary_search_by_key(&known.start, |k| k.start) {
+            Ok(at) => self.0[at] = known,
+            // Too old to be remembered, when as many are as may be.
+            Err(0) if self.0.len() >= REMEMBERED => {}
+            Err(at) => {
+                self.0.insert(at, known);
+                if self.0.len() > REMEMBERED {
+                    self.0.remove(0);
+                }
+            }
+        }
+    }
+}
+
+/// The statement that puts a part in its place.
+pub(super) fn put(part: &Bar, writer: i64) -> Result<Document> {
+    let document = BarDocument::part(part, writer);
+    let filter = doc! { "_id": &document.id };
     let document = serialize_to_document(&document).map_err(fault::foreign)?;
     Ok(doc! { "q": filter, "u": document, "upsert": true })
 }
@@ -71,204 +131,203 @@ fn check(bars: &[Bar]) -> Result<()> {
     Ok(())
 }
 
-impl Inner {
-    async fn find_bars(&self, keys: &[Key]) -> Result<HashMap<Key, Bar>> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for keys in keys.chunks(IDS_ASKED) {
-            let ids: Vec<String> = keys.iter().map(|(s, i, t)| keys::bar(s, *i, *t)).collect();
-            let mut cursor = self.bars.find(doc! { "_id": { "$in": ids } }).await?;
-            while let Some(document) = cursor.try_next().await? {
-                let bar = document.into_bar();
-                found.insert(key(&bar), bar);
+fn merge_into(whole: &mut Option<Bar>, part: Bar) {
+    match whole {
+        Some(whole) => whole.merge(&part),
+        None => *whole = Some(part),
+    }
+}
+
+/// The bars that documents, sorted by their start, are the parts of.
+fn whole_bars(documents: Vec<BarDocument>) -> Vec<Bar> {
+    let mut bars: Vec<Bar> = Vec::with_capacity(documents.len());
+    for bar in documents.into_iter().map(BarDocument::into_bar) {
+        match bars.last_mut().filter(|last| last.start == bar.start) {
+            None => bars.push(bar),
+            Some(last) if bar.trades == 0 || last.trades == 0 => {
+                if last.trades == 0 {
+                    *last = bar;
+                }
             }
+            Some(last) => last.merge(&bar),
         }
-        Ok(found)
+    }
+    bars
+}
+
+impl Inner {
+    /// What a bar is made of now.
+    async fn state(&self, (symbol, interval, start): &Key, writer: i64) -> Result<State> {
+        let parts: Vec<BarDocument> = self
+            .bars
+            .find(doc! {
+                "symbol": symbol.as_str(),
+                "interval": interval.as_str(),
+                "start_us": start.as_micros(),
+            })
+            .await?
+            .try_collect()
+            .await?;
+        let mut state = State::default();
+        for part in parts.into_iter().filter(|p| p.trades > 0) {
+            let of_us = writer_of_bar(&part.id) == writer;
+            let side = if of_us {
+                &mut state.own
+            } else {
+                &mut state.others
+            };
+            merge_into(side, part.into_bar());
+        }
+        Ok(state)
     }
 
-    /// What the bars of these ticks are now: from memory where this process wrote the latest one,
-    /// else from the database. A bar later than the latest that this process wrote is taken to be
-    /// none; if it is there all the same, writing it will tell.
+    async fn states(&self, keys: Vec<Key>, writer: i64) -> Result<Vec<(Key, State)>> {
+        stream::iter(keys)
+            .map(|key| async move {
+                let state = self.state(&key, writer).await?;
+                Ok((key, state))
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// What these bars are made of now. Of our own parts memory alone is trusted: in the database
+    /// somebody who folds them may just have put something that he will correct.
     pub(super) async fn bars_before(
         &self,
         writer: &Writer,
-        ticks: &[Tick],
-    ) -> Result<HashMap<Key, Bar>> {
-        let mut known = HashMap::new();
-        let mut unknown = Vec::new();
-        for key in buckets(&ticks.iter().collect::<Vec<_>>()) {
-            match writer.latest.get(&(key.0.clone(), key.1)) {
-                Some(bar) if bar.start == key.2 => {
-                    known.insert(key, bar.clone());
-                }
-                Some(bar) if bar.start < key.2 => {}
-                _ => unknown.push(key),
+        keys: &BTreeSet<Key>,
+    ) -> Result<HashMap<Key, Known>> {
+        let mut before = HashMap::with_capacity(keys.len());
+        let mut to_look_up = Vec::new();
+        for key in keys {
+            let start = key.2;
+            let recent = writer.recent.get(&(key.0.clone(), key.1));
+            let known = match recent.and_then(|recent| Some((recent, recent.newest()?))) {
+                None => Known {
+                    start,
+                    state: Some(State::default()),
+                    looked: Instant::now(),
+                },
+                Some((_, newest)) if newest.start < start => Known {
+                    start,
+                    state: Some(State::default()),
+                    looked: newest.looked,
+                },
+                Some((recent, _)) => match recent.of(start) {
+                    Some(known) if known.state.is_some() => known.clone(),
+                    _ => continue,
+                },
+            };
+            let changed = writer.others_at.is_some_and(|at| at > known.looked);
+            if recent.is_none() || changed && known.looked.elapsed() >= LOOK_AGAIN {
+                to_look_up.push(key.clone());
+            }
+            before.insert(key.clone(), known);
+        }
+        let looked = Instant::now();
+        for (key, state) in self.states(to_look_up, writer.number).await? {
+            if let Some(known) = before.get_mut(&key) {
+                known.looked = looked;
+                known.state.get_or_insert_default().others = state.others;
             }
         }
-        known.extend(self.find_bars(&unknown).await?);
-        Ok(known)
+        Ok(before)
     }
 
-    /// Merges `new` ticks into the bars as they were `before`, and folds the bars of `old` ticks,
-    /// which were there already, anew. Returns the bars of `reported` as they stand now, and those
-    /// that were found to be wrong.
+    /// Merges `new` ticks into our parts as they were `before`, and folds anew the parts of `old`
+    /// ticks, which were there already, and our parts of which we are `unsure`. Returns the bars of
+    /// `reported` as they stand now, and those that were found to be wrong.
     pub(super) async fn merge_bars(
         &self,
         writer: &mut Writer,
         new: &[&Tick],
-        old: &[&Tick],
-        before: HashMap<Key, Bar>,
+        old: &[(&Tick, i64)],
+        unsure: &BTreeSet<Key>,
+        before: HashMap<Key, Known>,
         reported: Vec<Bar>,
     ) -> Result<Vec<Bar>> {
-        let mut doubtful = buckets(old);
-        let mut written: BTreeMap<Key, Bar> = BTreeMap::new();
-        let mut statements = Vec::new();
-        let mut targets = Vec::new();
+        let me = writer.number;
+        let mut doubtful: BTreeSet<(Key, i64)> = old
+            .iter()
+            .flat_map(|(tick, writer)| bars_of(tick).map(move |key| (key, *writer)))
+            .collect();
+        let mut now: BTreeMap<Key, Known> = BTreeMap::new();
+        let mut groups: BTreeMap<Symbol, Vec<(Document, Key)>> = BTreeMap::new();
         for partial in bars_from_ticks(new.iter().copied(), &Interval::ALL) {
             let key = key(&partial);
-            if doubtful.contains(&key) {
+            if doubtful.contains(&(key.clone(), me)) {
                 continue;
             }
-            let over = before.get(&key);
-            let bar = match over {
-                Some(over) if over.trades > 0 => {
-                    let mut whole = over.clone();
-                    whole.merge(&partial);
-                    whole
-                }
-                _ => partial,
+            let (Some(known), false) = (before.get(&key), unsure.contains(&key)) else {
+                doubtful.insert((key, me));
+                continue;
             };
-            statements.push(statement(&bar, over.map(|b| b.trades))?);
-            targets.push((key, bar));
+            let mut known = known.clone();
+            let own = &mut known.state.get_or_insert_default().own;
+            merge_into(own, partial);
+            if let Some(own) = own {
+                let statement = (put(own, me)?, key.clone());
+                groups.entry(key.0.clone()).or_default().push(statement);
+            }
+            now.insert(key, known);
         }
-        let refused = self.update_many_of(&self.names.bars, statements).await?;
-        for index in refused {
-            if let Some((key, _)) = targets.get(index) {
-                doubtful.insert(key.clone());
+        for key in self.update_in_order(groups.into_values()).await? {
+            // Somebody folded our part at the same moment, and both were the first.
+            now.remove(&key);
+            doubtful.insert((key, me));
+        }
+        let told: BTreeSet<Key> = reported.iter().map(key).collect();
+        let mut wrong = BTreeSet::new();
+        let mut look = BTreeSet::new();
+        let mut folded = HashMap::new();
+        for ((key, part_of), (bar, changed)) in self.fold_anew(doubtful).await? {
+            if changed {
+                wrong.insert(key.clone());
+            }
+            if changed || part_of == me || told.contains(&key) {
+                look.insert(key.clone());
+            }
+            if part_of == me {
+                folded.insert(key, bar);
             }
         }
-        for (key, bar) in targets {
-            if !doubtful.contains(&key) {
-                written.insert(key, bar);
+        let mut bars = BTreeMap::new();
+        let looked = Instant::now();
+        for (key, mut state) in self.states(look.into_iter().collect(), me).await? {
+            let ours = now.get(&key).or_else(|| before.get(&key));
+            let own = match (folded.remove(&key), ours) {
+                (Some(own), _) => Some(Some(own)),
+                (None, Some(known)) => known.state.as_ref().map(|state| state.own.clone()),
+                (None, None) => None,
+            };
+            if let Some(own) = own {
+                state.own = own;
+                let (start, state) = (key.2, Some(state.clone()));
+                now.insert(
+                    key.clone(),
+                    Known {
+                        start,
+                        state,
+                        looked,
+                    },
+                );
+            }
+            if wrong.contains(&key) || told.contains(&key) {
+                bars.extend(state.whole().map(|bar| (key, bar)));
             }
         }
-        let report: BTreeSet<Key> = reported.iter().map(key).collect();
-        for (key, (bar, changed)) in self.fold_anew(doubtful).await? {
-            if changed || report.contains(&key) {
-                written.insert(key, bar);
+        for (key, known) in now {
+            if told.contains(&key)
+                && !bars.contains_key(&key)
+                && let Some(bar) = known.state.clone().and_then(State::whole)
+            {
+                bars.insert(key.clone(), bar);
             }
+            writer.learn(key, known);
         }
-        for bar in written.values() {
-            let latest = writer.latest.entry((bar.symbol.clone(), bar.interval));
-            latest
-                .and_modify(|b| {
-                    if b.start <= bar.start {
-                        *b = bar.clone();
-                    }
-                })
-                .or_insert_with(|| bar.clone());
-        }
-        Ok(written.into_values().collect())
-    }
-
-    /// Folds bars from what they are made of, the shortest first: seconds from ticks, each longer
-    /// one from the bars of the next shorter length. Says of each whether it was another before.
-    async fn fold_anew(&self, keys: BTreeSet<Key>) -> Result<BTreeMap<Key, (Bar, bool)>> {
-        let mut done = BTreeMap::new();
-        if keys.is_empty() {
-            return Ok(done);
-        }
-        metrics::counter!("tickcast_store_bars_folded_anew_total").increment(keys.len() as u64);
-        let mut shorter = None;
-        for interval in Interval::ALL {
-            let mut left: Vec<Key> = keys.iter().filter(|k| k.1 == interval).cloned().collect();
-            for _ in 0..TRIES {
-                if left.is_empty() {
-                    break;
-                }
-                let now = self.find_bars(&left).await?;
-                let mut statements = Vec::new();
-                let mut targets = Vec::new();
-                let folded = self.fold(&left, shorter).await?;
-                for (key, bar) in left.iter().zip(folded) {
-                    let Some(bar) = bar else {
-                        continue;
-                    };
-                    let over = now.get(key);
-                    if over == Some(&bar) {
-                        done.insert(key.clone(), (bar, false));
-                        continue;
-                    }
-                    statements.push(statement(&bar, over.map(|b| b.trades))?);
-                    targets.push((key.clone(), bar));
-                }
-                let refused = self.update_many_of(&self.names.bars, statements).await?;
-                left = refused
-                    .iter()
-                    .filter_map(|i| targets.get(*i))
-                    .map(|(key, _)| key.clone())
-                    .collect();
-                for (key, bar) in targets {
-                    if !left.contains(&key) {
-                        done.insert(key, (bar, true));
-                    }
-                }
-            }
-            if let Some((symbol, interval, start)) = left.first() {
-                return Err(StoreError::Unavailable {
-                    detail: format!(
-                        "bar {symbol} {interval} {start} is being changed by another process: a symbol wants one writer at a time"
-                    ),
-                });
-            }
-            shorter = Some(interval);
-        }
-        Ok(done)
-    }
-
-    /// What the bars are by what they are made of; `None` of nothing.
-    async fn fold(&self, keys: &[Key], shorter: Option<Interval>) -> Result<Vec<Option<Bar>>> {
-        let Some(shorter) = shorter else {
-            return stream::iter(keys.to_vec())
-                .map(|key| self.fold_ticks(key))
-                .buffered(FOLDED_AT_ONCE)
-                .try_collect()
-                .await;
-        };
-        let parts_of = |(symbol, interval, start): &Key| {
-            let (end, symbol) = (interval.end_of(*start), symbol.clone());
-            std::iter::successors(Some(*start), move |at| Some(shorter.end_of(*at)))
-                .take_while(move |at| *at < end)
-                .map(move |at| (symbol.clone(), shorter, at))
-        };
-        let parts: Vec<Key> = keys.iter().flat_map(parts_of).collect();
-        let found = self.find_bars(&parts).await?;
-        Ok(keys
-            .iter()
-            .map(|key| {
-                let whole = parts_of(key)
-                    .filter_map(|part| found.get(&part).filter(|b| b.trades > 0).cloned())
-                    .reduce(|mut a, b| {
-                        a.merge(&b);
-                        a
-                    });
-                whole.map(|bar| Bar {
-                    interval: key.1,
-                    start: key.2,
-                    ..bar
-                })
-            })
-            .collect())
-    }
-
-    async fn fold_ticks(&self, (symbol, interval, start): Key) -> Result<Option<Bar>> {
-        let (from, until) = (start.as_micros(), interval.end_of(start).as_micros());
-        let range = doc! {
-            "symbol": symbol.as_str(),
-            "ts_us": { "$gte": from, "$lt": until },
-        };
-        let ticks: Vec<TickDocument> = self.ticks.find(range).await?.try_collect().await?;
-        let ticks: Vec<Tick> = ticks.into_iter().map(TickDocument::into_tick).collect();
-        Ok(bars_from_ticks(&ticks, &[interval]).pop())
+        Ok(bars.into_values().collect())
     }
 
     /// See [`crate::BarStore::put_bars`].
@@ -277,40 +336,61 @@ impl Inner {
         if bars.is_empty() {
             return Ok(0);
         }
+        let made_of_ticks = self.made_of_ticks(&bars).await?;
         // Of a bar that comes twice in one batch, the last one counts, as if they came one by one.
         let documents: BTreeMap<Key, BarDocument> = bars
             .iter()
-            .map(|bar| (key(bar), BarDocument::new(bar, 0)))
+            .map(|bar| (key(bar), BarDocument::given(bar)))
+            .filter(|(key, _)| !made_of_ticks.contains(key))
             .collect();
+        if documents.is_empty() {
+            return Ok(0);
+        }
         let (keys, documents): (Vec<Key>, Vec<BarDocument>) = documents.into_iter().unzip();
         let inserted = self.bars.insert_many(&documents).ordered(false).await;
         let there = duplicates(inserted)?;
         let statements = there
             .iter()
             .map(|i| {
-                let filter = doc! { "_id": &documents[*i].id, "trades": 0_i64 };
+                let filter = doc! { "_id": &documents[*i].id };
                 let document = serialize_to_document(&documents[*i]).map_err(fault::foreign)?;
                 Ok(doc! { "q": filter, "u": document, "upsert": true })
             })
             .collect::<Result<Vec<_>>>()?;
-        let kept: BTreeSet<usize> = self
-            .update_many_of(&self.names.bars, statements)
-            .await?
-            .into_iter()
-            .filter_map(|refused| there.get(refused).copied())
-            .collect();
-        for (i, (symbol, interval, _)) in keys.iter().enumerate() {
-            if !kept.contains(&i) {
-                self.note(symbol, instruments::field(*interval)).await?;
-            }
+        self.update_many_of(&self.names.bars, statements).await?;
+        for (symbol, interval, _) in &keys {
+            self.note(symbol, instruments::field(*interval)).await?;
         }
         Ok(bars
             .iter()
-            .filter(|bar| {
-                let at = keys.binary_search(&key(bar));
-                at.is_ok_and(|at| !kept.contains(&at))
-            })
+            .filter(|bar| !made_of_ticks.contains(&key(bar)))
             .count())
+    }
+
+    /// Those of the bars that are made of ticks.
+    async fn made_of_ticks(&self, bars: &[Bar]) -> Result<BTreeSet<Key>> {
+        let mut ranges: BTreeMap<(Symbol, Interval), (Timestamp, Timestamp)> = BTreeMap::new();
+        for bar in bars {
+            let range = ranges.entry((bar.symbol.clone(), bar.interval));
+            let (first, last) = range.or_insert((bar.start, bar.start));
+            *first = bar.start.min(*first);
+            *last = bar.start.max(*last);
+        }
+        let found: Vec<Vec<BarDocument>> = stream::iter(ranges)
+            .map(|((symbol, interval), (first, last))| async move {
+                let range = doc! {
+                    "symbol": symbol.as_str(),
+                    "interval": interval.as_str(),
+                    "start_us": { "$gte": first.as_micros(), "$lte": last.as_micros() },
+                    "trades": { "$gt": 0_i64 },
+                };
+                self.bars.find(range).await?.try_collect().await
+            })
+            .buffered(AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await?;
+        let found = found.into_iter().flatten();
+        Ok(found.map(|document| key(&document.into_bar())).collect())
     }
 
     /// See [`crate::BarStore::bars`].
@@ -318,21 +398,106 @@ impl Inner {
         let Some(limit) = limit_of(query.limit).filter(|_| query.from < query.until) else {
             return Ok(Vec::new());
         };
-        let range = doc! {
+        let filter = doc! {
             "symbol": query.symbol.as_str(),
             "interval": query.interval.as_str(),
-            "start_us": { "$gte": query.from.as_micros(), "$lt": query.until.as_micros() },
         };
-        let documents: Vec<BarDocument> = self
-            .bars
-            .find(range)
-            .sort(doc! { "start_us": -1 })
-            .limit(limit)
-            .await?
-            .try_collect()
-            .await?;
-        let mut bars: Vec<Bar> = documents.into_iter().map(BarDocument::into_bar).collect();
+        let until = query.until.as_micros().saturating_sub(1);
+        let (from, limit) = (query.from.as_micros(), limit);
+        let mut bars = self.latest_bars(filter, from, until, limit).await?;
         bars.reverse();
         Ok(bars)
+    }
+
+    /// The latest `limit` whole bars that match and start in `[from, last]`, the latest first.
+    pub(super) async fn latest_bars(
+        &self,
+        filter: Document,
+        from: i64,
+        mut last: i64,
+        limit: i64,
+    ) -> Result<Vec<Bar>> {
+        let mut bars: Vec<Bar> = Vec::new();
+        loop {
+            let left = limit - i64::try_from(bars.len()).unwrap_or(i64::MAX);
+            let asked = left.saturating_add(SPARE);
+            let mut range = filter.clone();
+            range.insert("start_us", doc! { "$gte": from, "$lte": last });
+            let documents: Vec<BarDocument> = self
+                .bars
+                .find(range)
+                .sort(doc! { "start_us": -1 })
+                .limit(asked)
+                .await?
+                .try_collect()
+                .await?;
+            let all = i64::try_from(documents.len()).unwrap_or(i64::MAX) < asked;
+            let mut found = whole_bars(documents);
+            if all {
+                bars.append(&mut found);
+            } else if let Some(cut) = found.pop() {
+                // Of the earliest one, parts may have been left out.
+                if found.is_empty() {
+                    // More parts of one bar than are read at once: all of them, then.
+                    let mut only = filter.clone();
+                    only.insert("start_us", cut.start.as_micros());
+                    let parts = self.bars.find(only).await?.try_collect().await?;
+                    bars.append(&mut whole_bars(parts));
+                    last = cut.start.as_micros().saturating_sub(1);
+                } else {
+                    bars.append(&mut found);
+                    last = cut.start.as_micros();
+                }
+            }
+            let enough = i64::try_from(bars.len()).unwrap_or(i64::MAX) >= limit;
+            if all || enough || last < from {
+                bars.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                return Ok(bars);
+            }
+        }
+    }
+}
+
+impl Writer {
+    fn learn(&mut self, (symbol, interval, _): Key, known: Known) {
+        self.recent
+            .entry((symbol, interval))
+            .or_default()
+            .learn(known);
+    }
+
+    /// The bars among these that an append which failed may still be changing.
+    pub(super) fn unsure_of(&self, keys: &BTreeSet<Key>) -> BTreeSet<Key> {
+        let unsure = |key: &&Key| {
+            let since = self.unsure.get(*key);
+            since.is_some_and(|since| since.elapsed() < UNSURE_FOR)
+        };
+        keys.iter().filter(unsure).cloned().collect()
+    }
+
+    /// To be called before ticks of these bars are stored: until it is known how that went (it may
+    /// fail, or be cut off), it is not known what our parts are made of.
+    pub(super) fn doubt(&mut self, keys: &BTreeSet<Key>) {
+        let looked = Instant::now();
+        self.unsure.retain(|_, since| since.elapsed() < UNSURE_FOR);
+        for key in keys {
+            let (start, state) = (key.2, None);
+            self.learn(
+                key.clone(),
+                Known {
+                    start,
+                    state,
+                    looked,
+                },
+            );
+            self.unsure.entry(key.clone()).or_insert(looked);
+        }
+    }
+
+    /// The append has gone well; those that an earlier one left `unsure` stay so.
+    pub(super) fn trust(&mut self, keys: &BTreeSet<Key>, unsure: &BTreeSet<Key>) {
+        for key in keys.difference(unsure) {
+            self.unsure.remove(key);
+        }
     }
 }

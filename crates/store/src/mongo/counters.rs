@@ -7,10 +7,24 @@ use mongodb::{
     options::ReturnDocument,
 };
 
-use super::{Inner, fault};
+use super::{Inner, fault, schema::is_duplicate};
 use crate::Result;
 
 impl Inner {
+    /// A number for this process that no other has had. Taken by an insert: of all servers of the
+    /// protocol, each has those decide who was first.
+    pub(super) async fn new_writer(&self) -> Result<i64> {
+        loop {
+            let number = self.next_numbers("writer", 1).await?;
+            let taken = doc! { "_id": format!("writer|{number}") };
+            match self.meta.insert_one(taken).await {
+                Ok(_) => return Ok(number),
+                Err(error) if is_duplicate(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// The first of `count` numbers that nobody else has, from 1.
     pub(super) async fn next_numbers(&self, counter: &str, count: usize) -> Result<i64> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);

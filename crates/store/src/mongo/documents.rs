@@ -17,10 +17,13 @@ pub(super) struct TickDocument {
     pub price: f64,
     pub size: f64,
     pub position: i64,
+    /// The process that stored it: the bar that it is counted in is that one's part.
+    #[serde(default)]
+    pub writer: i64,
 }
 
 impl TickDocument {
-    pub(super) fn new(tick: &Tick, id: String, position: i64) -> Self {
+    pub(super) fn new(tick: &Tick, id: String, position: i64, writer: i64) -> Self {
         Self {
             id,
             symbol: tick.symbol.clone(),
@@ -29,6 +32,7 @@ impl TickDocument {
             price: tick.price,
             size: tick.size,
             position,
+            writer,
         }
     }
 
@@ -50,7 +54,8 @@ impl TickDocument {
     }
 }
 
-/// A bar, in `stock_data_bars`. `trades` is 0 in a bar that came as a bar.
+/// A bar, or one writer's part of it, in `stock_data_bars`. `trades` is 0 in a bar that came as a
+/// bar.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct BarDocument {
     #[serde(rename = "_id")]
@@ -71,9 +76,18 @@ pub(super) struct BarDocument {
 }
 
 impl BarDocument {
-    pub(super) fn new(bar: &Bar, trades: u64) -> Self {
+    /// A bar that came as a bar.
+    pub(super) fn given(bar: &Bar) -> Self {
         Self {
-            id: keys::bar(&bar.symbol, bar.interval, bar.start),
+            trades: 0,
+            ..Self::part(bar, 0)
+        }
+    }
+
+    /// A writer's part.
+    pub(super) fn part(bar: &Bar, writer: i64) -> Self {
+        Self {
+            id: keys::bar(&bar.symbol, bar.interval, bar.start, writer),
             symbol: bar.symbol.clone(),
             interval: bar.interval,
             start_us: bar.start,
@@ -82,7 +96,7 @@ impl BarDocument {
             low: bar.low,
             close: bar.close,
             volume: bar.volume,
-            trades: trades.cast_signed(),
+            trades: bar.trades.cast_signed(),
             first_ts_us: bar.first.ts,
             first_seq: bar.first.seq.cast_signed(),
             last_ts_us: bar.last.ts,

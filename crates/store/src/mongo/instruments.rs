@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use market::{Interval, Symbol};
 use mongodb::bson::{Document, doc};
 
-use super::{Inner, documents::BarDocument, fault};
+use super::{Inner, fault};
 use crate::{Instrument, Result};
 
 /// Symbols looked up at the same time.
@@ -102,22 +102,15 @@ impl Inner {
         let since = newest
             .as_ref()
             .map_or(i64::MIN, |t| shortest.start_of(t.ts_us).as_micros());
-        let latest: Option<BarDocument> = self
-            .bars
-            .find_one(doc! {
-                "symbol": symbol.as_str(),
-                "interval": shortest.as_str(),
-                "start_us": { "$gte": since },
-            })
-            .sort(doc! { "start_us": -1 })
-            .await?;
+        let filter = doc! { "symbol": symbol.as_str(), "interval": shortest.as_str() };
+        let mut latest = self.latest_bars(filter, since, i64::MAX, 1).await?;
         // Retention may have taken the last bar of an interval.
-        let Some(latest) = latest else {
+        let Some(latest) = latest.pop() else {
             return Ok(None);
         };
         Ok(Some(Instrument {
             last_price: latest.close,
-            last: newest.map_or(latest.start_us, |t| t.ts_us),
+            last: newest.map_or(latest.start, |t| t.ts_us),
             bars_only: !has(HAS_TICKS),
             symbol,
             intervals,

@@ -9,6 +9,7 @@
 //! |----------|-----------------------------------------------|
 //! | tick     | `AAPL\|80060a24181e4000\|a7`                  |
 //! | bar      | `AAPL\|1m\|80060a24181e4000`                  |
+//! | its part | `AAPL\|1m\|80060a24181e4000\|w12` (the writer) |
 //! | forecast | `AAPL\|1m\|80060a24181e4000\|arima(1,1,1)`    |
 //! | outcome  | `1234\|3` (the forecast's number, the step)   |
 
@@ -26,9 +27,21 @@ pub(super) fn tick(symbol: &Symbol, key: TickKey) -> String {
     format!("{symbol}|{}|{length}{digits}", time(key.ts))
 }
 
-/// A bar's `_id`.
-pub(super) fn bar(symbol: &Symbol, interval: Interval, start: Timestamp) -> String {
-    format!("{symbol}|{interval}|{}", time(start))
+/// The `_id` of a writer's part of a bar. Bars that came as bars are in no writer's part, nor were
+/// those of schema version 1: both have the writer 0.
+pub(super) fn bar(symbol: &Symbol, interval: Interval, start: Timestamp, writer: i64) -> String {
+    let whole = format!("{symbol}|{interval}|{}", time(start));
+    match writer {
+        0 => whole,
+        writer => format!("{whole}|w{writer}"),
+    }
+}
+
+/// The writer of a bar's part, from its `_id`.
+pub(super) fn writer_of_bar(id: &str) -> i64 {
+    id.rsplit_once("|w")
+        .and_then(|(_, writer)| writer.parse().ok())
+        .unwrap_or(0)
 }
 
 /// A forecast's `_id`.

@@ -10,9 +10,9 @@
 //! server: what two writes have to agree on is made so that it can be done again.
 //! - **Positions** come from a counter document, one `$inc` per append, so they grow over every
 //!   process that writes to the database. Doubles leave gaps.
-//! - **Bars** are compared and set on their number of trades. A bar that somebody else has changed
-//!   meanwhile, and one that a double belongs to (its first append may have died between ticks and
-//!   bars), is folded anew from the ticks.
+//! - **Bars** lie in parts, one for each process that stored ticks of them, and readers merge them;
+//!   see the module `bars`. A part that a double belongs to (its first append may have died between
+//!   ticks and bars) is folded anew from the ticks of that process; see the module `fold`.
 //! - **A batch** is not atomic: after a failure, some of its ticks may be there. Appending it again
 //!   completes it, and in the same process the ticks of the failed attempt count as stored, not as
 //!   doubles, so that those who follow the answers miss none.
@@ -31,6 +31,7 @@ mod counters;
 mod dead_letters;
 mod documents;
 mod fault;
+mod fold;
 mod instruments;
 mod keys;
 mod ledger;
@@ -39,7 +40,11 @@ mod retention;
 mod schema;
 mod ticks;
 
-use std::{collections::HashMap, collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
@@ -51,6 +56,7 @@ use mongodb::{
 use tokio::sync::Mutex;
 
 use self::{
+    bars::{Key, Recent},
     documents::{BarDocument, DeadLetterDocument, TickDocument},
     ranges::Ranges,
 };
@@ -125,8 +131,16 @@ struct Inner {
 /// What the appends of this process remember of each other.
 #[derive(Default)]
 struct Writer {
-    /// The latest bar of each symbol and interval, as this process wrote it.
-    latest: HashMap<(Symbol, Interval), Bar>,
+    /// Its number, 0 before the first append: whose part of a bar is whose.
+    number: i64,
+    /// The latest bars of each symbol and interval that it has written parts of.
+    recent: HashMap<(Symbol, Interval), Recent>,
+    /// Bars that an append changes, or changed when it failed, and since when.
+    unsure: HashMap<Key, Instant>,
+    /// The last position that it was given.
+    last: i64,
+    /// When it was last seen that other processes append too.
+    others_at: Option<Instant>,
     /// Positions of appends that were answered: their bars are right.
     finished: Ranges,
     /// Positions of appends that failed: of what is there of them, nobody was told then.

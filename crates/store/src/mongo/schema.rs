@@ -1,9 +1,9 @@
 //! The schema's version, and the indexes.
 //!
 //! Migrations: a version is a number in the document `schema` of the meta collection. A build that
-//! meets an older one brings it up step by step at connection (there is only version 1 so far); one
-//! that meets a newer one refuses, because it cannot know what the documents mean. A new field that
-//! old builds may ignore needs no new version.
+//! meets an older one brings it up step by step at connection; one that meets a newer one refuses,
+//! because it cannot know what the documents mean. A new field that old builds may ignore needs no
+//! new version.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use mongodb::{
@@ -16,7 +16,17 @@ use super::{Inner, fault};
 use crate::{Result, StoreError};
 
 /// The version that this build writes.
-const VERSION: u32 = 1;
+///
+/// 2 (from 1): bars lie in parts, one for each process that wrote ticks of them. Ticks without a
+/// writer, and their bars, are those of the writer 0: nothing has to be rewritten, but a build that
+/// knows only version 1 would count such bars wrongly.
+const VERSION: u32 = 2;
+
+/// Statements of one command: a server takes at most 100,000 and 48 MB, and several moderate
+/// commands run better than one large one.
+const STATEMENTS: usize = 1_000;
+/// Commands on their way at the same time.
+const UPDATES_AT_ONCE: usize = 4;
 
 impl Inner {
     pub(super) async fn prepare(&self) -> Result<()> {
@@ -55,6 +65,13 @@ impl Inner {
         });
         match found {
             Some(VERSION) => Ok(()),
+            Some(1) => {
+                let raised = doc! { "$set": { "version": VERSION } };
+                self.meta
+                    .update_one(doc! { "_id": "schema", "version": 1 }, raised)
+                    .await?;
+                Ok(())
+            }
             Some(found) => Err(StoreError::SchemaVersion {
                 found,
                 known: VERSION,
@@ -71,8 +88,8 @@ impl Inner {
         }
     }
 
-    /// Runs an `update` command of many statements; answers with the indexes of those that were
-    /// refused for a duplicate key.
+    /// Runs an `update` command of many statements, in no order; answers with the indexes of those
+    /// that were refused for a duplicate key.
     ///
     /// As a command of its own, because the driver's bulk write needs a server of version 8. Sent
     /// again by hand after a cut connection: the statements are made so that this is harmless.
@@ -81,31 +98,76 @@ impl Inner {
         collection: &str,
         statements: Vec<Document>,
     ) -> Result<Vec<usize>> {
-        // A server takes at most 100,000 statements and 48 MB; several moderate commands run better
-        // than one large one.
         let chunks: Vec<(usize, Vec<Document>)> = statements
-            .chunks(1_000)
+            .chunks(STATEMENTS)
             .enumerate()
-            .map(|(i, c)| (i * 1_000, c.to_vec()))
+            .map(|(i, c)| (i * STATEMENTS, c.to_vec()))
             .collect();
         let refused: Vec<Vec<usize>> = stream::iter(chunks)
             .map(|(base, chunk)| async move {
-                let command = doc! {
-                    "update": collection,
-                    "updates": chunk,
-                    "ordered": false,
-                    "writeConcern": { "w": "majority" },
-                };
-                let answer = match self.database.run_command(command.clone()).await {
-                    Err(error) if is_cut(&error) => self.database.run_command(command).await?,
-                    other => other?,
-                };
-                refusals(&answer).map(|r| r.into_iter().map(|i| i + base).collect::<Vec<_>>())
+                let refused = self.update(collection, chunk, false).await?;
+                Ok::<_, StoreError>(refused.into_iter().map(|i| i + base).collect())
             })
-            .buffered(4)
+            .buffered(UPDATES_AT_ONCE)
             .try_collect()
             .await?;
         Ok(refused.concat())
+    }
+
+    /// As [`Self::update_many_of`], on bars: each group in its order, groups side by side. Answers
+    /// with what came with the refused ones.
+    pub(super) async fn update_in_order<T: Send>(
+        &self,
+        groups: impl Iterator<Item = Vec<(Document, T)>>,
+    ) -> Result<Vec<T>> {
+        let mut chunks: Vec<Vec<(Document, T)>> = Vec::new();
+        for group in groups {
+            match chunks.last_mut() {
+                Some(chunk) if chunk.len() + group.len() <= STATEMENTS => chunk.extend(group),
+                _ => chunks.push(group),
+            }
+        }
+        let refused: Vec<Vec<T>> = stream::iter(chunks)
+            .map(|mut chunk| async move {
+                let mut refused = Vec::new();
+                while !chunk.is_empty() {
+                    let statements = chunk.iter().map(|(statement, _)| statement.clone());
+                    // In order: the first that is refused ends the command.
+                    let first = self
+                        .update(&self.names.bars, statements.collect(), true)
+                        .await?;
+                    let Some(first) = first.first() else {
+                        break;
+                    };
+                    let rest = chunk.split_off((first + 1).min(chunk.len()));
+                    refused.extend(chunk.pop().map(|(_, of)| of));
+                    chunk = rest;
+                }
+                Ok::<_, StoreError>(refused)
+            })
+            .buffered(UPDATES_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(refused.into_iter().flatten().collect())
+    }
+
+    async fn update(
+        &self,
+        collection: &str,
+        statements: Vec<Document>,
+        ordered: bool,
+    ) -> Result<Vec<usize>> {
+        let command = doc! {
+            "update": collection,
+            "updates": statements,
+            "ordered": ordered,
+            "writeConcern": { "w": "majority" },
+        };
+        let answer = match self.database.run_command(command.clone()).await {
+            Err(error) if is_cut(&error) => self.database.run_command(command).await?,
+            other => other?,
+        };
+        refusals(&answer)
     }
 }
 

@@ -1,14 +1,18 @@
 //! Ticks: the append, and the reads.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Instant,
+};
 
 use futures::TryStreamExt;
-use market::{Bar, Interval, Symbol, Tick, Timestamp, bars_from_ticks};
+use market::{Interval, Symbol, Tick, Timestamp, bars_from_ticks};
 use mongodb::bson::{Document, doc};
 
 use super::{
     Inner, Writer,
-    documents::{BarDocument, TickDocument},
+    bars::{Key, Known, bars_of},
+    documents::TickDocument,
     fault, instruments, keys, limit_of,
     ranges::Ranges,
     schema::duplicates,
@@ -69,12 +73,24 @@ impl Inner {
         }
         let batch = without_doubles(ticks);
         let mut writer = self.writer.lock().await;
-        // What the bars were before any of these ticks can be seen by anybody.
-        let before = self.bars_before(&writer, &batch.ticks).await?;
+        if writer.number == 0 {
+            writer.number = self.new_writer().await?;
+        }
+        let keys: BTreeSet<Key> = batch.ticks.iter().flat_map(bars_of).collect();
+        let before = self.bars_before(&writer, &keys).await?;
         let first = self.next_numbers("position", batch.ticks.len()).await?;
         let last = first + i64::try_from(batch.ticks.len()).unwrap_or(i64::MAX) - 1;
-        let done = self.insert(&mut writer, batch, first, before).await;
+        if writer.last != 0 && first != writer.last + 1 {
+            writer.others_at = Some(Instant::now());
+        }
+        writer.last = last;
+        let unsure = writer.unsure_of(&keys);
+        writer.doubt(&keys);
+        let done = self
+            .insert(&mut writer, batch, first, before, &unsure)
+            .await;
         if let Ok(appended) = &done {
+            writer.trust(&keys, &unsure);
             writer.finished.add(first, last);
             let told = appended.stored.iter().map(|s| s.position.cast_signed());
             writer.told.extend(told.filter(|p| *p < first));
@@ -84,7 +100,6 @@ impl Inner {
             }
         } else {
             writer.failed.add(first, last);
-            writer.latest.clear();
         }
         done
     }
@@ -94,12 +109,15 @@ impl Inner {
         writer: &mut Writer,
         batch: Batch,
         first: i64,
-        before: HashMap<(Symbol, Interval, Timestamp), Bar>,
+        before: HashMap<Key, Known>,
+        unsure: &BTreeSet<Key>,
     ) -> Result<Appended> {
         let documents: Vec<TickDocument> = (first..)
             .zip(&batch.ticks)
             .zip(&batch.ids)
-            .map(|((position, tick), id)| TickDocument::new(tick, id.clone(), position))
+            .map(|((position, tick), id)| {
+                TickDocument::new(tick, id.clone(), position, writer.number)
+            })
             .collect();
         let inserted = self.ticks.insert_many(&documents).ordered(false).await;
         let there: HashSet<usize> = duplicates(inserted)?.into_iter().collect();
@@ -113,18 +131,19 @@ impl Inner {
         let positions = self.positions_of(&doubles).await?;
         let mut stored: Vec<StoredTick> = Vec::with_capacity(documents.len());
         let mut new: Vec<&Tick> = Vec::with_capacity(documents.len());
-        let mut old: Vec<&Tick> = Vec::with_capacity(there.len());
+        let mut old: Vec<(&Tick, i64)> = Vec::with_capacity(there.len());
         for (i, document) in documents.into_iter().enumerate() {
             if !there.contains(&i) {
                 new.push(&batch.ticks[i]);
                 stored.push(document.into_stored());
             } else {
-                let position = positions.get(&document.id).copied().unwrap_or_default();
-                let told = writer.told.contains(&position);
-                if !told && !writer.finished.contains(position) {
-                    old.push(&batch.ticks[i]);
+                let (position, of) = positions.get(&document.id).copied().unwrap_or_default();
+                let ours = of == writer.number;
+                let told = ours && writer.told.contains(&position);
+                if !told && !(ours && writer.finished.contains(position)) {
+                    old.push((&batch.ticks[i], of));
                 }
-                if !told && writer.failed.contains(position) {
+                if ours && !told && writer.failed.contains(position) {
                     // Put there by an append of ours that failed after: nobody was told of it.
                     stored.push(StoredTick {
                         position: position.cast_unsigned(),
@@ -136,7 +155,7 @@ impl Inner {
         stored.sort_by_key(|s| s.position);
         let reported = bars_from_ticks(stored.iter().map(|s| &s.tick), &Interval::ALL);
         let bars = self
-            .merge_bars(writer, &new, &old, before, reported)
+            .merge_bars(writer, &new, &old, unsure, before, reported)
             .await?;
         let symbols: HashSet<Symbol> = stored.iter().map(|s| s.tick.symbol.clone()).collect();
         for symbol in &symbols {
@@ -154,8 +173,8 @@ impl Inner {
         })
     }
 
-    /// The positions of ticks that were there already.
-    async fn positions_of(&self, ids: &[&str]) -> Result<HashMap<String, i64>> {
+    /// The positions and writers of ticks that were there already.
+    async fn positions_of(&self, ids: &[&str]) -> Result<HashMap<String, (i64, i64)>> {
         let mut positions = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(IDS_ASKED) {
             let found: Vec<TickDocument> = self
@@ -164,7 +183,7 @@ impl Inner {
                 .await?
                 .try_collect()
                 .await?;
-            positions.extend(found.into_iter().map(|t| (t.id, t.position)));
+            positions.extend(found.into_iter().map(|t| (t.id, (t.position, t.writer))));
         }
         Ok(positions)
     }
@@ -246,16 +265,13 @@ impl Inner {
 
     /// The tick of the greatest key: the one that the latest day's bar ends with.
     pub(super) async fn newest_tick(&self, symbol: &Symbol) -> Result<Option<TickDocument>> {
-        let day = self
-            .bars
-            .find_one(doc! {
-                "symbol": symbol.as_str(),
-                "interval": Interval::D1.as_str(),
-                "trades": { "$gt": 0_i64 },
-            })
-            .sort(doc! { "start_us": -1 })
-            .await?;
-        let Some(day) = day.map(BarDocument::into_bar) else {
+        let filter = doc! {
+            "symbol": symbol.as_str(),
+            "interval": Interval::D1.as_str(),
+            "trades": { "$gt": 0_i64 },
+        };
+        let mut days = self.latest_bars(filter, i64::MIN, i64::MAX, 1).await?;
+        let Some(day) = days.pop() else {
             return Ok(None);
         };
         let id = keys::tick(symbol, day.last);

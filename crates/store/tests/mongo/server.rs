@@ -10,13 +10,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use market::{ErrorKind, Tick};
+use market::{Bar, ErrorKind, Interval, Tick, Timestamp};
 use mongodb::{
     Client,
     bson::{Document, doc},
 };
 use store::{
-    Store, StoreError, TickStore,
+    BarQuery, BarStore, Store, StoreError, TickStore,
     mongo::{MongoOptions, MongoStore},
 };
 
@@ -88,6 +88,7 @@ async fn the_documents_are_flat_and_say_what_they_are() {
         "price": 100.0,
         "size": 2.0,
         "position": 1_i64,
+        "writer": 1_i64,
     };
     let mut keys: Vec<&String> = found.keys().collect();
     keys.sort();
@@ -147,6 +148,115 @@ async fn two_processes_that_write_one_symbol_leave_right_bars() {
     assert_eq!(stored, ticks.len());
     let store = MongoStore::connect(options).await.unwrap();
     assert_bars_are_the_fold(&store, &ticks).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_that_are_given_the_same_ticks_count_each_once() {
+    let options = options();
+    let ticks = some_ticks(0..240);
+    let mut tasks = Vec::new();
+    for writer in 0..3 {
+        let store = MongoStore::connect(options.clone()).await.unwrap();
+        let mut chunks: Vec<Vec<Tick>> = ticks.chunks(20).map(<[Tick]>::to_vec).collect();
+        // One forwards, one backwards, one from the middle on.
+        match writer {
+            0 => {}
+            1 => chunks.reverse(),
+            _ => chunks.rotate_left(6),
+        }
+        tasks.push(tokio::spawn(async move {
+            let mut stored = 0;
+            for chunk in chunks {
+                stored += store.append(chunk).await.unwrap().stored.len();
+            }
+            stored
+        }));
+    }
+    let mut stored = 0;
+    for task in tasks {
+        stored += task.await.unwrap();
+    }
+    assert_eq!(stored, ticks.len());
+    let store = MongoStore::connect(options).await.unwrap();
+    assert_bars_are_the_fold(&store, &ticks).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_counts_whole_bars_however_many_parts_they_lie_in() {
+    let options = options();
+    let ticks = some_ticks(0..16);
+    // Each of twelve processes stores one tick of the first second, the first of them the rest too.
+    let first = MongoStore::connect(options.clone()).await.unwrap();
+    let same_second: Vec<Tick> = (0..12)
+        .map(|i| tick("ABC", 10_000 + i, 1, 50.0 + i as f64, 1.0))
+        .collect();
+    first.append(ticks.clone()).await.unwrap();
+    let mut told = Vec::new();
+    for one in &same_second {
+        let store = MongoStore::connect(options.clone()).await.unwrap();
+        told = store.append(vec![one.clone()]).await.unwrap().bars;
+    }
+    let mut all = ticks;
+    all.extend(same_second);
+    assert_bars_are_the_fold(&first, &all).await;
+    let expected = first.bars(&all_of("ABC", Interval::S1)).await.unwrap();
+    assert_eq!(told.first(), expected.last(), "a bar is told as a whole");
+    for limit in 1..=expected.len() {
+        let query = BarQuery {
+            limit,
+            ..all_of("ABC", Interval::S1)
+        };
+        let latest = first.bars(&query).await.unwrap();
+        assert_eq!(latest, expected[expected.len() - limit..]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_schema_version_1_is_taken_over() {
+    let options = options();
+    let ticks = some_ticks(0..30);
+    let store = MongoStore::connect(options.clone()).await.unwrap();
+    store.append(ticks[..20].to_vec()).await.unwrap();
+    drop(store);
+    // As version 1 left it: ticks without a writer, bars whole.
+    let database = database(&options).await;
+    let collection = |part: &str| database.collection::<Document>(&format!("stock_data{part}"));
+    let unset = doc! { "$unset": { "writer": "" } };
+    collection("").update_many(doc! {}, unset).await.unwrap();
+    let bars = collection("_bars");
+    let mut cursor = bars.find(doc! {}).await.unwrap();
+    let mut old = Vec::new();
+    while cursor.advance().await.unwrap() {
+        let mut bar: Document = cursor.deserialize_current().unwrap();
+        let id = bar
+            .get_str("_id")
+            .unwrap()
+            .rsplit_once("|w")
+            .unwrap()
+            .0
+            .to_owned();
+        bar.insert("_id", id);
+        old.push(bar);
+    }
+    bars.delete_many(doc! {}).await.unwrap();
+    bars.insert_many(old).await.unwrap();
+    collection("_meta")
+        .update_one(doc! { "_id": "schema" }, doc! { "$set": { "version": 1 } })
+        .await
+        .unwrap();
+    let store = MongoStore::connect(options.clone()).await.unwrap();
+    // Ten doubles, ten new ones, and bars that came as bars and may not take the place of these.
+    store.append(ticks[10..].to_vec()).await.unwrap();
+    let whole = store.bars(&all_of("ABC", Interval::M1)).await.unwrap();
+    let given = Bar {
+        close: 1.0,
+        trades: 0,
+        ..whole[0].clone()
+    };
+    assert_eq!(store.put_bars(vec![given]).await.unwrap(), 0);
+    assert_bars_are_the_fold(&store, &ticks).await;
+    let schema = collection("_meta").find_one(doc! { "_id": "schema" }).await;
+    assert_eq!(schema.unwrap().unwrap().get_i32("version").unwrap(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
