@@ -21,6 +21,7 @@ mod pages;
 pub mod query;
 mod scene;
 pub mod theme;
+mod worker;
 
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};

@@ -1,5 +1,6 @@
 //! The components: each draws one thing of a page.
 
+pub mod browser_forecast;
 pub mod chart_table;
 pub mod chart_view;
 pub mod connection_state;
