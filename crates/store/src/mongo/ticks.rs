@@ -140,7 +140,7 @@ impl Inner {
                 let (position, of) = positions.get(&document.id).copied().unwrap_or_default();
                 let ours = of == writer.number;
                 let told = ours && writer.told.contains(&position);
-                if !told && !(ours && writer.finished.contains(position)) {
+                if !(told || ours && writer.finished.contains(position)) {
                     old.push((&batch.ticks[i], of));
                 }
                 if ours && !told && writer.failed.contains(position) {
