@@ -15,7 +15,7 @@ use wasm_bindgen::JsCast;
 use crate::{
     api::{codec::JsonBytes, functions, pipeline::PipelineBoard},
     components::problem::Problem,
-    erase::{Erase, later},
+    erase::{Erase, later, word},
 };
 
 /// How often the page asks again.
@@ -47,12 +47,15 @@ pub fn PipelinePage() -> impl IntoView {
 fn Board(first: PipelineBoard, search: Memo<String>) -> impl IntoView {
     let problem = RwSignal::new(String::new());
     let places = (NodeRef::new(), NodeRef::new());
+    let hidden = word(move || problem.with(String::is_empty).then_some(""));
     let shown = StoredValue::new(first.clone());
     keep_fresh(shown, problem, search, places);
     view! {
         <article class="pipeline" data-testid="pipeline">
             <h1>"Pipeline"</h1>
-            <p class="outcome wrong" role="status" data-testid="pipeline-problem">{problem}</p>
+            <p class="outcome wrong" role="status" data-testid="pipeline-problem" hidden=hidden>
+                {problem}
+            </p>
             <div class="board" node_ref=places.0 inner_html=first.stages></div>
             <div class="board" node_ref=places.1 inner_html=first.letters></div>
         </article>

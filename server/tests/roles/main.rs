@@ -9,7 +9,7 @@
 )]
 
 #[path = "../torture/processes.rs"]
-#[expect(dead_code, reason = "each test binary uses its own part of it")]
+#[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod processes;
 
 use std::{net::SocketAddr, time::Duration};
