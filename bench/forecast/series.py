@@ -2,7 +2,7 @@
 
 prices.txt    200 windows of 500 daily log adjusted closes (AAPL, GOOG, IBM, MSFT), the data file of
               data/: the starts are spread evenly over each ticker.
-monthly.txt   100 monthly series of the M3 competition, every fourteenth, season 12.
+monthly.txt   50 monthly series of the M3 competition, every twenty-eighth, season 12.
 m3-*.txt      the whole M3 competition by category, and m3-*.json with the outcomes.
 """
 
@@ -53,7 +53,7 @@ def main(data, out):
         actual = {s.sn: [float(v) for v in s.xx] for s in series}
         assert all(len(v) == HORIZON[kind] for v in actual.values())
         (out / f"m3-{kind}.json").write_text(json.dumps(actual))
-    monthly = by_type["monthly"][::14][:100]
+    monthly = by_type["monthly"][::28][:50]
     write(out / "monthly.txt", [(s.sn, 12, s.x) for s in monthly])
 
 
