@@ -41,6 +41,9 @@ pub struct Services {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    // reqwest is built without a default provider of cryptography; loopback needs none, the client
+    // asks for one all the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let variable = |name: &str| {
         std::env::var(name).with_context(|| format!("{name} is not set: use bench/pipeline/run"))
     };

@@ -121,7 +121,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let router = router(options, cancel.clone())
         .map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidInput, e))?;
-    axum::serve(listener, router)
+    axum::serve(crate::commands::serve::at_once(listener), router)
         .with_graceful_shutdown(cancel.cancelled_owned())
         .await
 }
