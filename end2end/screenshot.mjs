@@ -20,8 +20,8 @@ try {
   });
   await openLive(page, "/s/NIMBU?interval=1s");
   await eventually("the canvas is drawn", () => canvasIsDrawn(page));
-  await eventually("forecasts were judged", async () =>
-    (await page.id("scoreboard").locator("tbody tr").count()) > 0);
+  await eventually("enough forecasts were judged to tell something", async () =>
+    (await page.id("scoreboard").locator("tbody tr td:first-of-type").allInnerTexts()).some((n) => Number(n) >= 30));
   await eventually("a latency is shown", async () => /\d/.test(await page.id("latency").innerText()));
   await page.screenshot({ path: file });
   console.log(`${file} written`);

@@ -33,6 +33,8 @@ const RECORD_AGAIN_AFTER: Duration = Duration::from_secs(10);
 pub struct ChartState {
     /// Bars, fan and record.
     pub data: RwSignal<ChartData>,
+    /// The markup of the fit, apart from the rest, which changes with every tick.
+    pub fit: RwSignal<String>,
     /// Why there is nothing to show.
     pub problem: RwSignal<Option<ApiError>>,
     /// Whether another chart is on its way.
@@ -57,11 +59,12 @@ struct Asked {
 impl ChartState {
     /// From the server's first answer.
     pub fn new(first: Result<ChartData, (ChartQuery, ApiError)>) -> Self {
-        let (data, problem) = match first {
+        let (mut data, problem) = match first {
             Ok(data) => (data, None),
             Err((query, error)) => (ChartData::empty(query), Some(error)),
         };
         Self {
+            fit: RwSignal::new(std::mem::take(&mut data.fit)),
             data: RwSignal::new(data),
             problem: RwSignal::new(problem),
             loading: RwSignal::new(false),
@@ -152,6 +155,7 @@ impl ChartState {
 
     /// Shows an answer; bars that came live while it was on its way are kept.
     fn show(self, mut data: ChartData) {
+        self.fit.set(std::mem::take(&mut data.fit));
         self.data.update(|shown| {
             let same = shown.query.symbol == data.query.symbol && shown.interval == data.interval;
             if same {
@@ -263,7 +267,10 @@ impl ChartState {
             self.data.try_update(|d| {
                 if d.query == query && d.interval == interval {
                     match answer {
-                        Ok(fan) => (d.fan, d.fan_problem) = (Some(fan), None),
+                        Ok((fan, fit)) => {
+                            (d.fan, d.fan_problem) = (Some(fan), None);
+                            self.fit.set(fit);
+                        }
                         Err(error) => d.fan_problem = Some(error.detail),
                     }
                 }
@@ -297,10 +304,13 @@ impl ChartState {
                     } = query.clone();
                     let answer = functions::record_at(symbol, interval, model, horizon).await;
                     self.data.try_update(|d| {
-                        if let (Ok(record), true) =
+                        if let (Ok((record, fit)), true) =
                             (answer, d.query == query && d.interval == interval)
                         {
                             d.record = record;
+                            if let Some(fit) = fit {
+                                self.fit.set(fit);
+                            }
                         }
                     });
                 });

@@ -21,6 +21,7 @@ mod pages;
 pub mod query;
 mod scene;
 pub mod theme;
+mod worker;
 
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
@@ -35,7 +36,10 @@ use crate::{
     components::{header::Header, watchlist::Sidebar},
     erase::Erase,
     live::Live,
-    pages::{home::HomePage, not_found::NotFoundPage, symbol::SymbolPage},
+    pages::{
+        backtest::BacktestPage, home::HomePage, not_found::NotFoundPage, pipeline::PipelinePage,
+        symbol::SymbolPage,
+    },
     theme::ThemeSwitch,
 };
 
@@ -60,6 +64,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="description" content="Live prices with calibrated forecasts."/>
                 <script inner_html=theme::FIRST_SCRIPT></script>
                 <link rel="stylesheet" href="/main.css"/>
+                <link rel="stylesheet" href="/evaluation.css"/>
+                <link rel="stylesheet" href="/pipeline.css"/>
                 <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
                 <link rel="apple-touch-icon" href="/icon-192.png"/>
                 <link rel="manifest" href="/manifest.webmanifest"/>
@@ -103,6 +109,8 @@ pub fn App() -> impl IntoView {
                     <FlatRoutes fallback=NotFoundPage>
                         <Route path=path!("/") view=HomePage ssr=SsrMode::Async/>
                         <Route path=path!("/s/:symbol") view=SymbolPage ssr=SsrMode::Async/>
+                        <Route path=path!("/backtest") view=BacktestPage ssr=SsrMode::Async/>
+                        <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async/>
                     </FlatRoutes>
                 </main>
             </div>

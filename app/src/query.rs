@@ -17,6 +17,9 @@ pub const HORIZONS: [u32; 6] = [1, 5, 10, 20, 30, 60];
 /// The most bars that come with the page; more are streamed in after it.
 pub const BARS_WITH_PAGE: usize = 480;
 
+/// The model's name whose orders are a field of their own, where a form is sent without scripts.
+pub const ARIMA: &str = "arima";
+
 const DEFAULT_HORIZON: u32 = 10;
 const DEFAULT_SPAN: usize = 120;
 const MAX_HORIZON: u32 = 1_000;
@@ -41,7 +44,10 @@ impl ChartQuery {
     /// symbol cannot be one.
     pub fn from_url(path: &str, query: &ParamsMap) -> Option<Self> {
         let symbol = Url::unescape(path.strip_prefix("/s/")?).parse().ok()?;
-        let model = query.get_str("model").unwrap_or_default().trim();
+        let model = match query.get_str("model").unwrap_or_default().trim() {
+            ARIMA => &arima(query.get_str("orders").unwrap_or_default()),
+            model => model,
+        };
         Some(Self {
             symbol,
             interval: query.get_str("interval").and_then(|t| t.parse().ok()),
@@ -86,6 +92,34 @@ impl ChartQuery {
 pub fn use_chart_query() -> Memo<Option<ChartQuery>> {
     let location = use_location();
     Memo::new(move |_| ChartQuery::from_url(&location.pathname.read(), &location.query.read()))
+}
+
+/// The ARIMA model of orders as people type them: of `2,1,0`, of `(2,1,0)` and of `arima(2, 1, 0)`;
+/// without any, one of the plainest.
+pub fn arima(orders: &str) -> String {
+    let mut orders: String = orders.split_whitespace().collect();
+    if let Some(rest) = orders.to_ascii_lowercase().strip_prefix(ARIMA) {
+        orders = rest.to_owned();
+    }
+    match orders.as_bytes().first() {
+        None => "arima(1,1,1)".to_owned(),
+        Some(b'(') => ARIMA.to_owned() + &orders,
+        Some(_) => match orders.split_once('+') {
+            Some((orders, constant)) => format!("{ARIMA}({orders})+{constant}"),
+            None => format!("{ARIMA}({orders})"),
+        },
+    }
+}
+
+/// The URL of the backtest page with a symbol and a model chosen.
+pub fn backtest_url(symbol: &Symbol, interval: Interval, model: &str) -> String {
+    let mut url = "/backtest?symbol=".to_owned();
+    escape_into(&mut url, symbol.as_str());
+    url.push_str("&interval=");
+    url.push_str(interval.as_str());
+    url.push_str("&model=");
+    escape_into(&mut url, model);
+    url
 }
 
 /// The URL of a symbol's page with every default.
@@ -156,6 +190,23 @@ mod tests {
             query.url(),
             "/s/BTC%2FUSD?interval=1s&horizon=10&model=arima%281%2C1%2C1%29&bars=240"
         );
+    }
+
+    #[test]
+    fn orders_that_were_typed_become_a_model() {
+        for (typed, model) in [
+            ("2,1,0", "arima(2,1,0)"),
+            ("(2, 1, 0)", "arima(2,1,0)"),
+            (
+                "ARIMA(0,1,1)(0,1,1)[5]+drift",
+                "arima(0,1,1)(0,1,1)[5]+drift",
+            ),
+            ("1,0,0+mean", "arima(1,0,0)+mean"),
+            ("", "arima(1,1,1)"),
+        ] {
+            let query = read("A", &[("model", "arima"), ("orders", typed)]).unwrap();
+            assert_eq!(query.model, model);
+        }
     }
 
     #[test]

@@ -1,100 +1,124 @@
-"""Side by side: the forecasting core against statsforecast, on the same series, in one run.
+"""Side by side in one run: the forecasting core against statsforecast on the same series, both on all
+cores; then single fits and updates; the M3 competition; and the worker in a real browser.
 
-    python3 bench/forecast/run.py [--jobs N] [--quick] [--m3-only]
-
-Makes its own environment (bench/forecast/.venv, from requirements.txt), builds the release example
-`many` of crates/forecast, writes the series (series.py) and prints seconds, ratios and AICc, then
-the M3 competition. Both sides use N cores (default: all). The peers are measured after a warm-up;
-our side is measured inside the process, like theirs, without start-up. With a busy machine the
-ratio is only as good as the load is even: see the load average that is printed.
+Called by `run`, which makes the environment and builds. Prints one line per figure with its goal, as
+scripts/bench does, and beneath it what it is made of. statsforecast is measured after a warm-up, and
+both sides inside their process, without start-up and without reading the series. Ratios are of
+wall-clock time; those of processor time, which hardly feel what else the machine does, stand beside.
 """
 
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import m3
+import series
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-HORIZON = {"yearly": 6, "quarterly": 8, "monthly": 18, "other": 8}
+WORK = HERE / ".series"
+EXAMPLES = Path(os.environ["BENCH_EXAMPLES"])
+# Series, model, steps, and how many times statsforecast's speed is the goal.
 CASES = [
-    ("prices.txt", "auto-arima", 10, 10.0),
-    ("monthly.txt", "auto-arima", 18, 5.0),
-    ("prices.txt", "ets", 10, 1.0),
-    ("monthly.txt", "ets", 18, 1.0),
-    ("prices.txt", "theta", 10, 1.0),
-    ("monthly.txt", "theta", 18, 1.0),
+    ("prices", "auto-arima", 10, 10),
+    ("monthly", "auto-arima", 18, 5),
+    ("prices", "ets", 10, 1),
+    ("monthly", "ets", 18, 1),
+    ("prices", "theta", 10, 1),
+    ("monthly", "theta", 18, 1),
 ]
+M3_MODELS = ("auto-arima", "ets", "theta", "combo")
 
 
-def environment():
-    python = HERE / ".venv" / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", HERE / ".venv"], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "-r", HERE / "requirements.txt"], check=True)
-    return python
+def figure(name, value, unit, goal):
+    print(f"{name:<58} {value:>12} {unit:<10} goal: {goal}", flush=True)
 
 
-def build():
-    command = ["cargo", "build", "--release", "-q", "-p", "forecast", "--features", "parallel"]
-    subprocess.run([*command, "--example", "many", "--example", "speed"], cwd=ROOT, check=True)
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return target / "release" / "examples"
+def detail(text):
+    print(f"    {text}", flush=True)
 
 
-def ours(examples, path, model, horizon, jobs):
-    run = subprocess.run(
-        [examples / "many", path, model, str(horizon)],
-        check=True, capture_output=True, text=True, env={**os.environ, "RAYON_NUM_THREADS": str(jobs)},
-    )
-    rows = [json.loads(line) for line in run.stdout.splitlines()]
-    return json.loads(run.stderr)["seconds"], rows
+def children_seconds():
+    use = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return use.ru_utime + use.ru_stime
 
 
-def peers(python, path, model, horizon, jobs):
-    command = [python, HERE / "peers.py", path, model, str(horizon), str(jobs)]
+def ours(path, model, horizon, jobs):
+    """Seconds by the clock and (reading included) of the processors, and the rows, of one run of `many`."""
+    command = [EXAMPLES / "many", path, model, str(horizon)]
+    environment = {**os.environ, "RAYON_NUM_THREADS": str(jobs)}
+    used = children_seconds()
+    run = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    used = children_seconds() - used
+    return json.loads(run.stderr)["seconds"], used, [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def peers(path, model, horizon, jobs):
+    command = [sys.executable, HERE / "peers.py", path, model, str(horizon), str(jobs)]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(run.stdout.splitlines()[-1])
+
+
+def side_by_side(jobs):
+    for name, model, horizon, goal in CASES:
+        path = WORK / f"{name}.txt"
+        count = sum(1 for _ in open(path))
+        theirs = peers(path, model, horizon, jobs)
+        seconds, processor, rows = min(
+            (ours(path, model, horizon, jobs) for _ in range(3)), key=lambda run: run[0]
+        )
+        ratio = theirs["seconds"] / seconds
+        figure(f"{model}, {count} {name} series, beside statsforecast", f"{ratio:.1f}", "times", f">= {goal}")
+        by_processor = theirs["processor_seconds"] / processor
+        detail(
+            f"ours {seconds:.3f} s, statsforecast {theirs['seconds']:.3f} s; by processor time "
+            f"{by_processor:.1f} times; load average {os.getloadavg()[0]:.1f}"
+        )
+        failed = [row["id"] for row in rows if "error" in row]
+        if failed:
+            detail(f"ours FAILED on {', '.join(failed)}")
+        if "aicc" in theirs:
+            both = [(row["aicc"], theirs["aicc"][row["id"]]) for row in rows if "error" not in row]
+            mine, other = (sum(side) / len(both) for side in zip(*both))
+            figure("its mean AICc less statsforecast's, the same series", f"{mine - other:.3f}", "", "<= 0")
+            detail(f"ours {mine:.3f}, statsforecast {other:.3f}, over {len(both)} series")
+
+
+def competition(jobs):
+    before = time.monotonic()
+    for model in M3_MODELS:
+        for kind, horizon in series.HORIZON.items():
+            _, _, rows = ours(WORK / f"m3-{kind}.txt", model, horizon, jobs)
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            (WORK / f"{model}-{kind}.jsonl").write_text(text)
+    seconds = time.monotonic() - before
+    table, count, failures = m3.score(WORK, "combo")
+    figure(f"combo, sMAPE over the {count} series of M3", f"{table['all'][0]:.2f}", "", "<= 12.6")
+    detail(f"{failures} failed; all four models on all series in {seconds:.0f} s")
+    m3.main(WORK, *M3_MODELS)
 
 
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--jobs", type=int, default=os.cpu_count())
-    options.add_argument("--data", default=str(ROOT.parent / "shared" / "data" / "stocks-daily.csv.gz"))
-    options.add_argument("--quick", action="store_true", help="one repetition, no M3")
-    options.add_argument("--m3-only", action="store_true")
+    options.add_argument("--data", default=str(ROOT / "data" / "stocks-daily.csv.gz"))
+    for part in ("peers", "m3", "browser"):
+        options.add_argument(f"--no-{part}", action="store_true")
     options = options.parse_args()
-    python, examples = environment(), build()
-    work = HERE / ".series"
-    subprocess.run([python, HERE / "series.py", options.data, work], check=True)
-    print(f"{options.jobs} cores, load average {os.getloadavg()[0]:.1f}")
-    if not options.m3_only:
-        subprocess.run([examples / "speed"], check=True)
-        for name, model, horizon, goal in CASES:
-            path = work / name
-            theirs = peers(python, path, model, horizon, options.jobs)
-            repeats = 1 if options.quick else 3
-            runs = [ours(examples, path, model, horizon, options.jobs) for _ in range(repeats)]
-            seconds, rows = min(runs, key=lambda run: run[0])
-            ratio = theirs["seconds"] / seconds
-            print(
-                f"{name:12} {model:11} ours {seconds:8.3f} s  statsforecast {theirs['seconds']:8.3f} s  "
-                f"ratio {ratio:7.1f} (goal {goal:g}) {'ok' if ratio >= goal else 'MISSED'}"
-            )
-            if "aicc" in theirs:
-                both = [(r["aicc"], theirs["aicc"][r["id"]]) for r in rows if r.get("aicc") is not None]
-                mine, other = (sum(side) / len(both) for side in zip(*both))
-                print(f"{'':24} mean AICc ours {mine:.3f}  statsforecast {other:.3f}")
-    if not options.quick:
-        models = ["theta", "ets", "auto-arima", "combo"]
-        for model in models:
-            for kind, horizon in HORIZON.items():
-                _, rows = ours(examples, work / f"m3-{kind}.txt", model, horizon, options.jobs)
-                text = "".join(json.dumps(row) + "\n" for row in rows)
-                (work / f"{model}-{kind}.jsonl").write_text(text)
-        subprocess.run([python, HERE / "m3.py", work, *models], check=True)
+    series.main(options.data, WORK)
+    print(f"# {options.jobs} cores, load average {os.getloadavg()[0]:.1f}", flush=True)
+    if not options.no_peers:
+        side_by_side(options.jobs)
+        subprocess.run([EXAMPLES / "speed"], check=True)
+    if not options.no_browser:
+        subprocess.run(["node", HERE / "browser.mjs", WORK / "prices.txt"], check=True)
+    if not options.no_m3:
+        competition(options.jobs)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Writes the series of the benchmark: one line per series, `id,season,value,value,...`.
 
 prices.txt    200 windows of 500 daily log adjusted closes (AAPL, GOOG, IBM, MSFT), the data file of
-              shared/data: the starts are spread evenly over each ticker.
-monthly.txt   200 monthly series of the M3 competition, every seventh, season 12.
+              data/: the starts are spread evenly over each ticker.
+monthly.txt   50 monthly series of the M3 competition, every twenty-eighth, season 12.
 m3-*.txt      the whole M3 competition by category, and m3-*.json with the outcomes.
 """
 
@@ -53,7 +53,7 @@ def main(data, out):
         actual = {s.sn: [float(v) for v in s.xx] for s in series}
         assert all(len(v) == HORIZON[kind] for v in actual.values())
         (out / f"m3-{kind}.json").write_text(json.dumps(actual))
-    monthly = by_type["monthly"][::7][:200]
+    monthly = by_type["monthly"][::28][:50]
     write(out / "monthly.txt", [(s.sn, 12, s.x) for s in monthly])
 
 

@@ -60,6 +60,12 @@ export function withServer(what) {
   };
 }
 
+/** Imports the bundled sample data, as the page's button does; once is enough, more do no harm. */
+export async function loadSampleData(server) {
+  const answer = await fetch(`${server.url}/api/load_sample_data`, { method: "POST" });
+  if (!answer.ok) throw new Error(`the sample data was not imported: ${answer.status} ${await answer.text()}`);
+}
+
 /** Opens a chart and waits until the page is hydrated and hears from the server. */
 export async function openLive(page, path) {
   await page.goto(path);

@@ -20,15 +20,19 @@ function ticks(symbol, from, to) {
   return all;
 }
 
-/** Keeps the sequence of every tick that the page is sent, over all its connections. */
-function watchTicks(page) {
-  const sequences = [];
+/**
+ * Keeps the sequence of every tick that the page is sent, over all its connections, and the symbols
+ * that it has been given a snapshot of.
+ */
+function watchFeed(page) {
+  const feed = { ticks: [], snapshots: new Set() };
   page.on("websocket", (socket) =>
     socket.on("framereceived", ({ payload }) => {
       const message = JSON.parse(payload);
-      if (message.type === "ticks") sequences.push(...message.ticks.map((tick) => tick.seq));
+      if (message.type === "ticks") feed.ticks.push(...message.ticks.map((tick) => tick.seq));
+      if (message.type === "snapshot") feed.snapshots.add(message.symbol);
     }));
-  return sequences;
+  return feed;
 }
 
 async function showsPrice(page, price) {
@@ -38,10 +42,13 @@ async function showsPrice(page, price) {
 for (const [end, how] of [["kill", "was killed"], ["stop", "was stopped"]]) {
   scenario(`a page goes on without a gap or a repeat after the server ${how}`, cutOff, async (page, server) => {
     const symbol = end.toUpperCase();
-    const received = watchTicks(page);
+    const feed = watchFeed(page);
     await server.push(ticks(symbol, 1, 3));
     await openLive(page, `/s/${symbol}?interval=1s`);
     await showsPrice(page, 103);
+    // A page is live from the server's greeting on. What is pushed before its subscription has
+    // arrived would reach it inside the snapshot, not as ticks.
+    await eventually("the page has its snapshot", () => feed.snapshots.has(symbol));
     await server.push(ticks(symbol, 4, 6));
     await showsPrice(page, 106);
 
@@ -54,7 +61,7 @@ for (const [end, how] of [["kill", "was killed"], ["stop", "was stopped"]]) {
     await server.push(ticks(symbol, 10, 12));
     await showsPrice(page, 112);
 
-    assert.deepEqual(received, [4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    assert.deepEqual(feed.ticks, [4, 5, 6, 7, 8, 9, 10, 11, 12]);
     await page.getByText("The numbers").click();
     const closes = page.id("chart-table").locator("tbody tr td:nth-of-type(4)");
     await eventually("the table has every bar", async () => (await closes.count()) === 12);

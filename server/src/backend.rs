@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use app::api::{
     ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
-    backend::Backend,
+    backend::{Backend, FitReport},
+    backtest::{BacktestAsk, BacktestRun, BacktestUpdate, SymbolResult},
     pipeline::{DeadLetterCount, DeadLetterLine, PipelineStatus, ReplaySummary, StageRate},
 };
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use market::{
     Bar, Interval, RejectReason, Symbol, Timestamp,
     wire::{Fan, PredictRequest, Prediction},
 };
-use pipeline::{Pipeline, PipelineError};
+use pipeline::{BacktestEvent, BacktestRequest, Pipeline, PipelineError};
 use store::{BarQuery, Instrument, LedgerQuery, Store, StoreError};
 
 use crate::sample;
@@ -212,15 +213,53 @@ impl Backend for ServerBackend {
             .collect())
     }
 
-    async fn predict(&self, request: PredictRequest) -> Result<Prediction, ApiError> {
-        self.pipeline
-            .predictor
-            .predict(request)
-            .await
-            .map_err(|e| ApiError {
-                kind: e.kind(),
-                detail: e.to_string(),
-            })
+    async fn fit(&self, request: PredictRequest) -> Result<(Prediction, FitReport), ApiError> {
+        let made = self.pipeline.predictor.fit(request).await;
+        let (prediction, fit) = made.map_err(|error| match &error {
+            // The page has one symbol and one model: which field it is goes without saying.
+            PipelineError::Invalid { detail, .. } => ApiError {
+                kind: error.kind(),
+                detail: detail.clone(),
+            },
+            _ => from_pipeline(error),
+        })?;
+        let report = FitReport {
+            summary: fit.summary,
+            log: fit.log,
+            season: fit.season,
+            residuals: fit.residuals,
+            acf: fit.acf,
+            seconds: fit.seconds,
+        };
+        Ok((prediction, report))
+    }
+
+    async fn backtest(&self, ask: BacktestAsk) -> Result<BacktestRun, ApiError> {
+        let request = BacktestRequest {
+            symbols: ask.symbols,
+            interval: ask.interval,
+            models: ask.models,
+            horizon: ask.horizon,
+            origins: ask.origins,
+            step: ask.step,
+            window: ask.window,
+            log: ask.log,
+        };
+        let run = self.pipeline.backtests.start(request).await;
+        let run = run.map_err(from_pipeline)?;
+        let id = run.id();
+        let events = stream::unfold(run, |mut run| async {
+            let event = run.next().await?;
+            Some((event.map(update).map_err(from_pipeline), run))
+        });
+        Ok(BacktestRun {
+            id,
+            events: events.boxed(),
+        })
+    }
+
+    fn stop_backtest(&self, id: u64) -> bool {
+        self.pipeline.backtests.stop(id)
     }
 
     async fn pipeline_status(&self) -> Result<PipelineStatus, ApiError> {
@@ -315,6 +354,25 @@ impl Backend for ServerBackend {
             rejected: report.rejected,
             symbols: report.symbols.into_iter().collect(),
         })
+    }
+}
+
+fn update(event: BacktestEvent) -> BacktestUpdate {
+    match event {
+        BacktestEvent::Progress { done, all, symbol } => {
+            BacktestUpdate::Progress { done, all, symbol }
+        }
+        BacktestEvent::Stopped => BacktestUpdate::Stopped,
+        BacktestEvent::Finished(found) => BacktestUpdate::Finished(
+            found
+                .into_iter()
+                .map(|one| SymbolResult {
+                    symbol: one.symbol,
+                    origins: one.origins,
+                    outcome: one.outcome,
+                })
+                .collect(),
+        ),
     }
 }
 

@@ -50,8 +50,10 @@ pub enum Command {
     Web(WebFlags),
     /// Run the simulated exchange alone: a REST server with made-up trades and bars
     Simulate(Box<commands::simulate::SimulateArgs>),
-    /// Load CSV files of bars or ticks into the store
+    /// Load CSV or Parquet files of bars or ticks into the store
     Import(commands::import::ImportArgs),
+    /// Write bars or ticks of the store into a CSV or Parquet file; goes on where it was cut off
+    Export(commands::export::ExportArgs),
     /// Forecast a series, or every series of a long table
     Forecast(commands::forecast::ForecastArgs),
     /// Measure how models would have done from rolling origins, against naive

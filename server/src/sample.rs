@@ -4,7 +4,7 @@
 use pipeline::{Clock as _, Import, ImportReport, SystemClock};
 use source::csv::{CsvImport, CsvOptions};
 
-use crate::csv_batches;
+use crate::file_batches::{self, PriceFile};
 
 /// The symbols in it.
 pub const SYMBOLS: [&str; 5] = ["AAPL", "FB", "GOOG", "IBM", "MSFT"];
@@ -21,5 +21,6 @@ pub async fn import(import: Import) -> pipeline::Result<ImportReport> {
     let mut options = CsvOptions::new(SystemClock.now());
     options.column = Some("Adj Close".into());
     let file = CsvImport::from_bytes("stocks-daily.csv.gz", FILE, options)?;
-    import.run(csv_batches::stream(file, |_| {}), |_| {}).await
+    let file = PriceFile::Csv(Box::new(file));
+    import.run(file_batches::stream(file, |_| {}), |_| {}).await
 }

@@ -1,4 +1,4 @@
-//! `import`, `forecast` and `deadletters` on real input.
+//! `import`, `export`, `forecast` and `deadletters` on real input, and removal by age.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +8,9 @@
 
 mod support;
 
+use market::{Bar, Interval, Symbol, Tick, TickKey, Timestamp};
 use serde_json::Value;
+use store::{BarQuery, BarStore as _, SqliteOptions, SqliteStore, TickStore as _};
 use support::{data_dir, run, stderr, stdout};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/stocks-daily.csv.gz");
@@ -286,4 +288,146 @@ fn every_model_forecasts_the_real_prices() {
         assert!(output.status.success(), "{model}: {}", stderr(&output));
         assert_eq!(stdout(&output).lines().count(), 1 + 5 * 5, "{model}");
     }
+}
+
+/// What is stored of a symbol: every tick, and the bars of an interval without what a file of bars
+/// does not keep.
+async fn stored(data: &str, interval: Interval) -> (Vec<Tick>, Vec<Bar>) {
+    let store = SqliteStore::open(SqliteOptions::new(data)).await.unwrap();
+    let symbol: Symbol = "ACME".parse().unwrap();
+    let all = (Timestamp::MIN, Timestamp::MAX, usize::MAX);
+    let ticks = store.ticks(&symbol, all.0, all.1, all.2).await.unwrap();
+    let query = BarQuery {
+        symbol,
+        interval,
+        from: all.0,
+        until: all.1,
+        limit: all.2,
+    };
+    let mut bars = store.bars(&query).await.unwrap();
+    let key = TickKey {
+        ts: Timestamp::MIN,
+        seq: 0,
+    };
+    for bar in &mut bars {
+        (bar.trades, bar.first, bar.last) = (0, key, key);
+    }
+    store.close().await.unwrap();
+    (ticks, bars)
+}
+
+#[tokio::test]
+async fn what_is_exported_is_imported_into_a_fresh_store_as_it_was_in_both_formats() {
+    let (scratch, data) = data_dir();
+    let file = scratch.path().join("ticks.csv");
+    let mut text = "symbol,ts_us,seq,price,size\n".to_owned();
+    for i in 0..5_000_i64 {
+        let ts = 1_700_000_000_000_000 + i * 350_001;
+        let price = 100.0 + (i % 77) as f64 / 7.0;
+        text += &format!("ACME,{ts},{i},{price},{}\n", (i % 5) as f64 / 3.0);
+    }
+    std::fs::write(&file, text).unwrap();
+    let (file, data) = (file.display().to_string(), data.display().to_string());
+    let imported = run(&["import", &file, "--data-dir", &data]);
+    assert!(imported.status.success(), "{}", stderr(&imported));
+    let (ticks, bars) = stored(&data, Interval::M1).await;
+    assert_eq!(ticks.len(), 5_000);
+    for format in ["csv", "parquet"] {
+        let path = |what: &str| {
+            let path = scratch.path().join(format!("{format}-{what}"));
+            path.display().to_string()
+        };
+        for (what, rows) in [("ticks", "--ticks"), ("bars", "--interval=1m")] {
+            let output = format!("{}.{format}", path(what));
+            let exported = run(&["export", "-o", &output, rows, "--data-dir", &data]);
+            assert!(exported.status.success(), "{}", stderr(&exported));
+            let fresh = path(&format!("data-{what}"));
+            let imported = run(&["import", &output, "--data-dir", &fresh]);
+            assert!(imported.status.success(), "{}", stderr(&imported));
+            assert!(
+                stdout(&imported).contains(" 0 put aside"),
+                "{}",
+                stdout(&imported)
+            );
+            let (fresh_ticks, fresh_bars) = stored(&fresh, Interval::M1).await;
+            assert_eq!(fresh_bars, bars, "{format}");
+            if what == "ticks" {
+                assert_eq!(fresh_ticks, ticks, "{format}");
+            }
+        }
+    }
+    // A directory gets a file per symbol, and a second run leaves what is there.
+    let directory = format!("{}/out/", scratch.path().display());
+    for expected in ["rows", "there already"] {
+        let flags = [
+            "--interval",
+            "1h",
+            "--format",
+            "parquet",
+            "--data-dir",
+            &data,
+        ];
+        let exported = run(&[&["export", "-o", &directory][..], &flags].concat());
+        assert!(
+            stdout(&exported).contains(expected),
+            "{}",
+            stdout(&exported)
+        );
+    }
+    assert!(std::path::Path::new(&format!("{directory}ACME.1h.parquet")).is_file());
+    let unknown = run(&[
+        "export",
+        "-o",
+        "x.csv",
+        "--symbol",
+        "NONE",
+        "--data-dir",
+        &data,
+    ]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(
+        stderr(&unknown).contains("no prices of NONE"),
+        "{}",
+        stderr(&unknown)
+    );
+}
+
+#[tokio::test]
+async fn what_is_older_than_its_age_is_removed_while_the_server_runs() {
+    let (_scratch, data) = data_dir();
+    let ages = [
+        "--set",
+        "retention.ticks_days=2",
+        "--set",
+        "retention.bars_days=1s=2",
+    ];
+    let server = support::Server::start(&data, &ages);
+    let row = |days: i64, seq: u64| {
+        serde_json::json!({"symbol": "ACME", "ts_us": support::now_us() - days * 86_400_000_000,
+                           "seq": seq, "price": 10, "size": 1})
+    };
+    let post = support::client()
+        .post(format!("{}/api/ticks", server.url))
+        .body(Value::from(vec![row(9, 1), row(5, 2), row(0, 3)]).to_string());
+    assert_eq!(post.send().await.unwrap().status(), 200);
+    let (mut metrics, url) = (String::new(), format!("{}/metrics", server.url));
+    let removed = |kind: &str, n: u64| {
+        format!("tickcast_retention_removed_rows_total{{kind=\"{kind}\"}} {n}")
+    };
+    for _ in 0..600 {
+        let answer = support::client().get(&url).send().await.unwrap();
+        metrics = answer.text().await.unwrap();
+        if metrics.contains(&removed("ticks", 2)) && metrics.contains(&removed("bars_1s", 2)) {
+            assert_eq!(server.stop(), Some(0));
+            let (ticks, minutes) = stored(&data.display().to_string(), Interval::M1).await;
+            assert_eq!(
+                (ticks.len(), minutes.len()),
+                (1, 3),
+                "bars of other intervals stay"
+            );
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("nothing was removed: {metrics}");
 }

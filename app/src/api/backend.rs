@@ -12,6 +12,7 @@ use market::{
 
 use super::{
     ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
+    backtest::{BacktestAsk, BacktestRun},
     pipeline::{DeadLetterLine, PipelineStatus, ReplaySummary},
 };
 
@@ -60,8 +61,14 @@ pub trait Backend: Send + Sync + 'static {
         interval: Interval,
     ) -> Result<Vec<ModelScore>, ApiError>;
 
-    /// A forecast made now.
-    async fn predict(&self, request: PredictRequest) -> Result<Prediction, ApiError>;
+    /// A forecast made now, and what its fit found.
+    async fn fit(&self, request: PredictRequest) -> Result<(Prediction, FitReport), ApiError>;
+
+    /// Begins a backtest; its events drive it, and dropping them stops it.
+    async fn backtest(&self, ask: BacktestAsk) -> Result<BacktestRun, ApiError>;
+
+    /// Stops a backtest by its number. False when there is none.
+    fn stop_backtest(&self, id: u64) -> bool;
 
     /// How the pipeline stands.
     async fn pipeline_status(&self) -> Result<PipelineStatus, ApiError>;
@@ -82,4 +89,21 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Imports the bundled sample data; harmless when done twice.
     async fn import_sample(&self) -> Result<ImportReport, ApiError>;
+}
+
+/// What the fit behind a forecast found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitReport {
+    /// Parameters and criteria; of the logarithms where [`Self::log`] says so.
+    pub summary: forecast::Summary,
+    /// Whether the model was fitted to logarithms.
+    pub log: bool,
+    /// The season that it was offered, in steps; 1 for none.
+    pub season: usize,
+    /// How many residuals there are.
+    pub residuals: usize,
+    /// Their autocorrelations at lags 1, 2, …; empty when they do not vary.
+    pub acf: Vec<f64>,
+    /// How long the fit took.
+    pub seconds: f64,
 }

@@ -51,6 +51,8 @@ pub struct ChartData {
     pub fan_live: bool,
     /// Why there is no forecast.
     pub fan_problem: Option<String>,
+    /// The markup of what the model's fit found, or of why there is none.
+    pub fit: String,
     /// What past forecasts were worth.
     pub record: Record,
 }
@@ -68,6 +70,7 @@ impl ChartData {
             fan: None,
             fan_live: false,
             fan_problem: None,
+            fit: String::new(),
             record: Record::default(),
         }
     }

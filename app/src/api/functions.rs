@@ -9,12 +9,13 @@ use leptos::{
 };
 use market::{Interval, Symbol, Timestamp, wire::Fan};
 
-#[cfg(feature = "ssr")]
-use super::serve;
 use super::{
     ApiError, ImportReport, InstrumentSummary, SystemStatus,
     chart_page::{ChartData, Record},
+    pipeline::{PipelineBoard, ReplaySummary},
 };
+#[cfg(feature = "ssr")]
+use super::{backtest_serve, serve};
 use crate::query::ChartQuery;
 
 /// How the server stands, and every symbol that there are prices of.
@@ -37,7 +38,7 @@ pub async fn chart(query: ChartQuery) -> Result<ChartData, ApiError> {
     serve::answer(serve::chart_data(&*backend, query).await)
 }
 
-/// What past forecasts of a model were worth at `step`.
+/// What past forecasts of a model were worth at `step`, and the markup of its fit where there is one.
 ///
 /// # Errors
 /// What the ledger says.
@@ -47,12 +48,12 @@ pub async fn record_at(
     interval: Interval,
     model: String,
     step: u32,
-) -> Result<Record, ApiError> {
+) -> Result<(Record, Option<String>), ApiError> {
     let backend = serve::backend()?;
-    serve::answer(serve::record(&*backend, &symbol, interval, &model, step).await)
+    serve::answer(serve::record_and_fit(&*backend, &symbol, interval, &model, step).await)
 }
 
-/// A forecast made now.
+/// A forecast made now, and the markup of its fit.
 ///
 /// # Errors
 /// Invalid when the model cannot be fitted to what there is.
@@ -62,7 +63,7 @@ pub async fn forecast_now(
     interval: Interval,
     model: String,
     horizon: u32,
-) -> Result<Fan, ApiError> {
+) -> Result<(Fan, String), ApiError> {
     let backend = serve::backend()?;
     serve::answer(serve::fan_now(&*backend, &symbol, interval, &model, horizon).await)
 }
@@ -92,4 +93,58 @@ pub async fn load_sample_data() -> Result<ImportReport, ApiError> {
     let report = serve::answer(serve::backend()?.import_sample().await)?;
     serve::show(report.symbols.first());
     Ok(report)
+}
+
+/// The markup of the backtest page's form and, where `search` says that there are no scripts, of the
+/// result.
+///
+/// # Errors
+/// What the store says.
+#[server(input = Json, endpoint = "backtest_page")]
+pub async fn backtest_page(search: String) -> Result<(String, String), ApiError> {
+    let backend = serve::backend()?;
+    serve::answer(backtest_serve::page(&*backend, &search).await)
+}
+
+/// Runs the backtest that `search` asks for: a [`super::backtest_line::Line`] after the other. A
+/// stream that is dropped stops it.
+///
+/// # Errors
+/// Invalid, with the field; unavailable when enough are running.
+#[server(input = Json, output = StreamingText, endpoint = "backtest")]
+pub async fn backtest(search: String) -> Result<TextStream<ApiError>, ApiError> {
+    let backend = serve::backend()?;
+    let lines = serve::answer(backtest_serve::lines(&*backend, &search).await)?;
+    Ok(TextStream::new(lines))
+}
+
+/// Stops a backtest; its stream says so. False when it is over.
+///
+/// # Errors
+/// None of its own.
+#[server(input = Json, endpoint = "stop_backtest")]
+pub async fn stop_backtest(id: u64) -> Result<bool, ApiError> {
+    Ok(serve::backend()?.stop_backtest(id))
+}
+
+/// How the pipeline stands, with the dead letters that the page's address asks for.
+///
+/// # Errors
+/// What the store says.
+#[server(input = Json, endpoint = "pipeline")]
+pub async fn pipeline(search: String) -> Result<PipelineBoard, ApiError> {
+    let backend = serve::backend()?;
+    serve::answer(serve::pipeline_board(&*backend, &search).await)
+}
+
+/// Decodes open dead letters again, of the reason named or, without one, all of them, and shows what
+/// came of it. A plain form posts to it, so that it works without wasm.
+///
+/// # Errors
+/// Invalid: no such reason. Else what the store says.
+#[server(endpoint = "replay_dead_letters")]
+pub async fn replay_dead_letters(reason: Option<String>) -> Result<ReplaySummary, ApiError> {
+    let done = serve::replay(&*serve::backend()?, reason.as_deref()).await;
+    serve::show_replay(&done, reason.as_deref());
+    serve::answer(done)
 }

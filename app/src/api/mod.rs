@@ -10,10 +10,21 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "ssr")]
 pub mod backend;
+#[cfg(feature = "ssr")]
+pub mod backtest;
+pub mod backtest_line;
+#[cfg(feature = "ssr")]
+mod backtest_query;
+#[cfg(feature = "ssr")]
+mod backtest_serve;
 pub mod bars;
+#[cfg(feature = "ssr")]
+mod board;
 pub mod chart_page;
 pub mod codec;
 pub mod functions;
+#[cfg(feature = "ssr")]
+mod markup;
 pub mod picture;
 pub mod pipeline;
 #[cfg(feature = "ssr")]
@@ -30,6 +41,14 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// Something that cannot be right, with what was expected.
+    pub fn invalid(detail: String) -> Self {
+        Self {
+            kind: ErrorKind::Invalid,
+            detail,
+        }
+    }
+
     /// Something that does not exist.
     pub fn not_found(detail: String) -> Self {
         Self {

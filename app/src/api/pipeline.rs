@@ -24,6 +24,18 @@ pub struct PipelineStatus {
     pub dead_letters: Vec<DeadLetterCount>,
 }
 
+/// What the Pipeline page shows, as the server wrote it: two pieces of HTML.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PipelineBoard {
+    /// How the stages stand.
+    pub stages: String,
+    /// Dead letters.
+    pub letters: String,
+}
+
+/// How many dead letters the page lists at once.
+pub const LETTERS_SHOWN: usize = 50;
+
 /// What a stage has done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageRate {

@@ -9,7 +9,7 @@ use http::StatusCode;
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 use market::{
-    Bar, ErrorKind, Interval, Symbol,
+    Bar, ErrorKind, Interval, RejectReason, Symbol,
     wire::{Fan, PredictRequest},
 };
 
@@ -17,7 +17,10 @@ use super::{
     ApiError, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
     backend::Backend,
     bars::Bars,
+    board::{self, BoardQuery, reason_named},
     chart_page::{ChartData, PastPoint, Record, first_steps},
+    markup,
+    pipeline::{LETTERS_SHOWN, PipelineBoard, ReplaySummary},
 };
 use crate::query::{BARS_WITH_PAGE, ChartQuery, symbol_url};
 
@@ -84,7 +87,14 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
     let limit = query.bars.min(BARS_WITH_PAGE);
     let (interval, bars) = bars(backend, &query, &instrument, limit).await?;
     let fan_live = is_live(&status, &instrument, interval, &query.model);
-    let fan = fan(backend, &query, interval, fan_live).await;
+    let made = fan_now(
+        backend,
+        &query.symbol,
+        interval,
+        &query.model,
+        query.horizon,
+    );
+    let (live_fan, made) = futures::join!(live_fan(backend, &query, interval, fan_live), made);
     let record = record(
         backend,
         &query.symbol,
@@ -93,10 +103,16 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
         query.horizon,
     )
     .await?;
-    let (fan, fan_problem) = match fan {
-        Ok(fan) => (Some(fan), None),
-        Err(error) => (None, Some(error.detail)),
+    let (made, fit, problem) = match made {
+        Ok((fan, fit)) => (Some(fan), fit, None),
+        Err(error) => (
+            None,
+            markup::problem("There is no fit", &error.detail),
+            Some(error.detail),
+        ),
     };
+    let fan = live_fan?.or(made);
+    let fan_problem = problem.filter(|_| fan.is_none());
     Ok(ChartData {
         interval,
         intervals: if instrument.bars_only {
@@ -110,6 +126,7 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
         fan,
         fan_live,
         fan_problem,
+        fit,
         record,
         query,
     })
@@ -149,40 +166,30 @@ fn is_live(
         && status.live_models.iter().any(|m| m == model)
 }
 
-/// The live fan where it reaches as far as asked, else one made now.
-async fn fan(
+/// The live fan where there is one that reaches as far as asked.
+async fn live_fan(
     backend: &dyn Backend,
     query: &ChartQuery,
     interval: Interval,
     live: bool,
-) -> Result<Fan, ApiError> {
-    if live {
-        let fans = backend.latest_fans(query.symbol.clone(), interval).await?;
-        let fan = fans
-            .into_iter()
-            .find(|f| f.model == query.model && f.mean.len() >= query.horizon as usize);
-        if let Some(fan) = fan {
-            return Ok(first_steps(fan, query.horizon));
-        }
+) -> Result<Option<Fan>, ApiError> {
+    if !live {
+        return Ok(None);
     }
-    fan_now(
-        backend,
-        &query.symbol,
-        interval,
-        &query.model,
-        query.horizon,
-    )
-    .await
+    let fans = backend.latest_fans(query.symbol.clone(), interval).await?;
+    let long_enough = |f: &Fan| f.model == query.model && f.mean.len() >= query.horizon as usize;
+    let fan = fans.into_iter().find(long_enough);
+    Ok(fan.map(|fan| first_steps(fan, query.horizon)))
 }
 
-/// A fan made now from the stored bars.
+/// A fan made now from the stored bars, and the markup of its fit.
 pub async fn fan_now(
     backend: &dyn Backend,
     symbol: &Symbol,
     interval: Interval,
     model: &str,
     horizon: u32,
-) -> Result<Fan, ApiError> {
+) -> Result<(Fan, String), ApiError> {
     let request = PredictRequest {
         id: None,
         symbol: Some(symbol.clone()),
@@ -193,14 +200,15 @@ pub async fn fan_now(
         levels: None,
         season: None,
     };
-    let prediction = backend.predict(request).await?;
+    let (prediction, fit) = backend.fit(request).await?;
     let first = prediction.targets.first().copied();
     let seen = backend.bars(symbol.clone(), interval, first, 1).await?;
     let origin = seen.last().ok_or_else(|| ApiError {
         kind: ErrorKind::NotFound,
         detail: format!("there are no closed bars of {symbol} yet"),
     })?;
-    Ok(Fan {
+    let panel = markup::fit::panel(symbol, interval, origin.start, &prediction, &fit);
+    let fan = Fan {
         symbol: symbol.clone(),
         interval,
         model: prediction.model,
@@ -210,7 +218,22 @@ pub async fn fan_now(
         targets: prediction.targets,
         mean: prediction.mean,
         bands: prediction.bands,
-    })
+    };
+    Ok((fan, panel))
+}
+
+/// The record of a model at a step, and the markup of its fit of now; none where it cannot be fitted
+/// at the moment.
+pub async fn record_and_fit(
+    backend: &dyn Backend,
+    symbol: &Symbol,
+    interval: Interval,
+    model: &str,
+    step: u32,
+) -> Result<(Record, Option<String>), ApiError> {
+    let fit = fan_now(backend, symbol, interval, model, step);
+    let (record, fit) = futures::join!(record(backend, symbol, interval, model, step), fit);
+    Ok((record?, fit.ok().map(|(_, fit)| fit)))
 }
 
 /// The record of a model at a step, with every model's scores there.
@@ -267,4 +290,47 @@ pub fn json_lines(
         line.push('\n');
         Ok(line)
     })
+}
+
+/// Writes the Pipeline page's board. While the store is away it has no letters, and says why.
+pub async fn pipeline_board(
+    backend: &dyn Backend,
+    search: &str,
+) -> Result<PipelineBoard, ApiError> {
+    let query = BoardQuery::from_search(search);
+    let status = backend.pipeline_status().await?;
+    let letters = if status.missing.iter().any(|(what, _)| what == "store") {
+        Vec::new()
+    } else {
+        let BoardQuery { reason, after, .. } = query;
+        backend.dead_letters(reason, after, LETTERS_SHOWN).await?
+    };
+    Ok(board::board(status, letters, query))
+}
+
+/// Replays the dead letters of the reason named, or all of them.
+pub async fn replay(
+    backend: &dyn Backend,
+    reason: Option<&str>,
+) -> Result<ReplaySummary, ApiError> {
+    let reason: Option<RejectReason> = match reason.filter(|text| !text.is_empty()) {
+        None => None,
+        Some(text) => Some(reason_named(text).ok_or_else(|| ApiError {
+            kind: ErrorKind::Invalid,
+            detail: format!("{text:?} is no reason of a dead letter"),
+        })?),
+    };
+    backend.replay_dead_letters(reason).await
+}
+
+/// Sends the browser on to the Pipeline page, which says what a replay did. The address carries
+/// numbers and a kind of error only: words in it would be shown to whoever follows a forged link.
+pub fn show_replay(done: &Result<ReplaySummary, ApiError>, reason: Option<&str>) {
+    let outcome = match done {
+        Ok(done) => format!("replayed={}&still_bad={}", done.replayed, done.still_bad),
+        Err(error) => format!("problem={}", error.kind.as_str()),
+    };
+    let reason = reason.and_then(reason_named);
+    let reason = reason.map_or(String::new(), |r| format!("&reason={r}"));
+    leptos_axum::redirect(&format!("/pipeline?{outcome}{reason}#letters-heading"));
 }

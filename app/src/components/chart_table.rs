@@ -30,7 +30,7 @@ pub fn ChartTable(state: ChartState) -> impl IntoView {
                 bars,
                 d.query.clone(),
                 d.interval,
-                d.fan.as_ref().map(|f| f.origin),
+                d.fan.as_ref().map(|f| (f.origin, f.made_at)),
             )
         })
     });

@@ -7,7 +7,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use crate::{
     chart_state::ChartState,
     erase::{Erase, text, word},
-    query::{BARS_WITH_PAGE, ChartQuery, HORIZONS, SPANS, symbol_url},
+    query::{ARIMA, BARS_WITH_PAGE, ChartQuery, HORIZONS, SPANS, arima, symbol_url},
 };
 
 /// The choices.
@@ -101,9 +101,19 @@ fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> im
             }
         }
     };
-    let go_model = move |ev| {
+    let go_model = {
+        let go = go.clone();
+        move |ev| {
+            let model = event_target_value(&ev);
+            go(ChartQuery {
+                model: if model == ARIMA { arima("") } else { model },
+                ..shown.get_untracked()
+            });
+        }
+    };
+    let go_orders = move |ev| {
         go(ChartQuery {
-            model: event_target_value(&ev),
+            model: arima(&event_target_value(&ev)),
             ..shown.get_untracked()
         });
     };
@@ -119,9 +129,19 @@ fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> im
             .map(|h| option(h.to_string(), h == chosen))
             .collect::<Vec<_>>()
     };
+    // A model with orders is chosen by its family; the orders stand in a field of their own.
+    let typed = Memo::new(move |_| model.with(|m| m.starts_with("arima(")));
+    let choice = Memo::new(move |_| {
+        if typed.get() {
+            ARIMA.to_owned()
+        } else {
+            model.get()
+        }
+    });
     let model_options = move || {
-        let chosen = model.get();
+        let chosen = choice.get();
         let mut all = models.get_value();
+        all.push(ARIMA.to_owned());
         if !all.contains(&chosen) {
             all.push(chosen.clone());
         }
@@ -144,10 +164,22 @@ fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> im
             </label>
             <label>
                 <span>"Model"</span>
-                <select name="model" data-testid="model" prop:value=text(move || model.get()) on:change=go_model>
+                <select name="model" data-testid="model" prop:value=text(move || choice.get()) on:change=go_model>
                     {model_options}
                 </select>
             </label>
+            <input
+                class=word(move || Some(if typed.get() { "orders" } else { "orders no-js" }))
+                type="text"
+                name="orders"
+                aria-label="Orders of the ARIMA model"
+                placeholder="arima(1,1,1)+drift"
+                autocomplete="off"
+                spellcheck="false"
+                data-testid="orders"
+                value=text(move || if typed.get() { model.get() } else { String::new() })
+                on:change=go_orders
+            />
             <button type="submit" class="no-js">"Show"</button>
         </form>
     }

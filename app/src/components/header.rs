@@ -25,6 +25,8 @@ pub fn Header() -> impl IntoView {
             <nav aria-label="Main">
                 <a href="#watchlist-heading" rel="external">"Watchlist"</a>
                 <a href="#scoreboard-heading" rel="external">"Record"</a>
+                <a href="/backtest" data-testid="nav-backtest">"Backtest"</a>
+                <a href="/pipeline">"Pipeline"</a>
             </nav>
             <ConnectionState/>
             <ThemeToggle/>

@@ -15,7 +15,7 @@ use crate::{
 pub const ENOUGH_OUTCOMES: u64 = 30;
 
 /// The yardstick.
-const NAIVE: &str = "naive";
+pub const NAIVE: &str = "naive";
 
 /// The record of the model shown in words, and of all in a table.
 #[component]

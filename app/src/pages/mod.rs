@@ -1,5 +1,7 @@
 //! The pages: each lays components out for one address.
 
+pub mod backtest;
 pub mod home;
 pub mod not_found;
+pub mod pipeline;
 pub mod symbol;

@@ -7,9 +7,9 @@ use crate::{
     api::{ApiError, SystemStatus, chart_page::ChartData, codec::JsonBytes, functions},
     chart_state::ChartState,
     components::{
-        chart_table::ChartTable, chart_view::ChartView, controls::Controls,
-        explanation::Explanation, problem::UnknownSymbol, scoreboard::Scoreboard,
-        symbol_heading::SymbolHeading,
+        browser_forecast::BrowserForecast, chart_table::ChartTable, chart_view::ChartView,
+        controls::Controls, explanation::Explanation, fit_panel::FitPanel, problem::UnknownSymbol,
+        scoreboard::Scoreboard, symbol_heading::SymbolHeading,
     },
     erase::{Erase, later, text},
     live::Live,
@@ -77,7 +77,9 @@ fn Workspace(
             <article class="workspace" aria-busy=text(move || state.loading.get().to_string())>
                 <SymbolHeading state/>
                 <Controls state query models/>
+                <BrowserForecast state models/>
                 <ChartView state/>
+                <FitPanel state/>
                 <Scoreboard state/>
                 <ChartTable state/>
                 <Explanation/>

@@ -11,11 +11,13 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use bench_live::{
+    figure,
+    process::{Server, cpu_s},
+};
 use futures::{SinkExt as _, StreamExt as _};
 use market::{Symbol, Tick, Timestamp, wire::LiveMessage};
 use tokio_tungstenite::tungstenite::Message;
-
-use crate::{figure, process::Server};
 
 const READERS: usize = 100;
 const TICKS_PER_S: u64 = 5_000;
@@ -32,7 +34,7 @@ pub async fn latency() -> Result<()> {
     let ready = Arc::new(AtomicUsize::new(0));
     let total = TICKS_PER_S * SECONDS;
     let own = tokio::fs::read_to_string("/proc/self/stat").await?;
-    let own_cpu_before = crate::process::cpu_s(&own)?;
+    let own_cpu_before = cpu_s(&own)?;
     let mut readers = Vec::new();
     for _ in 0..READERS {
         let url = server.url.replace("http://", "ws://") + "/live";
@@ -71,7 +73,7 @@ pub async fn latency() -> Result<()> {
     );
     // On a machine that others load too, these tell how far the two could have kept up.
     let own = tokio::fs::read_to_string("/proc/self/stat").await?;
-    let own_cpu = crate::process::cpu_s(&own)? - own_cpu_before;
+    let own_cpu = cpu_s(&own)? - own_cpu_before;
     let per_s = SECONDS as f64;
     figure(
         "processor time of the server per second of that",

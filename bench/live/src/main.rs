@@ -6,10 +6,11 @@
 //! its goal is printed as such and the exit code stays 0.
 
 mod fanout;
-mod process;
 mod replay;
+mod startup;
 
 use anyhow::Result;
+use bench_live::load;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -25,22 +26,11 @@ async fn main() -> Result<()> {
         }
         println!("load of the machine before {name}: {}", load().await?);
         match name {
-            "startup" => process::startup().await?,
+            "startup" => startup::startup().await?,
             "throughput" => replay::throughput().await?,
             "memory" => replay::memory().await?,
             _ => fanout::latency().await?,
         }
     }
     Ok(())
-}
-
-/// The load averages over 1, 5 and 15 minutes: figures of a busy machine are worth less.
-async fn load() -> Result<String> {
-    let text = tokio::fs::read_to_string("/proc/loadavg").await?;
-    Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" "))
-}
-
-/// Prints a figure beside its goal.
-pub fn figure(name: &str, value: f64, unit: &str, goal: &str) {
-    println!("{name:<58} {value:>12.1} {unit:<10} goal: {goal}");
 }

@@ -1,4 +1,4 @@
-//! A `tickcast serve` of our own, and how fast one starts.
+//! A `tickcast` process of our own.
 
 use std::{
     path::PathBuf,
@@ -12,8 +12,6 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::figure;
-
 /// A running server with a data directory that goes when it does.
 pub struct Server {
     child: Child,
@@ -26,13 +24,24 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one on a free port with further arguments.
+    /// Starts `tickcast serve` on a free port with further arguments.
+    ///
+    /// # Errors
+    /// No binary, or it ends before it is ready.
     pub async fn start(arguments: &[&str]) -> Result<Self> {
+        Self::start_as("serve", &[&["--port", "0"], arguments].concat()).await
+    }
+
+    /// Starts a command of `tickcast` that prints the URL it can be reached at.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_as(command: &str, arguments: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let started = Instant::now();
         let mut child = Command::new(binary()?)
-            .arg("serve")
-            .args(["--port", "0", "--data-dir"])
+            .arg(command)
+            .arg("--data-dir")
             .arg(directory.path())
             .args(arguments)
             .env_remove("TICKCAST_BIN")
@@ -66,16 +75,25 @@ impl Server {
     }
 
     /// Resident memory in MiB.
+    ///
+    /// # Errors
+    /// No such process.
     pub async fn resident_mib(&self) -> Result<f64> {
         self.status_mib("VmRSS:").await
     }
 
     /// The most that was ever resident, in MiB.
+    ///
+    /// # Errors
+    /// No such process.
     pub async fn most_resident_mib(&self) -> Result<f64> {
         self.status_mib("VmHWM:").await
     }
 
     /// Seconds of processor time that it has used, in user and kernel mode.
+    ///
+    /// # Errors
+    /// No such process.
     pub async fn cpu_s(&self) -> Result<f64> {
         let pid = self.child.id().context("the server has ended")?;
         let stat = tokio::fs::read_to_string(format!("/proc/{pid}/stat")).await?;
@@ -98,6 +116,9 @@ impl Server {
     }
 
     /// The sum of a counter over its labels, from `/metrics`.
+    ///
+    /// # Errors
+    /// It does not answer.
     pub async fn counter(&self, name: &str) -> Result<f64> {
         let text = reqwest::get(format!("{}/metrics", self.url))
             .await?
@@ -112,6 +133,9 @@ impl Server {
     }
 
     /// Asks it to stop and waits.
+    ///
+    /// # Errors
+    /// It cannot be killed.
     pub async fn stop(mut self) -> Result<()> {
         if let Some(pid) = self.child.id() {
             Command::new("kill")
@@ -130,6 +154,9 @@ impl Server {
 }
 
 /// The processor time of `/proc/PID/stat` (proc(5): fields 14 and 15, in hundredths of a second).
+///
+/// # Errors
+/// Another format.
 pub fn cpu_s(stat: &str) -> Result<f64> {
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     let ticks = after_name.split_whitespace().skip(11).take(2);
@@ -143,27 +170,4 @@ fn binary() -> Result<PathBuf> {
         Some(path) if path.is_file() => Ok(path),
         _ => bail!("TICKCAST_BIN does not name the tickcast binary: run make bench"),
     }
-}
-
-/// Time from exec to ready, the median of seven starts.
-pub async fn startup() -> Result<()> {
-    let mut times = Vec::new();
-    for _ in 0..7 {
-        let server = Server::start(&["--source", "simulated"]).await?;
-        let alive = reqwest::get(format!("{}/readyz", server.url)).await?;
-        anyhow::ensure!(
-            alive.status().is_success(),
-            "the server says it is not ready"
-        );
-        times.push(server.ready_after.as_secs_f64() * 1e3);
-        server.stop().await?;
-    }
-    times.sort_by(f64::total_cmp);
-    figure(
-        "server ready, empty store, median of 7",
-        times[3],
-        "ms",
-        "< 1000",
-    );
-    Ok(())
 }

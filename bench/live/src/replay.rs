@@ -8,8 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
-
-use crate::{figure, process::Server};
+use bench_live::{figure, process::Server};
 
 const SYMBOLS: usize = 12;
 

@@ -6,8 +6,8 @@
 //! unbounded parameters, kept within a box where tanh is still below 1.
 //! Does not: look for a global optimum; callers start it from several points.
 
-/// The box of the search: tanh(7) = 1 − 1.7·10⁻⁶.
-pub(crate) const BOX: f64 = 7.0;
+/// The box of the search: tanh(9) = 1 − 3·10⁻⁸.
+pub(crate) const BOX: f64 = 9.0;
 
 const LONGEST_STEP: f64 = 3.0;
 const DIFFERENCE: f64 = 3e-7;

@@ -10,6 +10,7 @@
 //!   [`FittedModel::summary`] and [`FittedModel::residuals`] describe the fit.
 //! - Static use goes through [`Model::fit`] on the model types: [`baseline`], [`arima`] (with
 //!   regressors and automatic choice), [`ets`], [`theta`], [`garch`], [`combine`].
+//! - [`Answer`] is the JSON form of a fit and its forecast.
 //! - [`conformal`] puts calibrated bands on any forecast: split, and adaptive online.
 //! - [`backtest::Backtest`] runs models from rolling origins beside [`BASELINES`], with progress,
 //!   cancellation and a clock passed in; [`backtest::Forecaster`] lets other crates take part.
@@ -35,9 +36,11 @@
 //! # What it does not do
 //! Neural models (crate `neural`), data access, plotting, scheduling. There is no "accuracy %".
 
+mod answer;
 pub mod arima;
 pub mod backtest;
 pub mod baseline;
+mod bfgs;
 pub mod combine;
 pub mod conformal;
 pub mod decompose;
@@ -57,6 +60,7 @@ mod spec;
 pub mod theta;
 mod transform;
 
+pub use answer::Answer;
 pub use baseline::BASELINES;
 pub use error::{Error, ErrorKind, Result};
 pub use fit::{FitOptions, Fitted};

@@ -36,6 +36,17 @@ impl Level {
         }
     }
 
+    /// The levels given in percent, checked, rising and without repeats.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn ascending(percents: &[f64]) -> Result<Vec<Self>> {
+        let mut percents = percents.to_vec();
+        percents.sort_by(f64::total_cmp);
+        percents.dedup();
+        percents.into_iter().map(Self::new).collect()
+    }
+
     /// The probability below the interval's upper bound: 0.975 for level 95.
     #[must_use]
     pub fn upper_probability(self) -> f64 {

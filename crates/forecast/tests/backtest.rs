@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use forecast::backtest::{Backtest, Control, Forecaster, Verdict, Window};
 use forecast::{Error, Forecast, Level, ModelSpec, Result};
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn series(n: usize) -> Vec<f64> {
     let mut state = 5u64;

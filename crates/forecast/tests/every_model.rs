@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use forecast::{ErrorKind, FitOptions, Fitted, FittedModel, Level, ModelSpec, Point};
-use proptest::prelude::*;
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const MODELS: [&str; 15] = [
     "naive",
@@ -371,50 +372,57 @@ fn forecasts_scale_with_the_series() {
     }
 }
 
-fn value() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        6 => -100.0..100.0f64,
-        2 => Just(f64::NAN),
-        1 => Just(0.0),
-        1 => Just(7.0),
-        1 => (-11i32..11).prop_map(|e| 10f64.powi(e)),
-    ]
-}
+#[cfg(not(target_family = "wasm"))]
+mod on_arbitrary_series {
+    use proptest::prelude::*;
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    use super::*;
 
-    #[test]
-    fn no_input_breaks_a_model(
-        y in prop::collection::vec(value(), 0..40),
-        model in 0..MODELS.len(),
-        season in 1usize..6,
-        log in any::<bool>(),
-    ) {
-        survives(MODELS[model], &y, &FitOptions { log, ..options(season) });
+    fn value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            6 => -100.0..100.0f64,
+            2 => Just(f64::NAN),
+            1 => Just(0.0),
+            1 => Just(7.0),
+            1 => (-11i32..11).prop_map(|e| 10f64.powi(e)),
+        ]
     }
 
-    #[test]
-    fn near_constant_series_break_no_model(
-        base in -1e6..1e6f64,
-        tiny in prop::collection::vec(-1i8..2, 5..40),
-        exponent in -16i32..0,
-        model in 0..MODELS.len(),
-    ) {
-        let unit = base.abs().max(1.0) * 10f64.powi(exponent);
-        let y: Vec<f64> = tiny.iter().map(|v| base + f64::from(*v) * unit).collect();
-        survives(MODELS[model], &y, &options(4));
-    }
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
-    #[test]
-    fn levels_nest(y in prop::collection::vec(1.0..100.0f64, 30..50), model in 0..MODELS.len()) {
-        let spec: ModelSpec = MODELS[model].parse().unwrap();
-        if let Ok(fitted) = spec.fit(&y, &options(1)) {
-            let f = fitted.forecast(5, &[Level(50.0), Level(80.0), Level(95.0)]).unwrap();
-            for pair in f.intervals.windows(2) {
-                for h in 0..5 {
-                    prop_assert!(pair[1].lower[h] <= pair[0].lower[h]);
-                    prop_assert!(pair[1].upper[h] >= pair[0].upper[h]);
+        #[test]
+        fn no_input_breaks_a_model(
+            y in prop::collection::vec(value(), 0..40),
+            model in 0..MODELS.len(),
+            season in 1usize..6,
+            log in any::<bool>(),
+        ) {
+            survives(MODELS[model], &y, &FitOptions { log, ..options(season) });
+        }
+
+        #[test]
+        fn near_constant_series_break_no_model(
+            base in -1e6..1e6f64,
+            tiny in prop::collection::vec(-1i8..2, 5..40),
+            exponent in -16i32..0,
+            model in 0..MODELS.len(),
+        ) {
+            let unit = base.abs().max(1.0) * 10f64.powi(exponent);
+            let y: Vec<f64> = tiny.iter().map(|v| base + f64::from(*v) * unit).collect();
+            survives(MODELS[model], &y, &options(4));
+        }
+
+        #[test]
+        fn levels_nest(y in prop::collection::vec(1.0..100.0f64, 30..50), model in 0..MODELS.len()) {
+            let spec: ModelSpec = MODELS[model].parse().unwrap();
+            if let Ok(fitted) = spec.fit(&y, &options(1)) {
+                let f = fitted.forecast(5, &[Level(50.0), Level(80.0), Level(95.0)]).unwrap();
+                for pair in f.intervals.windows(2) {
+                    for h in 0..5 {
+                        prop_assert!(pair[1].lower[h] <= pair[0].lower[h]);
+                        prop_assert!(pair[1].upper[h] >= pair[0].upper[h]);
+                    }
                 }
             }
         }

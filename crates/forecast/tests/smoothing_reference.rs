@@ -9,6 +9,8 @@ use forecast::ets::{AutoEts, ErrorForm, Ets, EtsForm, SeasonForm, TrendForm};
 use forecast::theta::Theta;
 use forecast::{FitOptions, FittedModel, Level, Model, ModelSpec};
 use serde::Deserialize;
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[derive(Deserialize)]
 struct Series {

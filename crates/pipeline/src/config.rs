@@ -6,7 +6,7 @@ use forecast::ModelSpec;
 use market::{Interval, Symbol, TickRules};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::MarketTime;
+use crate::{clock::MarketTime, retention::RetentionConfig};
 
 /// The whole pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,10 @@ pub struct PipelineConfig {
     pub forecast: ForecastConfig,
     /// Forecasts on request.
     pub predict: PredictConfig,
+    /// Backtests on request.
+    pub backtest: BacktestConfig,
+    /// What is removed by age.
+    pub retention: RetentionConfig,
 }
 
 impl Default for PipelineConfig {
@@ -53,6 +57,8 @@ impl Default for PipelineConfig {
             live: LiveConfig::default(),
             forecast: ForecastConfig::default(),
             predict: PredictConfig::default(),
+            backtest: BacktestConfig::default(),
+            retention: RetentionConfig::default(),
         }
     }
 }
@@ -84,6 +90,7 @@ impl PipelineConfig {
         at_least_one("forecast.window_bars", self.forecast.window_bars);
         at_least_one("forecast.queue_messages", self.forecast.queue_messages);
         at_least_one("predict.in_flight", self.predict.in_flight);
+        at_least_one("backtest.in_flight", self.backtest.in_flight);
         for (key, text) in [("topic", &self.topic), ("group", &self.group)] {
             if text.is_empty() {
                 faults.push((key, "expected a name".to_owned()));
@@ -316,6 +323,35 @@ impl Default for PredictConfig {
             timeout_ms: 30_000,
             max_series: 20_000,
             window_bars: 500,
+        }
+    }
+}
+
+/// Backtests on request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BacktestConfig {
+    /// Backtests that are computed at once at most; a further request is refused. They share the
+    /// cores among them.
+    pub in_flight: usize,
+    /// The most symbols of one backtest.
+    pub max_symbols: usize,
+    /// The most fits of one backtest: symbols × models × origins.
+    pub max_fits: usize,
+    /// The longest horizon, in steps.
+    pub max_horizon: usize,
+    /// How many stored closes a backtest sees.
+    pub window_bars: usize,
+}
+
+impl Default for BacktestConfig {
+    fn default() -> Self {
+        Self {
+            in_flight: 2,
+            max_symbols: 50,
+            max_fits: 50_000,
+            max_horizon: 1_000,
+            window_bars: 5_000,
         }
     }
 }

@@ -16,7 +16,13 @@ pub(crate) struct Cpu {
 impl Cpu {
     /// A pool with a thread per core.
     pub(crate) fn new(name: &'static str) -> Result<Self> {
+        Self::with_threads(name, 0)
+    }
+
+    /// A pool of so many threads; 0 for one per core.
+    pub(crate) fn with_threads(name: &'static str, threads: usize) -> Result<Self> {
         let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
             .thread_name(move |n| format!("{name}-{n}"))
             .build()
             .map_err(|e| PipelineError::Internal {

@@ -30,9 +30,11 @@ pub enum PipelineError {
         /// What was looked for.
         what: String,
     },
-    /// As many forecasts are being computed as may be; try again later.
-    #[error("{limit} forecasts are being computed already, try again later")]
+    /// As many of them are being computed as may be; try again later.
+    #[error("{limit} {what} are being computed already, try again later")]
     Busy {
+        /// Forecasts or backtests.
+        what: &'static str,
         /// How many may run at once.
         limit: usize,
     },

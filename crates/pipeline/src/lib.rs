@@ -20,7 +20,9 @@
 //! concrete buses and stores.
 
 mod backoff;
+mod backtests;
 mod clock;
+mod closes;
 mod config;
 mod consume;
 mod cpu;
@@ -34,28 +36,34 @@ mod live;
 mod predict;
 mod produce;
 mod push;
+mod retention;
 mod sink;
 mod stages;
 mod start;
 mod stats;
 mod watch;
 
+pub use backtests::{BacktestEvent, BacktestRequest, BacktestRun, Backtested, Backtests};
 pub use clock::{Clock, MarketClock, MarketTime, SystemClock};
 pub use config::{
-    ConsumeConfig, ForecastConfig, LiveConfig, PipelineConfig, PredictConfig, ProduceConfig,
+    BacktestConfig, ConsumeConfig, ForecastConfig, LiveConfig, PipelineConfig, PredictConfig,
+    ProduceConfig,
 };
 pub use deadletters::{DeadLetterOutlet, ReplayReport, replay};
 pub use error::{PipelineError, Result};
 pub use forecasts::{ForecastHub, ForecastSession};
 pub use import::{Import, ImportReport};
 pub use live::{Frame, LiveHub, LiveSession};
-pub use predict::Predictor;
+pub use predict::{FitReport, Predictor};
 pub use produce::{BuildSource, SourceSpec, SourceState, SourceStatus};
 pub use push::Pushed;
+pub use retention::{RetentionConfig, remove_old};
 pub use sink::Sink;
 pub use stages::{Parts, Role};
 pub use start::Pipeline;
-pub use stats::{Counter, ForecastStats, LiveStats, PipelineStats, PredictStats, Rate};
+pub use stats::{
+    BacktestStats, Counter, ForecastStats, LiveStats, PipelineStats, PredictStats, Rate,
+};
 pub use watch::WatchGuard;
 
 /// The reason that readers are told when the server goes away.

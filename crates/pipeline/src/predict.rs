@@ -6,22 +6,24 @@
 //!
 //! What it does not do: write to the ledger; only forecasts at closed bars are judged.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use forecast::{FitOptions, ModelSpec};
+use forecast::{FitOptions, FittedModel, ModelSpec, Summary, diagnostics::autocorrelations};
 use market::{
-    Interval, Symbol, Timestamp,
+    Interval, Timestamp,
     wire::{PredictRequest, Prediction},
 };
-use store::{BarQuery, Store};
 use tokio::sync::Semaphore;
 
 use crate::{
     PipelineError, Result,
-    clock::MarketClock,
-    config::{ForecastConfig, PredictConfig},
+    closes::StoredCloses,
+    config::PredictConfig,
     cpu::Cpu,
-    forecasts::{bands, closes, levels},
+    forecasts::{bands, levels},
     stats::{Counters, PredictStats},
 };
 
@@ -37,10 +39,10 @@ pub struct Predictor {
 }
 
 struct Inner {
-    store: Arc<dyn Store>,
-    market: Arc<MarketClock>,
+    closes: StoredCloses,
     config: PredictConfig,
-    live: ForecastConfig,
+    /// Whether stored prices are forecast as logarithms.
+    log: bool,
     slots: Arc<Semaphore>,
     cpu: Cpu,
     counters: Arc<Counters>,
@@ -51,6 +53,43 @@ impl std::fmt::Debug for Predictor {
         f.debug_struct("Predictor")
             .field("config", &self.inner.config)
             .finish_non_exhaustive()
+    }
+}
+
+/// What the fit behind a forecast found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitReport {
+    /// Parameters and criteria; of the logarithms where [`Self::log`] says so.
+    pub summary: Summary,
+    /// Whether the model was fitted to logarithms.
+    pub log: bool,
+    /// The season that it was offered, in steps; 1 for none.
+    pub season: usize,
+    /// How many residuals there are.
+    pub residuals: usize,
+    /// Their autocorrelations at lags 1, 2, …; empty when they do not vary.
+    pub acf: Vec<f64>,
+    /// How long the fit took.
+    pub seconds: f64,
+}
+
+impl FitReport {
+    fn new(fitted: &dyn FittedModel, options: &FitOptions, seconds: f64) -> Self {
+        let summary = fitted.summary();
+        let residuals = fitted.residuals();
+        let count = residuals.iter().filter(|e| !e.is_nan()).count();
+        // As many as R's acf() shows, and all that the test looks at.
+        let usual = (10.0 * (count.max(1) as f64).log10()) as usize;
+        let tested = summary.ljung_box.map_or(0, |test| test.lags);
+        let lags = usual.max(tested).min(count.saturating_sub(1));
+        Self {
+            acf: autocorrelations(residuals, lags),
+            residuals: count,
+            summary,
+            log: options.log,
+            season: options.season,
+            seconds,
+        }
     }
 }
 
@@ -67,20 +106,18 @@ struct Series {
 
 impl Predictor {
     pub(crate) fn new(
-        store: Arc<dyn Store>,
-        market: Arc<MarketClock>,
+        closes: StoredCloses,
         config: PredictConfig,
-        live: ForecastConfig,
+        log: bool,
         cpu: Cpu,
         counters: Arc<Counters>,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(config.in_flight.max(1)));
         Self {
             inner: Arc::new(Inner {
-                store,
-                market,
+                closes,
                 config,
-                live,
+                log,
                 slots,
                 cpu,
                 counters,
@@ -93,12 +130,32 @@ impl Predictor {
     /// # Errors
     /// Invalid or not found, with the field; busy; timed out; the model's own; the store's.
     pub async fn predict(&self, request: PredictRequest) -> Result<Prediction> {
+        let (prediction, ()) = self.look(request, |_, _, _| ()).await?;
+        Ok(prediction)
+    }
+
+    /// Makes a forecast, and tells what its fit found.
+    ///
+    /// # Errors
+    /// As [`Self::predict`].
+    pub async fn fit(&self, request: PredictRequest) -> Result<(Prediction, FitReport)> {
+        self.look(request, FitReport::new).await
+    }
+
+    /// Makes a forecast, and shows the fitted model, its options and the seconds of the fit to
+    /// `look`.
+    async fn look<T: Send + 'static>(
+        &self,
+        request: PredictRequest,
+        look: fn(&dyn FittedModel, &FitOptions, f64) -> T,
+    ) -> Result<(Prediction, T)> {
         let (model, horizon, bands_at) = check(&request)?;
         let slot = Arc::clone(&self.inner.slots)
             .try_acquire_owned()
             .map_err(|_| {
                 self.inner.counters.predictions_refused.add(1);
                 PipelineError::Busy {
+                    what: "forecasts",
                     limit: self.inner.config.in_flight,
                 }
             })?;
@@ -114,13 +171,18 @@ impl Predictor {
                     log: series.log,
                     ..FitOptions::default()
                 };
-                model
+                let began = Instant::now();
+                let fitted = model
                     .fit(&series.values, &options)
-                    .and_then(|fitted| fitted.forecast(horizon, &levels(&bands_at)))
-                    .map_err(|e| refusal(e, series.field))
+                    .map_err(|e| refusal(e, series.field))?;
+                let seconds = began.elapsed().as_secs_f64();
+                let forecast = fitted
+                    .forecast(horizon, &levels(&bands_at))
+                    .map_err(|e| refusal(e, series.field))?;
+                Ok::<_, PipelineError>((forecast, look(&*fitted, &options, seconds)))
             };
-            let mut forecast = self.inner.cpu.run(work).await??;
-            Ok(Prediction {
+            let (mut forecast, seen) = self.inner.cpu.run(work).await??;
+            let prediction = Prediction {
                 id: request.id,
                 model: model.to_string(),
                 observations,
@@ -131,7 +193,8 @@ impl Predictor {
                         .map(|step| interval.step_after(start, step))
                         .collect()
                 }),
-            })
+            };
+            Ok((prediction, seen))
         };
         let answer =
             tokio::time::timeout(limit, answer)
@@ -178,13 +241,14 @@ impl Predictor {
                 })
             }
             (None, Some(symbol), Some(interval)) => {
-                let (values, start) = self.stored(symbol, interval).await?;
+                let window = self.inner.config.window_bars;
+                let closes = self.inner.closes.read(symbol, interval, window).await?;
                 Ok(Series {
-                    values,
+                    origin: Some((interval, closes.last)),
+                    values: closes.values,
                     field: "symbol",
-                    log: self.inner.live.log,
+                    log: self.inner.log,
                     season: season(Some(interval)),
-                    origin: Some((interval, start)),
                 })
             }
             (None, Some(_), None) => Err(invalid("interval", "expected one beside symbol")),
@@ -198,34 +262,6 @@ impl Predictor {
                 "expected either symbol and interval, or series, not both",
             )),
         }
-    }
-
-    /// The closes of the closed bars of a symbol, and the start of the last.
-    async fn stored(&self, symbol: &Symbol, interval: Interval) -> Result<(Vec<f64>, Timestamp)> {
-        let window = self.inner.config.window_bars.max(1);
-        let query = BarQuery {
-            symbol: symbol.clone(),
-            interval,
-            from: Timestamp::MIN,
-            until: Timestamp::MAX,
-            limit: window + 1,
-        };
-        let mut bars = self.inner.store.bars(&query).await?;
-        if bars
-            .last()
-            .is_some_and(|bar| self.inner.market.is_going_on(bar))
-        {
-            bars.pop();
-        }
-        let Some(last) = bars.last() else {
-            return Err(PipelineError::NotFound {
-                field: "symbol",
-                what: format!("a closed {interval} bar of {symbol}"),
-            });
-        };
-        let start = last.start;
-        let values = closes(&bars, interval, window, self.inner.live.max_carried_bars);
-        Ok((values, start))
     }
 }
 

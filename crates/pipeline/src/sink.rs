@@ -1,26 +1,31 @@
 //! The one door to the store in a process.
 //!
-//! Model: writes happen one at a time: the append, then the fan-out to `/live` and to the
-//! forecaster, so that readers see positions in order. Both fan-outs only take note and never wait.
-//! A write goes on when its caller is dropped (an HTTP client that hangs up): what is stored is
-//! always published.
+//! Model: writes of ticks happen in the order they came in: the append, then the fan-out to `/live`
+//! and to the forecaster, so that readers see positions in order. Both fan-outs only take note and
+//! never wait. Appends that wait for the one before them are given to the store together, in order,
+//! so that many small writes share its commit and a slow commit holds up nobody twice. A write goes
+//! on when its caller is dropped (an HTTP client that hangs up): what is stored is always published.
+//!
+//! Writes that wait are held by their callers, who get no answer meanwhile; how many there are is
+//! the metric `tickcast_sink_waiting_writes`.
 //!
 //! An append that fails may have stored its rows all the same. The symbols of such a batch are
 //! remembered, and before the next publication of one the store is asked what it has that was never
 //! published.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     sync::{
-        Arc,
+        Arc, Mutex as StdMutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
 
+use futures::{StreamExt as _, stream::FuturesOrdered};
 use market::{Bar, Interval, Reject, Symbol, Tick, Timestamp};
 use store::{Appended, BarQuery, Store, StoredTick};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::{
     PipelineError, Result, clock::MarketClock, forecasts::Forecaster, live::LiveHub,
@@ -29,6 +34,10 @@ use crate::{
 
 /// Ticks that are read at once to find what was stored and not published.
 const RECOVERY_TICKS: usize = 5_000;
+/// Appends that are given to the store together take no further one once they have so many ticks.
+const GROUP_TICKS: usize = 8_192;
+/// Appends that are given to the store together at most.
+const GROUP_WRITES: usize = 128;
 
 /// The one door to the store in a process. Cheap to clone.
 #[derive(Clone)]
@@ -47,7 +56,17 @@ struct Inner {
     counters: Arc<Counters>,
     /// Symbols of which the store may hold ticks that were not published.
     gate: Mutex<BTreeSet<Symbol>>,
+    /// Writes of ticks that wait for the gate, in order.
+    waiting: StdMutex<VecDeque<Write>>,
     closed: AtomicBool,
+}
+
+/// A write of ticks that waits.
+struct Write {
+    ticks: Vec<Tick>,
+    received: Option<Instant>,
+    age: Age,
+    answer: oneshot::Sender<Result<Appended>>,
 }
 
 impl std::fmt::Debug for Sink {
@@ -83,6 +102,7 @@ impl Sink {
                 market,
                 counters,
                 gate: Mutex::default(),
+                waiting: StdMutex::default(),
                 closed: AtomicBool::new(false),
             }),
         }
@@ -155,10 +175,18 @@ impl Sink {
         if ticks.is_empty() {
             return Ok(Appended::default());
         }
+        let (answer, answered) = oneshot::channel();
+        self.inner.waiting().push_back(Write {
+            ticks,
+            received,
+            age,
+            answer,
+        });
         let inner = Arc::clone(&self.inner);
-        tokio::spawn(async move { inner.write(ticks, received, age).await })
-            .await
-            .map_err(|_| PipelineError::Closed)?
+        // A task for each write: as many groups are written as there are writes at most, so none is
+        // left waiting.
+        tokio::spawn(async move { inner.write_group().await });
+        answered.await.map_err(|_| PipelineError::Closed)?
     }
 
     async fn spawn_write_bars(&self, bars: Vec<Bar>, age: Age) -> Result<usize> {
@@ -173,44 +201,95 @@ impl Sink {
 }
 
 impl Inner {
-    async fn write(
-        &self,
-        ticks: Vec<Tick>,
-        received: Option<Instant>,
-        age: Age,
-    ) -> Result<Appended> {
-        let mut uncertain = self.gate.lock().await;
-        if self.closed.load(Ordering::Acquire) {
-            return Err(PipelineError::Closed);
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Write>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writes that go to the store together: those that waited longest.
+    fn next_group(&self) -> Vec<Write> {
+        let mut waiting = self.waiting();
+        let mut group: Vec<Write> = Vec::new();
+        let mut ticks = 0;
+        while group.len() < GROUP_WRITES && ticks < GROUP_TICKS {
+            let Some(write) = waiting.pop_front() else {
+                break;
+            };
+            ticks += write.ticks.len();
+            group.push(write);
         }
-        let symbols: BTreeSet<Symbol> = ticks.iter().map(|t| t.symbol.clone()).collect();
-        let newest = ticks.iter().map(|t| t.ts).max();
-        let appended = match self.store.append(ticks).await {
-            Ok(appended) => appended,
-            Err(e) => {
-                self.counters.store_errors.add(1);
-                if self.shows_ticks {
-                    uncertain.extend(symbols);
-                }
-                return Err(e.into());
+        metrics::gauge!("tickcast_sink_waiting_writes").set(waiting.len() as f64);
+        group
+    }
+
+    /// Writes what waits, or as much of it as goes together. Nothing may, when the write that this
+    /// was called for went with those before it.
+    async fn write_group(&self) {
+        let mut uncertain = self.gate.lock().await;
+        let group = self.next_group();
+        if self.closed.load(Ordering::Acquire) {
+            for write in group {
+                // The caller may have gone.
+                let _ = write.answer.send(Err(PipelineError::Closed));
             }
-        };
-        if let (Age::News, Some(newest)) = (age, newest) {
+            return;
+        }
+        // The store gets them in this order and answers in it.
+        let mut appends: FuturesOrdered<_> = group
+            .into_iter()
+            .map(|write| {
+                let symbols: BTreeSet<Symbol> =
+                    write.ticks.iter().map(|t| t.symbol.clone()).collect();
+                let newest = match write.age {
+                    Age::News => write.ticks.iter().map(|t| t.ts).max(),
+                    Age::History => None,
+                };
+                let append = self.store.append(write.ticks);
+                async move { (append.await, symbols, newest, write.received, write.answer) }
+            })
+            .collect();
+        while let Some((appended, symbols, newest, received, answer)) = appends.next().await {
+            let written = match appended {
+                Ok(appended) => {
+                    self.show(&appended, &symbols, newest, received, &mut uncertain)
+                        .await;
+                    Ok(appended)
+                }
+                Err(e) => {
+                    self.counters.store_errors.add(1);
+                    if self.shows_ticks {
+                        uncertain.extend(symbols);
+                    }
+                    Err(e.into())
+                }
+            };
+            let _ = answer.send(written);
+        }
+    }
+
+    /// Tells the market clock, the readers and the forecaster of what was stored.
+    async fn show(
+        &self,
+        appended: &Appended,
+        symbols: &BTreeSet<Symbol>,
+        newest: Option<Timestamp>,
+        received: Option<Instant>,
+        uncertain: &mut BTreeSet<Symbol>,
+    ) {
+        if let Some(newest) = newest {
             self.market.observe(newest);
         }
         self.counters.stored.add(appended.stored.len());
         self.counters.duplicates.add(appended.duplicates);
-        let doubtful: Vec<Symbol> = symbols.intersection(&uncertain).cloned().collect();
+        let doubtful: Vec<Symbol> = symbols.intersection(uncertain).cloned().collect();
         if !self.shows_ticks {
             // The topic is what readers see, or there are none.
         } else if doubtful.is_empty() {
-            self.live.publish(&appended, received);
+            self.live.publish(appended, received);
         } else {
-            self.publish_recovered(&appended, received, &doubtful, &mut uncertain)
+            self.publish_recovered(appended, received, &doubtful, uncertain)
                 .await;
         }
         self.forecaster.observe(&appended.bars);
-        Ok(appended)
     }
 
     /// Publishes an append of which some symbols may have older ticks that were never published.

@@ -9,9 +9,10 @@ use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Clock, ForecastHub, Import, LiveHub, Parts, PipelineConfig, PipelineError, PipelineStats,
-    Predictor, Pushed, ReplayReport, Result, Role, Sink, SourceSpec, SourceStatus,
+    Backtests, Clock, ForecastHub, Import, LiveHub, Parts, PipelineConfig, PipelineError,
+    PipelineStats, Predictor, Pushed, ReplayReport, Result, Role, Sink, SourceSpec, SourceStatus,
     clock::{MarketClock, MarketTime},
+    closes::StoredCloses,
     consume::ConsumeStage,
     cpu::Cpu,
     deadletters::{self, DeadLetterOutlet},
@@ -20,7 +21,7 @@ use crate::{
     lag::LagWatch,
     live::{Backlog, Stored},
     produce::Producer,
-    push,
+    push, retention,
     stats::Counters,
     watch::Watches,
 };
@@ -38,6 +39,8 @@ pub struct Pipeline {
     pub forecasts: ForecastHub,
     /// Forecasts on request.
     pub predictor: Predictor,
+    /// Backtests on request.
+    pub backtests: Backtests,
     role: Role,
     config: PipelineConfig,
     bus: Arc<dyn EventBus>,
@@ -171,12 +174,22 @@ impl Pipeline {
             Arc::clone(&counters),
             watches.clone(),
         );
+        let closes = StoredCloses {
+            store: Arc::clone(&store),
+            market: Arc::clone(&market),
+            max_carried_bars: config.forecast.max_carried_bars,
+        };
         let predictor = Predictor::new(
-            Arc::clone(&store),
-            Arc::clone(&market),
+            closes.clone(),
             config.predict.clone(),
-            config.forecast.clone(),
+            config.forecast.log,
             Cpu::new("predict")?,
+            Arc::clone(&counters),
+        );
+        let backtests = Backtests::new(
+            closes,
+            config.backtest.clone(),
+            &*clock,
             Arc::clone(&counters),
         );
         let forecasts = ForecastHub::new(
@@ -212,6 +225,7 @@ impl Pipeline {
             live,
             forecasts,
             predictor,
+            backtests,
             role,
             config,
             bus,
@@ -259,6 +273,9 @@ impl Pipeline {
             rest.spawn(lag.run(Arc::clone(&self.bus), topic, group, self.stop_rest.clone()));
         }
         if self.role.consumes() {
+            let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+            let ages = self.config.retention.clone();
+            rest.spawn(retention::run(store, ages, clock, self.stop_rest.clone()));
             rest.spawn(self.forecaster.clone().run(self.stop_rest.clone()));
             let consumer = ConsumeStage::new(
                 &self.config,
@@ -437,6 +454,7 @@ impl Pipeline {
             live: self.live.stats(),
             forecasts: self.forecaster.stats(),
             predictions: self.predictor.stats(),
+            backtests: self.backtests.stats(),
         }
     }
 
@@ -449,6 +467,7 @@ impl Pipeline {
     pub async fn shutdown(&self, timeout: Duration) -> bool {
         let deadline = tokio::time::Instant::now() + timeout;
         let mut tasks = std::mem::take(&mut *self.tasks.lock().await);
+        self.backtests.close();
         self.stop_sources.cancel();
         let mut drained = ends(&mut tasks.sources, deadline).await;
         if self.keeps {

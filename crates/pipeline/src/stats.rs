@@ -115,6 +115,9 @@ pub(crate) struct Counters {
     pub fans_scored: Counter,
     pub predictions: Counter,
     pub predictions_refused: Counter,
+    pub backtests: Counter,
+    pub backtests_refused: Counter,
+    pub backtests_stopped: Counter,
 }
 
 impl Counters {
@@ -142,6 +145,9 @@ impl Counters {
             fans_scored: Counter::new("tickcast_forecast_steps_scored_total"),
             predictions: Counter::new("tickcast_predictions_total"),
             predictions_refused: Counter::new("tickcast_predictions_refused_total"),
+            backtests: Counter::new("tickcast_backtests_total"),
+            backtests_refused: Counter::new("tickcast_backtests_refused_total"),
+            backtests_stopped: Counter::new("tickcast_backtests_stopped_total"),
         }
     }
 }
@@ -177,6 +183,8 @@ pub struct PipelineStats {
     pub forecasts: ForecastStats,
     /// Forecasts on request.
     pub predictions: PredictStats,
+    /// Backtests on request.
+    pub backtests: BacktestStats,
 }
 
 /// `/live`.
@@ -226,4 +234,17 @@ pub struct PredictStats {
     pub answered: Rate,
     /// Refused because too many were being computed.
     pub refused: Rate,
+}
+
+/// Backtests on request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct BacktestStats {
+    /// Being computed now.
+    pub in_flight: usize,
+    /// Ended with a report.
+    pub finished: Rate,
+    /// Refused because too many were being computed.
+    pub refused: Rate,
+    /// Stopped because somebody asked, or because nobody waited for them any more.
+    pub stopped: Rate,
 }

@@ -11,6 +11,7 @@ mod clock;
 pub mod csv;
 pub mod decode;
 mod error;
+pub mod parquet_file;
 mod port;
 pub mod rest;
 pub mod sim;

@@ -8,7 +8,7 @@ use market::ErrorKind;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the data directory.
-    #[error("the data directory {path} is in use by another tickcast process")]
+    #[error("the directory {path} is in use by another tickcast process")]
     InUse {
         /// The directory.
         path: PathBuf,
@@ -20,6 +20,12 @@ pub enum StoreError {
         path: PathBuf,
         /// What the operating system said.
         detail: String,
+    },
+    /// A file that would be written is there already.
+    #[error("{path} is there already: remove it, or choose another name")]
+    Exists {
+        /// The file.
+        path: PathBuf,
     },
     /// The database was written by a newer Tickcast.
     #[error(
@@ -61,7 +67,7 @@ impl StoreError {
     /// The kind, for retries and HTTP statuses.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::InUse { .. } => ErrorKind::Conflict,
+            Self::InUse { .. } | Self::Exists { .. } => ErrorKind::Conflict,
             Self::Directory { .. } | Self::SchemaVersion { .. } | Self::Internal { .. } => {
                 ErrorKind::Internal
             }

@@ -328,7 +328,39 @@ pub trait DeadLetterStore: Send + Sync {
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>>;
 }
 
-/// Every port in one: what the pipeline and the pages hold as `Arc<dyn Store>`.
-pub trait Store: TickStore + BarStore + ForecastLedger + DeadLetterStore + 'static {}
+/// What a retention run removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// The symbols looked at.
+    pub symbols: usize,
+    /// The rows removed.
+    pub rows: u64,
+}
 
-impl<T: TickStore + BarStore + ForecastLedger + DeadLetterStore + 'static> Store for T {}
+/// Removal by age. The ledger is not in reach of it. The newest tick of a symbol and the newest bar
+/// of each of its intervals stay, whatever their age: they say that there is such a symbol, and where
+/// it stands.
+#[async_trait]
+pub trait Retention: Send + Sync {
+    /// Removes ticks older than `before`. Their bars stay as they are; a tick that old which comes
+    /// again is a new one, and counts in its bars once more: keep ticks for longer than the bus
+    /// keeps records.
+    ///
+    /// # Errors
+    /// Unavailable or internal: then some are removed; call it again.
+    async fn remove_ticks(&self, before: Timestamp) -> Result<Removed>;
+
+    /// Removes bars of an interval that start before `before`.
+    ///
+    /// # Errors
+    /// As [`Self::remove_ticks`].
+    async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed>;
+}
+
+/// Every port in one: what the pipeline and the pages hold as `Arc<dyn Store>`.
+pub trait Store:
+    TickStore + BarStore + ForecastLedger + DeadLetterStore + Retention + 'static
+{
+}
+
+impl<T: TickStore + BarStore + ForecastLedger + DeadLetterStore + Retention + 'static> Store for T {}

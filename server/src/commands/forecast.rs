@@ -3,9 +3,8 @@
 use std::{io::Write, path::PathBuf, time::Instant};
 
 use clap::{Args, ValueEnum};
-use forecast::{FitOptions, Forecast, Level, ModelSpec, Summary};
+use forecast::{Answer, FitOptions, Forecast, Level, ModelSpec, Point, Summary};
 use rayon::prelude::*;
-use serde_json::{Map, Value, json};
 
 use super::{progress, series_input};
 use crate::error::{CommandError, Result};
@@ -21,10 +20,19 @@ pub enum Format {
     Csv,
 }
 
+/// What a point forecast is after logarithms are undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PointOf {
+    /// As likely above as below; exp of the forecast on logarithms.
+    Median,
+    /// The expected value: above the median by half the variance.
+    Mean,
+}
+
 /// Arguments.
 #[derive(Debug, Args)]
 pub struct ForecastArgs {
-    /// CSV file with a header line, plain or .gz; - reads standard input
+    /// CSV file with a header line, or a plain list of numbers; may be gzipped; - reads standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Column of the values [default: close, y, value or price]
@@ -49,6 +57,9 @@ pub struct ForecastArgs {
     /// Fit on logarithms; the forecast comes back in the units of the input
     #[arg(long)]
     log: bool,
+    /// With --log, what the point forecast (the column `mean`) is of the price
+    #[arg(long, value_enum, default_value_t = PointOf::Median, requires = "log")]
+    point: PointOf,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -61,20 +72,29 @@ struct Outcome {
     seconds: f64,
 }
 
+impl Outcome {
+    fn answer(&self, named: bool) -> Answer<'_> {
+        Answer {
+            id: named.then_some(self.id.as_str()),
+            summary: &self.summary,
+            forecast: &self.forecast,
+            seconds: self.seconds,
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &ForecastArgs) -> Result<()> {
     let input = series_input::open(&args.input)?;
     let series = series_input::read(input, args.column.as_deref(), args.id.as_deref())?;
-    let mut levels = args.levels.clone();
-    levels.sort_by(f64::total_cmp);
-    levels.dedup();
-    let levels: Vec<Level> = levels
-        .into_iter()
-        .map(Level::new)
-        .collect::<std::result::Result<_, _>>()?;
+    let levels = Level::ascending(&args.levels)?;
     let options = FitOptions {
         season: args.season,
         log: args.log,
+        point: match args.point {
+            PointOf::Median => Point::Median,
+            PointOf::Mean => Point::Mean,
+        },
         ..FitOptions::default()
     };
 
@@ -123,53 +143,18 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
 }
 
 fn write_json(out: &mut impl Write, outcomes: &[Outcome], many: bool) -> Result<()> {
-    let mut values: Vec<Value> = outcomes.iter().map(|o| to_json(o, many)).collect();
-    match (many, values.pop()) {
+    let mut answers: Vec<Answer> = outcomes.iter().map(|o| o.answer(many)).collect();
+    match (many, answers.pop()) {
         (false, Some(only)) => {
             serde_json::to_writer(&mut *out, &only).map_err(std::io::Error::from)?
         }
         (_, last) => {
-            values.extend(last);
-            serde_json::to_writer(&mut *out, &values).map_err(std::io::Error::from)?;
+            answers.extend(last);
+            serde_json::to_writer(&mut *out, &answers).map_err(std::io::Error::from)?;
         }
     }
     writeln!(out)?;
     Ok(())
-}
-
-fn to_json(o: &Outcome, many: bool) -> Value {
-    let mut lower = Map::new();
-    let mut upper = Map::new();
-    for band in &o.forecast.intervals {
-        lower.insert(band.level.to_string(), json!(band.lower));
-        upper.insert(band.level.to_string(), json!(band.upper));
-    }
-    let params: Map<String, Value> = o
-        .summary
-        .params
-        .iter()
-        .map(|p| (p.name.clone(), json!(p.value)))
-        .collect();
-    let mut object = Map::new();
-    if many {
-        object.insert("id".into(), json!(o.id));
-    }
-    for (name, value) in [
-        ("model", json!(o.forecast.model)),
-        ("params", Value::Object(params)),
-        ("sigma2", json!(o.summary.sigma2)),
-        ("loglik", json!(o.summary.loglik)),
-        ("aic", json!(o.summary.aic)),
-        ("aicc", json!(o.summary.aicc)),
-        ("bic", json!(o.summary.bic)),
-        ("mean", json!(o.forecast.mean)),
-        ("lower", Value::Object(lower)),
-        ("upper", Value::Object(upper)),
-        ("seconds", json!(o.seconds)),
-    ] {
-        object.insert(name.into(), value);
-    }
-    Value::Object(object)
 }
 
 /// The header of one row per series and step: id, step, mean, then lo and hi of each level.

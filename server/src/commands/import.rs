@@ -1,19 +1,24 @@
-//! `tickcast import`: loads CSV files of bars or ticks into the data directory.
+//! `tickcast import`: loads CSV and Parquet files of bars or ticks into the data directory.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use market::{Interval, Symbol};
 use pipeline::{Clock as _, SystemClock};
-use source::csv::{CsvImport, CsvOptions};
+use source::csv::CsvOptions;
 
 use super::progress;
-use crate::{config::Config, csv_batches, error::Result, wiring};
+use crate::{
+    config::Config,
+    error::Result,
+    file_batches::{self, PriceFile},
+    wiring,
+};
 
 /// Arguments.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// CSV files with a header line, plain or .gz. Columns are found by their usual names: Symbol or
+    /// CSV files with a header line, plain or .gz, and Parquet files. Columns are found by their usual names: Symbol or
     /// Ticker, Date, Time or Timestamp, Open, High, Low, Close, Volume for bars; Price, Size, Seq
     /// for trades
     #[arg(required = true, value_name = "FILE")]
@@ -24,7 +29,7 @@ pub struct ImportArgs {
     /// Interval of bars: 1s, 1m, 5m, 15m, 1h, 1d [default: 1d when they start at midnight, else 1m]
     #[arg(long)]
     interval: Option<Interval>,
-    /// Column of the close; with "Adj Close" open, high and low are adjusted too
+    /// Column of the close of CSV files; with "Adj Close" open, high and low are adjusted too
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
 }
@@ -42,14 +47,14 @@ pub async fn run(args: &ImportArgs, config: &Config) -> Result<()> {
         options.interval = args.interval;
         options.column.clone_from(&args.column);
         options.rules = wiring::pipeline_config(config).rules();
-        files.push(CsvImport::open(path, options).map_err(wiring::from_source)?);
+        files.push(PriceFile::open(path, options).map_err(wiring::from_source)?);
     }
     let offline = wiring::Offline::open(config).await?;
     for file in files {
         let name = file.name().to_owned();
         let bar = progress::bytes(file.progress().total_bytes);
         let shown = bar.clone();
-        let batches = csv_batches::stream(file, move |at| {
+        let batches = file_batches::stream(file, move |at| {
             shown.set_position(at.bytes);
             shown.set_message(at.rows.to_string());
         });

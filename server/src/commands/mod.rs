@@ -2,6 +2,7 @@
 
 pub mod backtest;
 pub mod deadletters;
+pub mod export;
 pub mod forecast;
 pub mod import;
 mod progress;
@@ -65,6 +66,11 @@ pub fn run(cli: Cli) -> Result<()> {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
             runtime()?.block_on(import::run(args, &config))
+        }
+        Command::Export(args) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            runtime()?.block_on(export::run(args, &config))
         }
         Command::DeadLetters(args) => {
             let config = Config::from_layers(layers())?;

@@ -24,6 +24,16 @@ pub fn bytes(total: u64) -> ProgressBar {
     bar
 }
 
+/// A bar over a span of time, told in `{msg}`.
+pub fn share(what: String) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:40} {percent} %, {msg} rows") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(what);
+    bar
+}
+
 /// A number with six significant digits, without an exponent where that can be read.
 pub fn number(x: f64) -> String {
     if x == 0.0 {

@@ -50,7 +50,7 @@ pub fn open(input: &Path) -> Result<Box<dyn Read>> {
 /// Reads the series of `column`, split by the column `id` if given, in order of first appearance.
 ///
 /// Without `column` it is the one called close, y, value or price (in that order, whatever the
-/// case), or the only one that is neither the id nor a date.
+/// case), or the only one that is neither the id nor a date. A plain list of numbers needs no header.
 ///
 /// # Errors
 /// Not CSV, no such column, a cell that is neither a number nor missing (with its line), no rows.
@@ -108,6 +108,16 @@ pub fn read(input: impl Read, column: Option<&str>, id: Option<&str>) -> Result<
         .filter(|at| Some(*at) != id_at);
     let mut series: Vec<Series> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
+    // A single column headed by a number is a plain list: the number is its first value.
+    if headers.len() == 1
+        && let Ok(first) = headers[0].parse::<f64>()
+    {
+        series.push(Series {
+            values: vec![first],
+            ..Series::default()
+        });
+        index.insert(String::new(), 0);
+    }
     for record in csv.records() {
         let record = record.map_err(|e| CommandError::input(e.to_string()))?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -172,6 +182,13 @@ mod tests {
             (series[0].id.as_str(), series[0].values.as_slice()),
             ("b", [1.0, 3.0].as_slice())
         );
+    }
+
+    #[test]
+    fn a_plain_list_of_numbers_needs_no_header() {
+        let series = text("1.5\n2\nNA\n", None, None).unwrap();
+        assert_eq!(series[0].values[..2], [1.5, 2.0]);
+        assert_eq!(series[0].values.len(), 3);
     }
 
     #[test]

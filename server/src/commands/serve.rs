@@ -3,8 +3,9 @@
 
 use std::{io::Write as _, net::SocketAddr, time::Duration};
 
+use axum::serve::{Listener, ListenerExt as _};
 use pipeline::Role;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -44,7 +45,7 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
     let stop = CancellationToken::new();
     tokio::spawn(cancel_on_signal(stop.clone()));
     let stopping = stop.clone();
-    let server = axum::serve(listener, router)
+    let server = axum::serve(at_once(listener), router)
         .with_graceful_shutdown(async move { stopping.cancelled().await });
     let server = tokio::spawn(server.into_future());
     stop.cancelled().await;
@@ -87,4 +88,14 @@ pub async fn cancel_on_signal(stop: CancellationToken) {
     stop.cancel();
     tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
     std::process::exit(130);
+}
+
+/// Connections whose small writes leave at once. Otherwise the kernel holds a message back until the
+/// one before it is acknowledged, and a reader that says nothing acknowledges after 40 ms.
+fn at_once(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
+    listener.tap_io(|connection| {
+        if let Err(e) = connection.set_nodelay(true) {
+            warn!("a connection's small writes may be held back: {e}");
+        }
+    })
 }

@@ -64,6 +64,8 @@ pub enum StoreKind {
     Sqlite,
     /// On a server of MongoDB's protocol.
     Mongo(Box<MongoConfig>),
+    /// Daily files in a folder, for one process that only writes.
+    Csv(PathBuf),
 }
 
 /// The store.
@@ -103,16 +105,16 @@ impl fmt::Debug for MongoConfig {
 pub(super) fn read_store(l: &mut Layers) -> Option<StoreConfig> {
     let mongo = read_mongo(l);
     let kind = l.one("store.kind", |t| match t {
-        "sqlite" => Ok(false),
-        "mongodb" => Ok(true),
+        "sqlite" | "mongodb" | "csv" => Ok(t.to_owned()),
         _ => Err(()),
     });
+    let csv_dir = path(l, "store.csv_dir");
     let data_dir = path(l, "store.data_dir");
     let full_sync = l.one("store.full_sync", str::parse);
-    let kind = if kind? {
-        StoreKind::Mongo(Box::new(mongo?))
-    } else {
-        StoreKind::Sqlite
+    let kind = match kind?.as_str() {
+        "mongodb" => StoreKind::Mongo(Box::new(mongo?)),
+        "csv" => StoreKind::Csv(csv_dir?),
+        _ => StoreKind::Sqlite,
     };
     Some(StoreConfig {
         kind,

@@ -5,33 +5,26 @@
 
 mod backbone;
 mod layers;
+mod retention;
 pub mod settings;
+mod web;
 
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use forecast::ModelSpec;
 use market::{Interval, Symbol};
+use pipeline::RetentionConfig;
 use source::csv::Speed;
 
 pub use backbone::{BusConfig, BusKind, KafkaConfig, MongoConfig, StoreConfig, StoreKind};
 pub use layers::{Fault, Layers};
-
-/// The web server.
-#[derive(Clone, Debug)]
-pub struct WebConfig {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// The built front end.
-    pub site_root: PathBuf,
-    /// Origins besides its own that browsers may post from.
-    pub allowed_origins: Vec<String>,
-}
+pub use web::WebConfig;
 
 /// Where prices come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +126,8 @@ pub struct Config {
     pub health: Option<SocketAddr>,
     /// The store.
     pub store: StoreConfig,
+    /// What is removed by age.
+    pub retention: RetentionConfig,
     /// The bus.
     pub bus: BusConfig,
     /// Where prices come from.
@@ -200,9 +195,10 @@ impl Config {
 
     fn read(l: &mut Layers) -> Option<Self> {
         // Every topic is read before the first `?`, so that each fault is met.
-        let web = read_web(l);
-        let health = read_health(l);
+        let web = web::read_web(l);
+        let health = web::read_health(l);
         let store = backbone::read_store(l);
+        let retention = retention::read_retention(l);
         let bus = backbone::read_bus(l);
         let source = read_source(l);
         let poll = read_poll(l);
@@ -215,6 +211,7 @@ impl Config {
             web: web?,
             health: health?,
             store: store?,
+            retention: retention?,
             bus: bus?,
             source: source?,
             poll: poll?,
@@ -225,31 +222,6 @@ impl Config {
             log: log?,
         })
     }
-}
-
-fn read_web(l: &mut Layers) -> Option<WebConfig> {
-    let host = l.one("web.host", str::parse::<IpAddr>);
-    let port = l.one("web.port", str::parse::<u16>);
-    let site_root = path(l, "web.site_root");
-    let allowed_origins = l.many("web.allowed_origins", origin);
-    Some(WebConfig {
-        address: SocketAddr::new(host?, port?),
-        site_root: site_root?,
-        allowed_origins,
-    })
-}
-
-fn read_health(l: &mut Layers) -> Option<Option<SocketAddr>> {
-    let host = l.one("web.host", str::parse::<IpAddr>);
-    let port = l.one("health.port", |t| {
-        if t.is_empty() {
-            return Ok(None);
-        }
-        t.parse::<u16>().map(Some)
-    });
-    // A fault of web.host has been told of with the web server's address.
-    let host = host?;
-    Some(port?.map(|port| SocketAddr::new(host, port)))
 }
 
 fn read_source(l: &mut Layers) -> Option<SourceConfig> {
@@ -429,15 +401,6 @@ fn positive(text: &str) -> Result<f64, ()> {
         .ok()
         .filter(|x| x.is_finite() && *x > 0.0)
         .ok_or(())
-}
-
-fn origin(text: &str) -> Result<String, ()> {
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))
-        .ok_or(())?;
-    let ok = !rest.is_empty() && !rest.contains('/');
-    ok.then(|| text.to_ascii_lowercase()).ok_or(())
 }
 
 fn missing(l: &mut Layers, key: &str, problem: &str) {

@@ -116,8 +116,14 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "store.kind",
         "sqlite",
-        "sqlite or mongodb",
-        "Where prices are kept: sqlite in store.data_dir, for one process; mongodb, which processes can share.",
+        "sqlite, mongodb or csv",
+        "Where prices are kept: sqlite in store.data_dir, for one process; mongodb, which processes can share; csv, daily files in store.csv_dir, written by ingest and consume and read by import.",
+    ),
+    setting(
+        "store.csv_dir",
+        "tickcast-csv",
+        "a directory",
+        "Where the files of store.kind = csv are; each process has its own.",
     ),
     setting(
         "store.data_dir",
@@ -130,6 +136,18 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "true or false",
         "Wait for the disk at every commit: then power loss, too, loses nothing acknowledged.",
+    ),
+    setting(
+        "retention.ticks_days",
+        "",
+        "days from 1 to 36525, or nothing",
+        "Days that ticks are kept, longer than the bus keeps records; nothing: for ever. The newest tick of a symbol stays, and forecasts always do.",
+    ),
+    list(
+        "retention.bars_days",
+        "",
+        "a list of interval=days such as 1s=7, 1m=365",
+        "Days that bars of an interval are kept; of one that is not named, for ever.",
     ),
     secret(
         "mongodb.uri",

@@ -122,3 +122,24 @@ fn what_kafka_and_mongodb_cannot_take_is_a_fault_with_its_key() {
     }
     assert!(!text.contains("s3cret"));
 }
+
+#[test]
+fn ages_are_given_by_interval_and_nothing_is_removed_without_them() {
+    assert_eq!(
+        Config::from_layers(Layers::default()).unwrap().retention,
+        RetentionConfig::default()
+    );
+    let file = "[retention]\nticks_days = 30\nbars_days = [\"1s=7\", \"1m = 365\"]";
+    let ages = Config::from_layers(layers(file, &[], &[]))
+        .unwrap()
+        .retention;
+    assert_eq!(ages.ticks_days, Some(30));
+    let bars = [(Interval::S1, 7), (Interval::M1, 365)];
+    assert_eq!(ages.bars_days, bars.into());
+    let wrong = [
+        ("retention.ticks_days", "0"),
+        ("retention.bars_days", "2m=1"),
+    ];
+    let error = Config::from_layers(layers("", &[], &wrong)).unwrap_err();
+    assert_eq!(error.0.len(), 2, "{error}");
+}

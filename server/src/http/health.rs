@@ -33,6 +33,9 @@ pub async fn ready(State(state): State<OpsState>) -> Response {
 
 /// `GET /metrics`: Prometheus text.
 pub async fn metrics(State(state): State<OpsState>) -> Response {
+    let role = state.pipeline.role().as_str();
+    metrics::gauge!("tickcast_process_info", "role" => role, "version" => env!("CARGO_PKG_VERSION"))
+        .set(1.0);
     // Both set gauges; a dependency that is away leaves the last values.
     state.pipeline.stats().await;
     let counts = state.pipeline.dead_letter_counts();

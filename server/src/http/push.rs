@@ -22,6 +22,10 @@ use super::{
 /// How many rejects an answer shows; all of them are in the dead-letter table.
 const SHOWN: usize = 20;
 
+/// Bodies from so many bytes on are decoded away from the async threads; for a smaller one the way
+/// there and back takes longer than the decoding.
+const DECODE_APART_BYTES: usize = 64 * 1_024;
+
 /// What became of the rows.
 #[derive(Debug, Serialize)]
 pub struct Pushed {
@@ -71,11 +75,15 @@ pub async fn ticks(
     })?;
     let received = Instant::now();
     let rules = state.pipeline.config().rules();
-    let decoded = tokio::task::spawn_blocking(move || {
-        source::ticks_from_json(&body, "push", SystemClock.now(), &rules)
-    })
-    .await
-    .map_err(|e| Problem::new(ErrorKind::Internal, format!("decoding failed: {e}")))?;
+    let apart = body.len() >= DECODE_APART_BYTES;
+    let decode = move || source::ticks_from_json(&body, "push", SystemClock.now(), &rules);
+    let decoded = if apart {
+        tokio::task::spawn_blocking(decode)
+            .await
+            .map_err(|e| Problem::new(ErrorKind::Internal, format!("decoding failed: {e}")))?
+    } else {
+        decode()
+    };
     let usable = decoded.ticks.len() + decoded.bars.len();
     let rejects = decoded.rejects;
     let pushed = state

@@ -26,11 +26,19 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The largest message that a reader may send, in bytes: a series of 100,000 numbers fits.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
+/// What a connection holds for reading and for writing, in bytes. The defaults are 128 KiB each:
+/// with thousands of readers, who say little and are told a few kilobytes at a time, that is memory
+/// for nothing.
+const READ_BUFFER: usize = 8 * 1024;
+const WRITE_BUFFER: usize = 32 * 1024;
+
 /// `GET /live`.
 pub async fn live(State(state): State<AppState>, upgrade: WebSocketUpgrade) -> Response {
     let tasks = state.sockets.clone();
     upgrade
         .max_message_size(MAX_MESSAGE)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .on_upgrade(async move |socket| {
             let session = state.pipeline.live.connect();
             tasks.track_future(pump(socket, session)).await;
@@ -42,6 +50,8 @@ pub async fn forecast(State(state): State<AppState>, upgrade: WebSocketUpgrade) 
     let tasks = state.sockets.clone();
     upgrade
         .max_message_size(MAX_MESSAGE)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .on_upgrade(async move |socket| {
             let session = state.pipeline.forecasts.connect();
             tasks.track_future(pump(socket, session)).await;

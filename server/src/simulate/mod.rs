@@ -24,7 +24,7 @@ mod routes;
 
 use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
-use axum::{Router, middleware, routing::get};
+use axum::{Router, middleware, routing::get, serve::ListenerExt as _};
 use market::Timestamp;
 use serde::{Deserialize, Serialize};
 use source::{
@@ -121,6 +121,11 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let router = router(options, cancel.clone())
         .map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidInput, e))?;
+    // Small answers leave at once. (Said here, not in the server: the benchmark of sources takes
+    // this module alone.)
+    let listener = listener.tap_io(|connection| {
+        let _ = connection.set_nodelay(true);
+    });
     axum::serve(listener, router)
         .with_graceful_shutdown(cancel.cancelled_owned())
         .await

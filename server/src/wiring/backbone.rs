@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bus::{EventBus, MemoryBus, MemoryBusOptions, TopicLog};
 use pipeline::{DeadLetterOutlet, Role};
-use store::{SqliteOptions, SqliteStore, Store};
+use store::{CsvSink, CsvSinkOptions, SqliteOptions, SqliteStore, Store};
 
 use crate::{
     config::{BusConfig, BusKind, Config, StoreKind},
@@ -16,6 +16,13 @@ use crate::{
 /// # Errors
 /// What has to be set.
 pub(super) fn check(role: Role, config: &Config) -> Result<()> {
+    let reads = matches!(role, Role::Serve | Role::Web);
+    if reads && matches!(config.store.kind, StoreKind::Csv(_)) {
+        return Err(CommandError::input(format!(
+            "tickcast {} reads what is stored, and store.kind = csv is for writing only: set store.kind = sqlite or mongodb, or run ingest and consume",
+            role.as_str(),
+        )));
+    }
     if role == Role::Serve {
         return Ok(());
     }
@@ -24,7 +31,7 @@ pub(super) fn check(role: Role, config: &Config) -> Result<()> {
         set.push("bus.kind = kafka (with kafka.brokers)");
     }
     if config.store.kind == StoreKind::Sqlite {
-        set.push("store.kind = mongodb (with mongodb.uri)");
+        set.push("store.kind = mongodb (with mongodb.uri), or csv");
     }
     if set.is_empty() {
         return Ok(());
@@ -59,6 +66,16 @@ impl OpenStore {
                 port: open_mongo(mongo).await?,
                 embedded: None,
             }),
+            StoreKind::Csv(dir) => {
+                let options = CsvSinkOptions {
+                    dir: dir.clone(),
+                    full_sync: config.store.full_sync,
+                };
+                Ok(Self {
+                    port: Arc::new(CsvSink::open(options).await?),
+                    embedded: None,
+                })
+            }
         }
     }
 
@@ -101,7 +118,8 @@ pub(super) struct Backbone {
 impl Backbone {
     pub(super) async fn open(config: &Config) -> Result<Self> {
         let store = OpenStore::open(config).await?;
-        let shared = config.store.kind != StoreKind::Sqlite && config.bus.kind != BusKind::Memory;
+        let shared =
+            matches!(config.store.kind, StoreKind::Mongo(_)) && config.bus.kind != BusKind::Memory;
         match &config.bus.kind {
             BusKind::Memory => Ok(Self {
                 bus: Arc::new(MemoryBus::new(MemoryBusOptions {

@@ -108,6 +108,32 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     Ok(OpenStore::open(config).await?.port)
 }
 
+/// A store that is only read, and closed after.
+pub struct Reading(OpenStore);
+
+impl Reading {
+    /// The store.
+    pub fn store(&self) -> &dyn Store {
+        &*self.0.port
+    }
+
+    /// Closes it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn close(self) -> Result<()> {
+        self.0.close().await
+    }
+}
+
+/// Opens the store that is configured, for a command that reads.
+///
+/// # Errors
+/// As [`open_store`].
+pub async fn open_for_reading(config: &Config) -> Result<Reading> {
+    Ok(Reading(OpenStore::open(config).await?))
+}
+
 /// A client for HTTP.
 ///
 /// # Errors
@@ -206,6 +232,7 @@ pub fn pipeline_config(config: &Config) -> PipelineConfig {
         .clone_from(&config.forecast.intervals);
     stages.forecast.horizon_steps = config.forecast.horizon_steps;
     stages.forecast.window_bars = config.forecast.window_bars;
+    stages.retention.clone_from(&config.retention);
     stages
 }
 

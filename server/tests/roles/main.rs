@@ -9,7 +9,7 @@
 )]
 
 #[path = "../torture/processes.rs"]
-#[expect(dead_code, reason = "each test binary uses its own part of it")]
+#[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod processes;
 
 use std::{net::SocketAddr, time::Duration};
@@ -304,4 +304,152 @@ async fn each_role_stops_in_order_when_it_is_asked_to_and_readers_are_told() {
         assert!(!log.contains("not everything stopped"), "{log}");
     }
     assert_eq!(reading.await.unwrap(), (true, Some(1001)));
+}
+
+/// Asks a process something about itself.
+async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
+    let url = format!("http://{address}{path}");
+    let answer = client().get(url).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_answers_for_its_health_and_names_its_role() {
+    let mut settings = settings("all-roles");
+    settings.extend(["--set".into(), "health.port=0".into()]);
+    for role in ["ingest", "consume", "web", "serve"] {
+        let (_process, address) = started(role, &settings).await;
+        let address = address.unwrap_or_else(|| panic!("{role} says where it listens"));
+        assert_eq!(ask(address, "/healthz").await.0, 200, "{role}");
+        let mut ready = ask(address, "/readyz").await;
+        // A web process reads the topic first.
+        for _ in 0..300 {
+            if ready.0 == 200 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            ready = ask(address, "/readyz").await;
+        }
+        assert_eq!(ready.0, 200, "{role}: {}", ready.1);
+        let (status, metrics) = ask(address, "/metrics").await;
+        assert_eq!(status, 200, "{role}");
+        let info = format!("tickcast_process_info{{role=\"{role}\"");
+        assert!(metrics.contains(&info), "{role}: {metrics}");
+        let (_, pipeline) = ask(address, "/api/pipeline").await;
+        let pipeline: Value = serde_json::from_str(&pipeline).unwrap();
+        assert_eq!(pipeline["role"], role);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_says_which_dependency_is_missing_while_it_is_and_not_after() {
+    let services = tokio::task::spawn_blocking(processes::Services::start)
+        .await
+        .unwrap();
+    let mut settings = settings("missing");
+    for setting in [
+        format!("kafka.brokers={}", services.brokers),
+        format!(
+            "mongodb.uri=mongodb://{}/?serverSelectionTimeoutMS=1000",
+            services.mongo
+        ),
+        "mongodb.timeout_ms=1000".into(),
+        "health.port=0".into(),
+    ] {
+        settings.extend(["--set".into(), setting]);
+    }
+    let (_consumer, address) = started("consume", &settings).await;
+    let address = address.unwrap();
+    let until = |wanted: u16, words: &'static str| async move {
+        let mut seen = (0, String::new());
+        for _ in 0..600 {
+            seen = ask(address, "/readyz").await;
+            if seen.0 == wanted && seen.1.contains(words) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("/readyz never said {wanted} with {words:?}: {seen:?}");
+    };
+    until(200, "ready").await;
+    for (service, name) in [("mongo", "store"), ("kafka", "bus")] {
+        tokio::task::block_in_place(|| services.kill(service));
+        until(503, name).await;
+        // The process itself goes on, and its metrics can be read.
+        assert_eq!(ask(address, "/healthz").await.0, 200);
+        assert_eq!(ask(address, "/metrics").await.0, 200);
+        tokio::task::block_in_place(|| services.start_again(service));
+        until(200, "ready").await;
+    }
+}
+
+/// The rows of every file of a symbol, by sequence.
+fn csv_rows(dir: &std::path::Path) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    for entry in std::fs::read_dir(dir.join("ACME")).into_iter().flatten() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let lines = text.lines().skip(1);
+        seqs.extend(lines.filter_map(|l| l.split(',').nth(2)?.parse::<u64>().ok()));
+    }
+    seqs.sort_unstable();
+    seqs
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_with_csv_files_in_the_place_of_mongodb_loses_and_doubles_nothing_when_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings("csv");
+    let mut csv = settings.clone();
+    for setting in [
+        "store.kind=csv".to_owned(),
+        format!("store.csv_dir={}", folder.path().join("csv").display()),
+        format!("bus.group=csv-{}", std::process::id()),
+        "health.port=0".into(),
+    ] {
+        csv.extend(["--set".into(), setting]);
+    }
+    // A web process takes the rows in; it has MongoDB, which another consumer fills.
+    let (_other, _) = started("consume", &settings).await;
+    let (_web, web) = web(&settings).await;
+    let (mut consumer, _) = started("consume", &csv).await;
+    let mut sent = 0;
+    for _ in 0..4 {
+        for _ in 0..5 {
+            post(web, sent..sent + 40).await;
+            sent += 40;
+        }
+        consumer = tokio::task::spawn_blocking(move || {
+            consumer.kill();
+            consumer.start();
+            consumer
+        })
+        .await
+        .unwrap();
+    }
+    let expected: Vec<u64> = (0..sent).collect();
+    let dir = folder.path().join("csv");
+    for _ in 0..600 {
+        if csv_rows(&dir).len() >= expected.len() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(csv_rows(&dir), expected);
+    let address = tokio::task::spawn_blocking(move || {
+        consumer.kill();
+        let address = consumer.start().unwrap();
+        (consumer, address)
+    })
+    .await
+    .unwrap();
+    let (status, ready) = ask(address.1, "/readyz").await;
+    assert_eq!(status, 200, "{ready}");
+    let refused = std::process::Command::new(env!("CARGO_BIN_EXE_tickcast"))
+        .arg("web")
+        .args(&csv)
+        .output()
+        .unwrap();
+    assert!(!refused.status.success());
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("for writing only"), "{why}");
 }

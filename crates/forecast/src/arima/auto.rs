@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use super::estimate::{Optimum, Search};
+use super::estimate::{Optimum, Search, spread};
 use super::fitted::{FittedArima, Method, criteria};
 use super::order::{ArimaOrder, Constant, MAX_SEASON_STEPS};
 use super::polynomial::{Arma, difference, roots_outside};
@@ -225,12 +225,25 @@ impl Walk {
 
     fn fit(&mut self, order: ArimaOrder) -> Option<(f64, Optimum)> {
         let mut search = std::mem::take(&mut self.search);
-        let start = vec![0.0; order.coefficients()];
+        let mut starts = vec![vec![0.0; order.coefficients()]];
+        if order.p > 1 && order.q > 1 && order.season == 1 {
+            // Two terms on both sides: several optima are the rule. (With a season the walk has more
+            // ways around a poor one, and a fit costs more.)
+            starts.extend(spread(&order));
+        }
         let problem = self.problem(&order)?;
-        let found = search.from(problem, &start, COARSE, false);
-        let value = found.as_ref().and_then(|found| score(problem, found));
+        let mut best: Option<(f64, Optimum)> = None;
+        for start in starts {
+            let found = search.from(problem, &start, COARSE, false);
+            let value = found.as_ref().and_then(|found| score(problem, found));
+            if let (Some(value), Some(found)) = (value, found)
+                && best.as_ref().is_none_or(|(lowest, _)| value < *lowest)
+            {
+                best = Some((value, found));
+            }
+        }
         self.search = search;
-        Some((value?, found?))
+        best
     }
 
     fn start(&self, p: usize, q: usize, seasonal_p: usize, seasonal_q: usize) -> ArimaOrder {
@@ -289,7 +302,7 @@ impl Walk {
     }
 
     /// Where no neighbour is better: the best of all seasonal orders with these plain ones, and of
-    /// all small plain orders with these seasonal ones.
+    /// all small plain orders with these seasonal ones, with and without the constant.
     fn second_look(&mut self, from: ArimaOrder, lowest: f64) -> Option<(ArimaOrder, f64)> {
         let mut orders = Vec::new();
         for first in 0..=2 {
@@ -309,6 +322,17 @@ impl Walk {
                         ..from
                     });
                 }
+            }
+        }
+        let other = if from.constant == Constant::None {
+            self.constant()
+        } else {
+            Constant::None
+        };
+        for index in 0..orders.len() {
+            let order = orders[index];
+            if order.seasonal_p == from.seasonal_p && order.seasonal_q == from.seasonal_q {
+                orders.push(order.with(other));
             }
         }
         let mut best = None;
@@ -406,7 +430,7 @@ impl Walk {
         let (value, order, optimum) = self.found.first().cloned().ok_or_else(fault)?;
         let problem = self.problem(&order).ok_or_else(fault)?;
         let better = search
-            .thorough(problem, std::slice::from_ref(&optimum.x))
+            .thorough(problem, std::slice::from_ref(&optimum.x), false)
             .filter(|found| score(problem, found).is_some_and(|score| score <= value));
         let best = match better {
             Some(found) => found,

@@ -9,7 +9,7 @@
 
 use super::innovations::DIFFUSE;
 use super::order::ArimaOrder;
-use super::polynomial::{from_stationary, roots_outside, to_stationary};
+use super::polynomial::{from_stationary, roots_outside, step_down, to_stationary};
 use super::problem::{Evaluation, Problem};
 use crate::least_squares::{BOX, COARSE, FINE, LeastSquares, Precision, cholesky, cholesky_solve};
 
@@ -110,8 +110,23 @@ impl Search {
         })
     }
 
-    /// The best optimum over all starts.
-    pub fn thorough(&mut self, problem: &mut Problem, extra: &[Vec<f64>]) -> Option<Optimum> {
+    /// The best conditional sum of squares over all starts.
+    pub fn conditional(&mut self, problem: &mut Problem) -> Option<Optimum> {
+        let mut starts = vec![vec![0.0; problem.order.coefficients()]];
+        starts.extend(spread(&problem.order));
+        starts
+            .iter()
+            .filter_map(|start| self.from(problem, start, FINE, true))
+            .min_by(|a, b| a.evaluation.value.total_cmp(&b.evaluation.value))
+    }
+
+    /// The best optimum over all starts; `beyond` the unit-root limit too.
+    pub fn thorough(
+        &mut self,
+        problem: &mut Problem,
+        extra: &[Vec<f64>],
+        beyond: bool,
+    ) -> Option<Optimum> {
         let order = problem.order;
         let k = order.coefficients();
         let mut best: Option<Optimum> = None;
@@ -147,7 +162,7 @@ impl Search {
             let refined = self.from(problem, &found.x.clone(), FINE, false);
             consider(&mut best, refined);
         }
-        if let Some(found) = best.clone() {
+        if beyond && let Some(found) = best.clone() {
             for start in beyond_the_limit(problem, &found.coefficients) {
                 let found = self.from(problem, &start, FINE, false);
                 consider(&mut best, found);
@@ -157,8 +172,31 @@ impl Search {
     }
 }
 
+/// Log-likelihoods this close are one optimum.
+const SAME_HEIGHT: f64 = 0.01;
+/// Work of one evaluation above which R's search is left out.
+const TOO_HEAVY: usize = 3_000_000;
+
+/// The best optimum; where R's own search ends within [`SAME_HEIGHT`] of it, R's, so that both
+/// programs print the same numbers.
+pub(crate) fn as_r_or_better(search: &mut Search, problem: &mut Problem) -> Option<Optimum> {
+    let best = search.thorough(problem, &[], true);
+    if problem.weight() * problem.order.coefficients().max(1) > TOO_HEAVY {
+        return best;
+    }
+    let theirs = super::as_r::search(problem).filter(|found| found.evaluation.value.is_finite());
+    let (Some(best), Some(theirs)) = (&best, &theirs) else {
+        return best.or(theirs);
+    };
+    let ahead = problem.loglik(best.evaluation) - problem.loglik(theirs.evaluation);
+    if ahead > SAME_HEIGHT {
+        return Some(best.clone());
+    }
+    Some(theirs.clone())
+}
+
 /// Starts spread over the region: persistent with a cancelling average, its opposite, and mixed.
-fn spread(order: &ArimaOrder) -> Vec<Vec<f64>> {
+pub(crate) fn spread(order: &ArimaOrder) -> Vec<Vec<f64>> {
     let patterns: [[f64; 4]; 4] = [
         // First φ, first (sign-turned) θ, first Φ, first Θ, as partial autocorrelations' atanh.
         [1.2, 0.9, 1.2, 0.9],
@@ -181,41 +219,52 @@ fn spread(order: &ArimaOrder) -> Vec<Vec<f64>> {
     starts
 }
 
-/// Starts with the largest autoregressive root moved so close to 1 that the first observations
-/// count as diffuse; empty when no root is near.
+/// Starts with autoregressive roots moved so close to 1 that the first observations count as
+/// diffuse; empty when no root is near.
 fn beyond_the_limit(problem: &mut Problem, coefficients: &[f64]) -> Vec<Vec<f64>> {
     let order = problem.order;
     let seasonal = order.p + order.q;
+    let plain = &coefficients[..order.p];
     let mut starts = Vec::new();
-    if order.p > 1 && order.d == 0 && !roots_outside(&coefficients[..order.p], 1.05) {
-        // Two roots near 1.
-        let mut start = vec![0.0; order.coefficients()];
-        start[0] = 5.3;
-        start[1] = -6.5;
-        starts.push(start);
-    }
-    for (first, length) in [(0, order.p), (seasonal, order.seasonal_p)] {
-        let phi = &coefficients[first..first + length];
-        if length == 0 || roots_outside(phi, 1.3) {
-            continue;
-        }
-        // Radius of the smallest root.
-        let (mut inside, mut outside) = (1.0, 1.3);
-        for _ in 0..40 {
-            let middle = 0.5 * (inside + outside);
-            if roots_outside(phi, middle) {
-                inside = middle;
-            } else {
-                outside = middle;
+    if order.p > 1 {
+        if order.d == 0 && !roots_outside(plain, 1.05) {
+            // Two roots near 1.
+            for (first, second) in [(5.3, -6.5), (4.1, -6.7)] {
+                let mut start = vec![0.0; order.coefficients()];
+                (start[0], start[1]) = (first, second);
+                starts.push(start);
             }
         }
+        // A cycle that hardly fades, of the period of the best point's.
+        let mut moved = coefficients.to_vec();
+        if step_down(&mut moved[..order.p]) {
+            let first = moved[0].clamp(-0.999, 0.999);
+            if let Some(mut start) = from_coefficients(&order, coefficients) {
+                start[..order.p].fill(0.0);
+                start[0] = libm::atanh(first);
+                start[1] = -6.5;
+                starts.push(start);
+            }
+        }
+    }
+    let near = |phi: &[f64]| !phi.is_empty() && !roots_outside(phi, 1.3);
+    let blocks = [0..order.p, seasonal..seasonal + order.seasonal_p];
+    let persistent: Vec<_> = blocks
+        .into_iter()
+        .filter(|block| near(&coefficients[block.clone()]))
+        .collect();
+    // In a season every first observation of a step may or may not be diffuse: more jumps.
+    let most = if order.seasonal_p > 0 { 5 } else { 2 };
+    let mut sets: Vec<&[std::ops::Range<usize>]> = persistent.chunks(1).collect();
+    if persistent.len() == 2 {
+        sets.push(&persistent);
+    }
+    for set in sets {
         let mut found = 0;
         for gap in [1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 4.5e-5, 2e-5, 1e-5, 3e-6, 1e-6] {
             let mut moved = coefficients.to_vec();
-            let mut power = 1.0;
-            for value in &mut moved[first..first + length] {
-                power *= inside * (1.0 - gap);
-                *value *= power;
+            for block in set {
+                approach(&mut moved[block.clone()], gap);
             }
             if problem
                 .start_variance(&moved)
@@ -223,13 +272,32 @@ fn beyond_the_limit(problem: &mut Problem, coefficients: &[f64]) -> Vec<Vec<f64>
             {
                 starts.extend(from_coefficients(&order, &moved));
                 found += 1;
-                if found == 2 {
+                if set.len() == 1 && found == most {
                     break;
                 }
             }
         }
     }
     starts
+}
+
+/// Scales φ so that its smallest root is `gap` outside the unit circle.
+fn approach(phi: &mut [f64], gap: f64) {
+    // Radius of the smallest root.
+    let (mut inside, mut outside) = (1.0, 1.3);
+    for _ in 0..40 {
+        let middle = 0.5 * (inside + outside);
+        if roots_outside(phi, middle) {
+            inside = middle;
+        } else {
+            outside = middle;
+        }
+    }
+    let mut power = 1.0;
+    for value in phi {
+        power *= inside * (1.0 - gap);
+        *value *= power;
+    }
 }
 
 /// Standard errors of ARMA and regression coefficients from the numerical Hessian of the
@@ -248,7 +316,8 @@ pub(crate) fn standard_errors(problem: &mut Problem, optimum: &Optimum) -> Vec<O
         for (i, sign) in moves {
             point[*i] += sign * steps[*i];
         }
-        problem.negative_loglik(&point[..k], &point[k..])
+        let found = problem.evaluate_at(&point[..k], &point[k..])?;
+        Some(0.5 * problem.used as f64 * found.value)
     };
     let hessian = |problem: &mut Problem| -> Option<Vec<f64>> {
         let centre = at(problem, &[])?;

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::estimate::{Optimum, Search, standard_errors};
+use super::estimate::{Optimum, Search, as_r_or_better, standard_errors};
 use super::kalman::Filter;
 use super::order::{ArimaOrder, Constant};
 use super::problem::Problem;
@@ -27,7 +27,8 @@ pub enum Method {
     Ml,
     /// Conditional sum of squares; no criteria, no missing values.
     Css,
-    /// Exact maximum likelihood started at the conditional sum-of-squares optimum only: faster.
+    /// Exact maximum likelihood started at the conditional sum-of-squares optimum and at white noise
+    /// only: faster.
     CssMl,
 }
 
@@ -90,18 +91,21 @@ impl Model for Arima {
         let mut search = Search::default();
         let white = vec![0.0; self.order.coefficients()];
         let found = match self.method {
-            Method::Ml => search.thorough(&mut problem, &[]),
+            Method::Ml => as_r_or_better(&mut search, &mut problem),
             Method::Css | Method::CssMl if !problem.allows_conditional() => {
                 let what = "conditional sum of squares on this series (missing or too few values)";
                 return Err(Error::Unsupported {
                     what: what.to_owned(),
                 });
             }
-            Method::Css => search.from(&mut problem, &white, FINE, true),
+            Method::Css => search.conditional(&mut problem),
             Method::CssMl => {
-                let start = search.from(&mut problem, &white, FINE, true);
-                let start = start.map_or(white, |found| found.x);
-                search.from(&mut problem, &start, FINE, false)
+                let start = search.conditional(&mut problem);
+                [start.map(|found| found.x), Some(white)]
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|start| search.from(&mut problem, &start, FINE, false))
+                    .min_by(|a, b| a.evaluation.value.total_cmp(&b.evaluation.value))
             }
         };
         let found =
@@ -155,7 +159,7 @@ impl FittedArima {
             standard_errors(problem, found)
         };
         let fault = || Error::numeric(order.to_string(), "the filter broke down at the optimum");
-        let (filter, residuals) = problem
+        let (filter, residuals, squares) = problem
             .run_filter(&found.coefficients, &found.beta)
             .ok_or_else(fault)?;
         let letters = [
@@ -179,12 +183,12 @@ impl FittedArima {
             })
             .collect();
         let used = problem.used;
-        let squares: f64 = residuals
-            .iter()
-            .filter(|v| !v.is_nan())
-            .map(|v| v * v)
-            .sum();
         let freedom = used.saturating_sub(params.len()).max(1);
+        let squares = match method {
+            // R divides the conditional sum of squares, which has fewer terms, by the same number.
+            Method::Css => found.evaluation.variance * problem.conditional_count() as f64,
+            Method::Ml | Method::CssMl => squares,
+        };
         let loglik = problem.loglik(found.evaluation);
         let [aic, aicc, bic] = match method {
             Method::Css => [None; 3],

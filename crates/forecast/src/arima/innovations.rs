@@ -9,6 +9,7 @@
 //! Does not: take missing values (see [`super::kalman`]) or differences (taken before).
 
 use super::polynomial::Arma;
+use super::prior::start_state;
 use super::stationary::Stationary;
 
 /// As in R's `arima`: an observation predicted with this variance (in innovation variances) or
@@ -68,11 +69,13 @@ impl LogProduct {
 
 impl Innovations {
     /// Writes the standardised innovations v/√F of every column of `input` to `output` (0 where
-    /// they do not count). None when the process is not stationary or numbers break down.
+    /// they do not count). `pulls` holds for every column what the values before it tell of its
+    /// start (see [`super::prior`]). None when the process is not stationary or numbers break down.
     pub fn run(
         &mut self,
         arma: &Arma,
         input: &[Vec<f64>],
+        pulls: &[Vec<f64>],
         output: &mut [Vec<f64>],
     ) -> Option<Determinant> {
         let r = arma.dimension();
@@ -91,6 +94,9 @@ impl Innovations {
         let columns = input.len();
         self.states.clear();
         self.states.resize(columns * r, 0.0);
+        for (state, pull) in self.states.chunks_exact_mut(r).zip(pulls) {
+            start_state(pull, &arma.phi, column, state);
+        }
         let (phi, gain, change) = (&arma.phi[..r], &mut self.gain[..r], &mut self.change[..r]);
         let mut determinant = LogProduct::new();
         let mut count = 0;

@@ -11,10 +11,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::polynomial::Arma;
+use super::prior::{KAPPA, start_state};
 use super::stationary::Stationary;
 
-/// Start variance of unknown values of the series.
-const KAPPA: f64 = 1e6;
 /// Largest change of the covariance in its steady state.
 const STEADY: f64 = 1e-11;
 
@@ -90,6 +89,17 @@ impl Filter {
             scratch: Vec::new(),
             moved: Vec::new(),
         })
+    }
+
+    /// Moves the start of the ARMA state to where `pull` wants it (see [`super::prior`]).
+    pub fn lean(&mut self, arma: &Arma, pull: &[f64]) -> Option<()> {
+        let mut stationary = Stationary::default();
+        if !stationary.first_column(arma) {
+            return None;
+        }
+        let r = self.phi.len();
+        start_state(pull, &self.phi, &stationary.column, &mut self.state[..r]);
+        Some(())
     }
 
     /// Drops the buffers, so that filters with the same state are equal.

@@ -13,8 +13,10 @@
 //! | stationary | autocovariances and start of the state |
 //! | innovations | the fast exact filter without missing values |
 //! | kalman | the full filter: missing values, forecasts, updates |
+//! | prior | what R's prior on the values before the series does |
 //! | problem | the concentrated objective |
 //! | least_squares, estimate | the search |
+//! | as_r, roots | the search as R does it |
 //! | fitted | the public model |
 //! | unit_root, auto | how often to difference, and which orders |
 //!
@@ -23,6 +25,7 @@
 //! R 4.2.2 with forecast 8.20.
 //! Does not: handle conditional heteroskedasticity.
 
+mod as_r;
 mod auto;
 mod estimate;
 mod fitted;
@@ -30,7 +33,9 @@ pub(crate) mod innovations;
 mod kalman;
 mod order;
 mod polynomial;
+mod prior;
 mod problem;
+mod roots;
 mod stationary;
 mod unit_root;
 

@@ -11,6 +11,7 @@ use super::innovations::{DIFFUSE, Determinant, Innovations, LogProduct};
 use super::kalman::Filter;
 use super::order::{ArimaOrder, Constant};
 use super::polynomial::{Arma, difference, difference_polynomial};
+use super::prior::{COUNTED, HELD, is_within, pull, squares_of_head};
 use crate::error::{Error, Result};
 use crate::least_squares::dot;
 
@@ -27,6 +28,12 @@ pub(crate) struct Problem {
     /// What is filtered: differenced when complete, raw when values are missing; scaled.
     columns: Vec<Vec<f64>>,
     scales: Vec<f64>,
+    /// Whether the values before the series have R's prior (see [`super::prior`]).
+    prior: bool,
+    /// Whether the first values count as residuals, as in R.
+    counted: bool,
+    /// Of each column of a complete series, what that prior tells of its start.
+    pulls: Vec<Vec<f64>>,
     /// Number of leading missing values removed.
     pub skipped: usize,
     complete: bool,
@@ -84,16 +91,31 @@ impl Problem {
             });
         }
         let complete = present == n;
+        let delta = difference_polynomial(&order);
+        let (mut prior, mut counted) = (lost > 0, true);
+        let mut pulls = Vec::new();
         let mut columns = Vec::with_capacity(raw.len());
         let mut scales = Vec::with_capacity(raw.len());
         for column in &raw {
             let differenced = difference(column, &order);
             let mut scale = root_mean_square(&differenced);
+            if columns.is_empty() && scale > 0.0 {
+                prior &= is_within(HELD, &column[..lost], scale);
+                counted = is_within(COUNTED, &column[..lost], scale);
+            } else if columns.is_empty() {
+                // No difference to compare with: all 0, or none without a missing value.
+                prior &= differenced.iter().all(|v| v.is_nan()) && !is_flat(column);
+            }
             if scale.is_nan() || scale <= 0.0 {
                 scale = root_mean_square(column);
             }
             if scale.is_nan() || scale <= 0.0 {
                 scale = 1.0;
+            }
+            if complete && prior {
+                let mut pull = pull(&column[..lost], &delta);
+                pull.iter_mut().for_each(|v| *v /= scale);
+                pulls.push(pull);
             }
             let mut scaled = if complete {
                 differenced
@@ -101,7 +123,7 @@ impl Problem {
                 column.clone()
             };
             // A constant offset is annihilated by differencing; taking it out keeps the digits.
-            let offset = if complete || undifferenced {
+            let offset = if complete || undifferenced || prior {
                 0.0
             } else {
                 column[0]
@@ -117,11 +139,14 @@ impl Problem {
             raw,
             columns,
             scales,
+            prior,
+            counted: counted && prior,
+            pulls,
             skipped,
             complete,
             used: present - lost,
             arma: Arma::new(&order),
-            delta: difference_polynomial(&order),
+            delta,
             engine: Innovations::default(),
             output,
             beta: Vec::new(),
@@ -161,14 +186,19 @@ impl Problem {
     /// Innovation variance and objective at these ARMA coefficients (φ, θ, Φ, Θ); the scaled
     /// innovations are in [`Self::take_errors`] after it. None outside the stationary region.
     pub fn evaluate(&mut self, coefficients: &[f64]) -> Option<Evaluation> {
-        self.arma.expand(&self.order, coefficients);
-        let determinant = if self.complete {
-            self.engine
-                .run(&self.arma, &self.columns, &mut self.output)?
-        } else {
-            self.filter_missing()?
-        };
+        let determinant = self.filter(coefficients)?;
         self.conclude(determinant)
+    }
+
+    /// Leaves the standardised innovations of every column in `output`.
+    fn filter(&mut self, coefficients: &[f64]) -> Option<Determinant> {
+        self.arma.expand(&self.order, coefficients);
+        if self.complete {
+            self.engine
+                .run(&self.arma, &self.columns, &self.pulls, &mut self.output)
+        } else {
+            self.filter_missing()
+        }
     }
 
     /// As [`Self::evaluate`] by conditional sum of squares: the first p + P·m differences are given
@@ -199,13 +229,17 @@ impl Problem {
 
     /// Whether every evaluation is a full Kalman filter with a large state over a long series.
     pub fn is_heavy(&self) -> bool {
-        let state = self.arma.dimension() + self.delta.len();
-        !self.complete && state * state * self.raw[0].len() > HEAVY
+        self.weight() > HEAVY
     }
 
     /// Whether conditional sum of squares can be used.
     pub fn allows_conditional(&self) -> bool {
         self.complete && self.columns[0].len() > self.arma.p + self.order.coefficients()
+    }
+
+    /// Number of terms of the conditional sum of squares.
+    pub fn conditional_count(&self) -> usize {
+        self.columns[0].len().saturating_sub(self.arma.p)
     }
 
     /// Swaps the scaled innovations of the last evaluation into `errors`.
@@ -226,7 +260,7 @@ impl Problem {
     /// The full state-space filter, for series with missing values.
     fn filter_missing(&mut self) -> Option<Determinant> {
         let lost = self.delta.len();
-        let known = self.columns[0][..lost].iter().all(|v| !v.is_nan());
+        let known = !self.prior && self.columns[0][..lost].iter().all(|v| !v.is_nan());
         let start = if known { lost } else { 0 };
         let mut filters = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
@@ -329,8 +363,13 @@ impl Problem {
 
     /// Runs the full filter over the series less its regression, in the units of the series.
     /// Gives the filter after the last observation, and for each observation the standardised
-    /// residual v/√F (NaN when missing or used up by differencing), leading missing ones included.
-    pub fn run_filter(&mut self, coefficients: &[f64], beta: &[f64]) -> Option<(Filter, Vec<f64>)> {
+    /// residual v/√F (NaN when missing, diffuse or used up by differencing), leading missing ones
+    /// included; and the sum of squares of those that R counts, which are all that it has.
+    pub fn run_filter(
+        &mut self,
+        coefficients: &[f64],
+        beta: &[f64],
+    ) -> Option<(Filter, Vec<f64>, f64)> {
         self.arma.expand(&self.order, coefficients);
         let rest = |t: usize| {
             let fitted: f64 = beta
@@ -346,27 +385,36 @@ impl Problem {
         let known = head.iter().all(|v| !v.is_nan());
         let start = if known { lost } else { 0 };
         let mut filter = Filter::new(&self.arma, &self.delta, &head[..start])?;
+        let mut squares = 0.0;
+        if known && self.prior {
+            filter.lean(&self.arma, &pull(&head, &self.delta))?;
+            if self.counted {
+                squares += squares_of_head(&head, &self.delta);
+            }
+        }
         let mut residuals = vec![f64::NAN; self.skipped + n];
         for t in start..n {
-            if let Some(found) = filter.step(rest(t))
-                && found.variance < DIFFUSE
-            {
-                residuals[self.skipped + t] = found.error / found.variance.sqrt();
+            let Some(found) = filter.step(rest(t)) else {
+                continue;
+            };
+            let residual = found.error / found.variance.sqrt();
+            if found.variance < DIFFUSE {
+                residuals[self.skipped + t] = residual;
+            }
+            if found.variance < DIFFUSE || self.counted || lost == 0 {
+                squares += residual * residual;
             }
         }
         filter.forget_buffers();
-        Some((filter, residuals))
+        Some((filter, residuals, squares))
     }
 
-    /// −loglik at given ARMA *and* regression coefficients, up to a constant: for the Hessian.
-    pub fn negative_loglik(&mut self, coefficients: &[f64], beta: &[f64]) -> Option<f64> {
-        self.arma.expand(&self.order, coefficients);
-        let determinant = if self.complete {
-            self.engine
-                .run(&self.arma, &self.columns, &mut self.output)?
-        } else {
-            self.filter_missing()?
-        };
+    /// Evaluates at given ARMA *and* regression coefficients.
+    pub fn evaluate_at(&mut self, coefficients: &[f64], beta: &[f64]) -> Option<Evaluation> {
+        let determinant = self.filter(coefficients)?;
+        if determinant.count == 0 {
+            return None;
+        }
         let (series, regressors) = self.output.split_at_mut(1);
         for (j, column) in regressors.iter().enumerate() {
             let scaled = beta[j] * self.scales[j + 1] / self.scales[0];
@@ -376,8 +424,43 @@ impl Problem {
         }
         let n = determinant.count as f64;
         let variance = dot(&series[0], &series[0]) / n;
-        Some(0.5 * self.used as f64 * (libm::log(variance) + determinant.log / n))
+        let value = libm::log(variance) + determinant.log / n;
+        let variance = variance * self.scales[0] * self.scales[0];
+        Some(Evaluation { value, variance })
     }
+
+    /// What R's `arima` minimises: half the mean of −2·loglik, up to a constant.
+    pub fn reference_value(&self, evaluation: Evaluation) -> f64 {
+        0.5 * evaluation.value + libm::log(self.scales[0])
+    }
+
+    /// The evaluation that R's objective `value` stands for.
+    pub fn evaluation_of(&self, value: f64, variance: f64) -> Evaluation {
+        let value = 2.0 * (value - libm::log(self.scales[0]));
+        Evaluation { value, variance }
+    }
+
+    /// Squared state dimension times length: the work of one evaluation by the full filter; 0 where
+    /// the fast one serves.
+    pub fn weight(&self) -> usize {
+        let state = self.arma.dimension() + self.delta.len();
+        if self.complete {
+            0
+        } else {
+            state * state * self.raw[0].len()
+        }
+    }
+
+    /// Regressors as given, the constants of the order first, and the series before them.
+    pub fn raw(&self) -> (&[f64], &[Vec<f64>]) {
+        (&self.raw[0], &self.raw[1..])
+    }
+}
+
+fn is_flat(x: &[f64]) -> bool {
+    let mut present = x.iter().filter(|v| !v.is_nan());
+    let first = present.next();
+    present.all(|v| Some(v) == first)
 }
 
 fn root_mean_square(x: &[f64]) -> f64 {

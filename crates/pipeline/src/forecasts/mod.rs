@@ -19,5 +19,5 @@ mod session;
 pub(crate) use follow::Forecaster;
 pub use hub::ForecastHub;
 pub(crate) use read::{FanReader, latest as latest_in_ledger};
-pub(crate) use series::{bands, closes, levels};
+pub(crate) use series::{bands, levels, timed_closes};
 pub use session::ForecastSession;

@@ -17,6 +17,17 @@ pub(crate) fn closes(
     window: usize,
     max_carried: usize,
 ) -> Vec<f64> {
+    timed_closes(bars, interval, window, max_carried).1
+}
+
+/// As [`closes`], with the start of the bar or of the empty bucket of each.
+pub(crate) fn timed_closes(
+    bars: &[Bar],
+    interval: Interval,
+    window: usize,
+    max_carried: usize,
+) -> (Vec<Timestamp>, Vec<f64>) {
+    let mut starts = Vec::with_capacity(bars.len());
     let mut closes = Vec::with_capacity(bars.len());
     let mut before: Option<&Bar> = None;
     for bar in bars {
@@ -25,12 +36,16 @@ pub(crate) fn closes(
             let carried = usize::try_from(buckets - 1).unwrap_or(0);
             if carried <= max_carried {
                 closes.extend(std::iter::repeat_n(before.close, carried));
+                let bucket = |n| before.start.plus_micros(interval.micros() * n);
+                starts.extend((1..buckets).map(bucket));
             }
         }
         closes.push(bar.close);
+        starts.push(bar.start);
         before = Some(bar);
     }
-    closes.split_off(closes.len().saturating_sub(window))
+    let first = closes.len().saturating_sub(window);
+    (starts.split_off(first), closes.split_off(first))
 }
 
 /// Levels as the core takes them, narrowest first, each once.
@@ -118,6 +133,15 @@ mod tests {
         assert_eq!(closes(&bars, Interval::M1, 9, 9), [1.0, 2.0, 2.0, 2.0, 3.0]);
         assert_eq!(closes(&bars, Interval::M1, 2, 9), [2.0, 3.0]);
         assert_eq!(closes(&bars, Interval::M1, 9, 1), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn a_carried_close_has_the_start_of_its_bucket() {
+        let m1 = |s, c| bar(Interval::M1, s, c);
+        let bars = [m1(0, 1.0), m1(180, 2.0)];
+        let (starts, closes) = timed_closes(&bars, Interval::M1, 3, 9);
+        let seconds: Vec<i64> = starts.iter().map(|t| t.as_secs()).collect();
+        assert_eq!((seconds, closes), (vec![60, 120, 180], vec![1.0, 1.0, 2.0]));
     }
 
     #[test]

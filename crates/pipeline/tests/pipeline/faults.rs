@@ -143,6 +143,16 @@ impl DeadLetterStore for Faulty {
     }
 }
 
+#[async_trait]
+impl Retention for Faulty {
+    async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
+        self.inner.remove_ticks(before).await
+    }
+    async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed> {
+        self.inner.remove_bars(interval, before).await
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_fails_now_and_then_loses_nothing_and_readers_miss_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod backtests;
 mod faults;
 mod flow;
 mod forecasts;

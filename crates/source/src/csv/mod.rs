@@ -17,6 +17,7 @@ mod replay;
 mod sort;
 
 pub use import::{CsvImport, CsvOptions, Progress};
+pub(crate) use import::{as_json, file_error};
 pub use replay::{CsvReplay, ReplayOptions, ReplayTimes, Speed};
 
 #[cfg(test)]

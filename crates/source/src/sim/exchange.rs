@@ -1,6 +1,6 @@
-//! Trades and bars of the simulated exchange for any span of time.
+//! Trades of the simulated exchange for any span of time; its bars are in `bars`.
 
-use market::{Bar, Interval, Symbol, Tick, TickKey, Timestamp};
+use market::{Symbol, Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,6 +13,12 @@ use crate::{Result, SourceError};
 /// A trade's sequence is its second since 1970 shifted by this, plus its place in the second: unique
 /// over the exchange, in the order of time, and below 2^53 until the year 2242.
 pub const SECOND_SHIFT: u32 = 20;
+
+/// Trades fall on either side of the middle price, within so much of it.
+pub(super) const HALF_SPREAD: f64 = 2e-4;
+
+/// Mean size of a trade when the market is as busy as on average.
+pub(super) const MEAN_SIZE: f64 = 100.0;
 
 /// What to simulate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,11 +85,11 @@ pub struct Trade {
 /// The simulated market: a pure function of its options and of time.
 #[derive(Debug)]
 pub struct Market {
-    options: MarketOptions,
-    paths: Vec<Path>,
+    pub(super) options: MarketOptions,
+    pub(super) paths: Vec<Path>,
     symbols: Vec<Symbol>,
     /// For a random byte, the listing that trades: shares of 256.
-    wheel: [u8; 256],
+    pub(super) wheel: [u8; 256],
 }
 
 impl Market {
@@ -179,14 +185,13 @@ impl Market {
                 let offset = (f64::from(i) + jitter) * slot;
                 let (from, to) = ends[usize::from(listing)];
                 let mid = from + (to - from) * offset / 1e6;
-                // Trades fall on either side of the middle, within two basis points of it.
-                let price = mid * (1.0 + 4e-4 * side);
+                let price = mid * (1.0 + 2.0 * HALF_SPREAD * side);
                 Trade {
                     listing,
                     ts: Timestamp::from_micros(second * 1_000_000 + (offset as i64).min(999_999)),
                     seq: first_seq + u64::from(i),
                     cents: libm::round(price * 100.0).max(1.0) as u32,
-                    size: (1.0 - 100.0 * busy * libm::log(u)).min(1e6) as u32,
+                    size: (1.0 - MEAN_SIZE * busy * libm::log(u)).min(1e6) as u32,
                 }
             })
             .collect()
@@ -216,94 +221,6 @@ impl Market {
             second += 1;
         }
         trades
-    }
-
-    /// The bars of one symbol that lie wholly in `[from, until)`, oldest first, at most `limit`: the
-    /// latest. They are made from the path of the price, not from trades: close to what the trades
-    /// add up to, and far cheaper. Empty for an unknown listing.
-    pub fn bars(
-        &mut self,
-        listing: usize,
-        interval: Interval,
-        from: Timestamp,
-        until: Timestamp,
-        limit: usize,
-    ) -> Vec<Bar> {
-        let Some(symbol) = self.symbols.get(listing).cloned() else {
-            return Vec::new();
-        };
-        let from = from.max(Timestamp::from_secs(FIRST_SECOND));
-        let end = interval.start_of(until);
-        let span = i64::try_from(limit)
-            .unwrap_or(i64::MAX)
-            .saturating_mul(interval.micros());
-        let earliest = end.plus_micros(-span).max(from);
-        let mut start = interval.start_of(earliest);
-        if start < earliest {
-            start = interval.end_of(start);
-        }
-        let mut bars = Vec::new();
-        while start < end {
-            bars.push(self.bar(listing, &symbol, interval, start));
-            start = interval.end_of(start);
-        }
-        bars
-    }
-
-    fn bar(
-        &mut self,
-        listing: usize,
-        symbol: &Symbol,
-        interval: Interval,
-        start: Timestamp,
-    ) -> Bar {
-        let cents = |x: f64| libm::round(x * 100.0).max(1.0) / 100.0;
-        let (mut second, end) = (start.as_secs(), interval.end_of(start).as_secs());
-        let (mut high, mut low) = (f64::MIN, f64::MAX);
-        let (mut open, mut close, mut volume) = (None, 0.0, 0.0);
-        let share = self
-            .wheel
-            .iter()
-            .filter(|l| usize::from(**l) == listing)
-            .count() as f64
-            / 256.0;
-        while second < end {
-            let path = self.paths[listing].hour(second.div_euclid(HOUR));
-            let at = usize::try_from(second.rem_euclid(HOUR)).unwrap_or(0);
-            let n = usize::try_from(end - second)
-                .unwrap_or(0)
-                .min(HOUR as usize - at);
-            for price in &path[at..=at + n] {
-                high = high.max(*price);
-                low = low.min(*price);
-            }
-            open = open.or(Some(path[at]));
-            close = path[at + n];
-            let middle = second as f64 + n as f64 / 2.0;
-            // The mean size of a trade is 100 times the activity.
-            volume += n as f64
-                * self.options.rate()
-                * share
-                * 100.0
-                * activity(middle.rem_euclid(86_400.0));
-            second += n as i64;
-        }
-        Bar {
-            symbol: symbol.clone(),
-            interval,
-            start,
-            open: cents(open.unwrap_or(close)),
-            high: cents(high),
-            low: cents(low),
-            close: cents(close),
-            volume: libm::round(volume),
-            trades: 0,
-            first: TickKey { ts: start, seq: 0 },
-            last: TickKey {
-                ts: interval.end_of(start).plus_micros(-1),
-                seq: i64::MAX as u64,
-            },
-        }
     }
 
     /// The companies.

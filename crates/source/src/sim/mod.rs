@@ -8,6 +8,7 @@
 //!
 //! What it does not do: keep a clock or sleep; order books; anything that real companies are in.
 
+mod bars;
 mod exchange;
 mod faults;
 mod feed;

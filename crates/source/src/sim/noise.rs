@@ -24,6 +24,8 @@ pub enum Purpose {
     RowFaults = 5,
     /// The fault of a request.
     RequestFaults = 6,
+    /// How a bar of the past stands off the path of the price.
+    Bars = 7,
 }
 
 /// A stream of random numbers.

@@ -178,6 +178,16 @@ fn bars_agree_with_the_trades_of_their_time() {
             );
         }
     }
+    let seconds = market.bars(0, Interval::S1, from, until, 300);
+    let minutes = market.bars(0, Interval::M1, from, until, 5);
+    for (minute, seconds) in minutes.iter().zip(seconds.chunks(60)) {
+        assert_eq!(
+            (minute.open, minute.close),
+            (seconds[0].open, seconds[59].close)
+        );
+        let highest = seconds.iter().map(|b| b.high).fold(0.0, f64::max);
+        assert!(minute.high >= highest, "{} {highest}", minute.high);
+    }
     let asked = market.bars(0, Interval::H1, Timestamp::MIN, until, 3);
     assert_eq!(asked.len(), 3);
     assert!(asked[2].end() <= until);

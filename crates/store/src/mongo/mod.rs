@@ -56,7 +56,6 @@ use mongodb::{
 };
 use tokio::sync::Mutex;
 
-pub use self::retention::Removed;
 use self::{
     bars::Key,
     documents::{BarDocument, DeadLetterDocument, TickDocument},
@@ -65,8 +64,8 @@ use self::{
 };
 use crate::{
     Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
-    LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Result, ScoreRow, StepOutcome,
-    StoredTick, TickStore,
+    LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Result, Retention,
+    ScoreRow, StepOutcome, StoredTick, TickStore,
 };
 
 /// What a [`MongoStore`] is connected with.
@@ -206,24 +205,6 @@ impl MongoStore {
         self.inner.database.run_command(doc! { "ping": 1 }).await?;
         Ok(())
     }
-
-    /// Removes ticks older than `before`, symbol by symbol. Bars stay: what they were made of is no
-    /// longer needed until a double of such an old tick comes, which is then a tick like a new one;
-    /// so keep ticks longer than the bus keeps records.
-    ///
-    /// # Errors
-    /// Unavailable or internal: then some are removed; call it again.
-    pub async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
-        self.inner.remove_ticks(before).await
-    }
-
-    /// Removes bars of an interval that start before `before`.
-    ///
-    /// # Errors
-    /// As [`Self::remove_ticks`].
-    pub async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed> {
-        self.inner.remove_bars(interval, before).await
-    }
 }
 
 /// A limit as the driver takes it; `None` when nothing is asked for.
@@ -330,5 +311,16 @@ impl DeadLetterStore for MongoStore {
 
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
         self.inner.dead_letter_counts().await
+    }
+}
+
+#[async_trait]
+impl Retention for MongoStore {
+    async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
+        self.inner.remove_ticks(before).await
+    }
+
+    async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed> {
+        self.inner.remove_bars(interval, before).await
     }
 }

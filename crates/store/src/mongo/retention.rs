@@ -1,32 +1,32 @@
-//! Retention by age: run it as a job, daily say.
+//! See [`crate::Retention`].
+//!
+//! Model: symbol by symbol along the index on symbol and time: no index on time alone is needed, and
+//! no run holds up the writers for long.
 
 use market::{Interval, Timestamp};
 use mongodb::bson::doc;
 
-use super::Inner;
-use crate::Result;
-
-/// What a retention run removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// The symbols looked at.
-    pub symbols: usize,
-    /// The documents removed.
-    pub documents: u64,
-}
+use super::{Inner, documents::BarDocument};
+use crate::{Removed, Result};
 
 impl Inner {
-    /// Symbol by symbol along the index on symbol and time: no index on time alone is needed, and no run holds
-    /// up the writers for long.
     pub(super) async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
         let mut removed = Removed::default();
         for (symbol, _) in self.symbols().await? {
-            let range = doc! {
+            removed.symbols += 1;
+            let mut range = doc! {
                 "symbol": symbol.as_str(),
                 "ts_us": { "$lt": before.as_micros() },
             };
-            removed.documents += self.ticks.delete_many(range).await?.deleted_count;
-            removed.symbols += 1;
+            match self.newest_tick(&symbol).await? {
+                Some(newest) if newest.ts_us < before => {
+                    range.insert("_id", doc! { "$ne": newest.id });
+                }
+                Some(_) => {}
+                // Without it nobody can tell which one has to stay.
+                None => continue,
+            }
+            removed.rows += self.ticks.delete_many(range).await?.deleted_count;
         }
         Ok(removed)
     }
@@ -38,13 +38,18 @@ impl Inner {
     ) -> Result<Removed> {
         let mut removed = Removed::default();
         for (symbol, _) in self.symbols().await? {
-            let range = doc! {
-                "symbol": symbol.as_str(),
-                "interval": interval.as_str(),
-                "start_us": { "$lt": before.as_micros() },
-            };
-            removed.documents += self.bars.delete_many(range).await?.deleted_count;
             removed.symbols += 1;
+            let all = doc! { "symbol": symbol.as_str(), "interval": interval.as_str() };
+            let newest: Option<BarDocument> = self
+                .bars
+                .find_one(all.clone())
+                .sort(doc! { "start_us": -1 })
+                .await?;
+            let Some(newest) = newest else { continue };
+            let end = before.min(newest.start_us);
+            let mut range = all;
+            range.insert("start_us", doc! { "$lt": end.as_micros() });
+            removed.rows += self.bars.delete_many(range).await?.deleted_count;
         }
         Ok(removed)
     }

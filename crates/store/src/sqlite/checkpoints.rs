@@ -1,10 +1,11 @@
 //! Moving the WAL into the database file, beside the writer instead of within its commits.
 //!
-//! Model: once the WAL has [`PAGES`] pages more, a thread with a connection of its own runs a
-//! passive checkpoint: it copies and syncs what is committed, while the writer goes on. What the
-//! writer has added in the meantime is little; the writer itself copies that between two groups, so
-//! that the WAL is copied whole for a moment and starts over. A reader that holds an old snapshot
-//! only delays the starting over.
+//! Model: each time the WAL has [`PAGES`] pages more, a thread with a connection of its own runs a
+//! passive checkpoint: it copies and syncs what is committed, while the writer goes on. When the
+//! writer pauses meanwhile the WAL is then copied whole and starts over. When it does not, and the
+//! WAL has [`WHOLE_AT`] pages, the writer itself copies what it has added since, between two groups:
+//! little, but it waits for the disk twice, which everybody who waits for a commit then does too.
+//! So it does that seldom. A reader that holds an old snapshot only delays the starting over.
 //!
 //! Metrics: `tickcast_store_wal_pages`, `tickcast_store_checkpoint_seconds` (label `by`).
 
@@ -27,6 +28,9 @@ use crate::{Result, StoreError};
 
 /// Pages (of 4 KiB) that the WAL grows by between two checkpoints.
 const PAGES: u32 = 4_000;
+/// Pages in the WAL from which on the writer sees to it that it starts over: with what comes in
+/// during a checkpoint, less than the file keeps (`journal_size_limit`).
+const WHOLE_AT: u32 = 12_000;
 
 /// What the writer's thread keeps of it.
 pub(super) struct Checkpoints {
@@ -98,7 +102,9 @@ impl Checkpoints {
         gauge!("tickcast_store_wal_pages").set(f64::from(pages));
         if self.finished.swap(false, Ordering::Acquire) {
             self.pending = false;
-            passive(writer, "writer");
+            if pages >= WHOLE_AT {
+                passive(writer, "writer");
+            }
             self.next_at = pages + PAGES;
         } else if pages < self.next_at.saturating_sub(PAGES) {
             // The WAL has started over.

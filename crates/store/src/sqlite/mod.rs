@@ -7,7 +7,8 @@
 //! Durability: what has been answered survives the process, kill -9 included. A power cut may take
 //! the last moments unless [`SqliteOptions::full_sync`] is set (see `schema`).
 //!
-//! What it does not do: delete ticks, bars or forecasts; share the directory with another process.
+//! What it does not do: delete forecasts; give what retention frees back to the disk (the file keeps
+//! its size and uses the room again); share the directory with another process.
 
 mod bars;
 mod blobs;
@@ -16,6 +17,7 @@ mod dead_letters;
 mod fault;
 mod ledger;
 mod readers;
+mod retention;
 mod schema;
 mod scores;
 mod symbols;
@@ -24,8 +26,7 @@ mod writer;
 
 use std::{
     fmt,
-    fs::{self, File, TryLockError},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
@@ -44,8 +45,8 @@ use self::{
 };
 use crate::{
     Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
-    LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Result, ScoreRow, StepOutcome,
-    StoreError, StoredTick, TickStore,
+    LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Result, Retention,
+    ScoreRow, StepOutcome, StoreError, StoredTick, TickStore, lock::lock,
 };
 
 /// What a [`SqliteStore`] is opened with.
@@ -187,29 +188,6 @@ fn open(options: &SqliteOptions) -> Result<Inner> {
     })
 }
 
-/// Makes the directory and takes its lock, which the operating system gives back when the process
-/// ends in whatever way.
-fn lock(dir: &Path) -> Result<File> {
-    let unusable = |error: std::io::Error| StoreError::Directory {
-        path: dir.to_owned(),
-        detail: error.to_string(),
-    };
-    fs::create_dir_all(dir).map_err(unusable)?;
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(dir.join("tickcast.lock"))
-        .map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            path: dir.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
-    }
-}
-
 #[async_trait]
 impl TickStore for SqliteStore {
     async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
@@ -341,6 +319,44 @@ impl DeadLetterStore for SqliteStore {
 
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
         self.read(dead_letters::counts).await
+    }
+}
+
+#[async_trait]
+impl Retention for SqliteStore {
+    async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
+        let mut removed = Removed::default();
+        for symbol in self.read(retention::symbols).await? {
+            removed.symbols += 1;
+            loop {
+                let symbol = symbol.clone();
+                let take = move |w: &mut Writer| retention::remove_ticks(w, &symbol, before);
+                let rows = self.write(retention::ROWS_AT_ONCE, take).await?;
+                removed.rows += rows as u64;
+                if rows < retention::ROWS_AT_ONCE {
+                    break;
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed> {
+        let mut removed = Removed::default();
+        for symbol in self.read(retention::symbols).await? {
+            removed.symbols += 1;
+            loop {
+                let symbol = symbol.clone();
+                let take =
+                    move |w: &mut Writer| retention::remove_bars(w, &symbol, interval, before);
+                let rows = self.write(retention::ROWS_AT_ONCE, take).await?;
+                removed.rows += rows as u64;
+                if rows < retention::ROWS_AT_ONCE {
+                    break;
+                }
+            }
+        }
+        Ok(removed)
     }
 }
 

@@ -118,10 +118,14 @@ impl Writer {
     /// Reads again what is kept in memory: after a rollback it may be ahead of the file.
     fn reload(&mut self) -> Result<()> {
         self.symbols = Symbols::load(&self.conn)?;
-        let last: Option<i64> =
-            self.conn
-                .query_row("SELECT max(position) FROM ticks", [], |row| row.get(0))?;
-        self.next_position = last.unwrap_or(0) + 1;
+        // The symbols remember the greatest position of theirs, also of a tick that retention took.
+        let last: i64 = self.conn.query_row(
+            "SELECT max(ifnull((SELECT max(position) FROM ticks), 0),
+                 ifnull((SELECT max(tick_position) FROM symbols), 0))",
+            [],
+            |row| row.get(0),
+        )?;
+        self.next_position = last + 1;
         self.stale = false;
         Ok(())
     }

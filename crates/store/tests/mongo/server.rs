@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use market::{Bar, ErrorKind, Interval, Tick, Timestamp};
+use market::{Bar, ErrorKind, Interval, Tick};
 use mongodb::{
     Client,
     bson::{Document, doc},
@@ -20,9 +20,7 @@ use store::{
     mongo::{MongoOptions, MongoStore},
 };
 
-use crate::suite::{
-    Place, StoreUnderTest, all_of, assert_bars_are_the_fold, contract_tests, symbol, tick,
-};
+use crate::suite::{Place, StoreUnderTest, all_of, assert_bars_are_the_fold, contract_tests, tick};
 
 fn uri() -> String {
     std::env::var("MONGODB_URI").unwrap_or_else(|_| {
@@ -259,27 +257,6 @@ async fn a_database_of_schema_version_1_is_taken_over() {
     assert_bars_are_the_fold(&store, &ticks).await;
     let schema = collection("_meta").find_one(doc! { "_id": "schema" }).await;
     assert_eq!(schema.unwrap().unwrap().get_i32("version").unwrap(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn old_ticks_and_bars_are_removed_by_age_and_the_rest_stays() {
-    let store = MongoStore::connect(options()).await.unwrap();
-    let ticks = some_ticks(0..40);
-    store.append(ticks.clone()).await.unwrap();
-    let cut = ticks[10].ts;
-    assert_eq!(store.remove_ticks(cut).await.unwrap().documents, 10);
-    let left = store
-        .ticks(&symbol("ABC"), Timestamp::MIN, Timestamp::MAX, 100)
-        .await
-        .unwrap();
-    assert_eq!(left, ticks[10..]);
-    let before = store.bars(&all_of("ABC", Interval::S1)).await.unwrap();
-    let removed = store.remove_bars(Interval::S1, before[2].start).await;
-    assert_eq!(removed.unwrap().documents, 2);
-    let after = store.bars(&all_of("ABC", Interval::S1)).await.unwrap();
-    assert_eq!(after, before[2..]);
-    let minutes = store.bars(&all_of("ABC", Interval::M1)).await.unwrap();
-    assert_eq!(minutes[0].trades, 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,9 @@
 
 pub mod bars;
 pub mod dead_letters;
+pub mod export;
 pub mod ledger;
+pub mod retention;
 pub mod ticks;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -65,6 +67,20 @@ macro_rules! contract_tests {
             outcomes_that_cannot_be_right_leave_nothing_behind,
             the_ledger_is_read_by_model_range_and_limit,
             the_ledger_survives_reopening,
+        );
+        contract_tests!($side; export:
+            an_export_has_every_tick_once_from_the_oldest_to_the_newest,
+            an_export_of_a_range_is_half_open_and_of_bars_of_one_interval,
+            an_export_that_was_cut_off_goes_on_where_it_stopped,
+            an_export_of_other_rows_does_not_go_on_with_what_was_begun,
+        );
+        contract_tests!($side; retention:
+            old_ticks_are_removed_and_the_rest_stays_readable_in_both_orders,
+            the_newest_tick_and_bars_of_a_symbol_stay_whatever_their_age,
+            old_bars_of_one_interval_are_removed_and_those_of_others_stay,
+            positions_go_on_growing_after_the_newest_stored_tick_was_removed,
+            the_ledger_is_not_touched,
+            thousands_of_old_rows_are_removed_in_one_call,
         );
         contract_tests!($side; dead_letters:
             dead_letters_come_back_with_reason_origin_and_payload,

@@ -1,0 +1,178 @@
+//! Removal by age.
+
+use market::{
+    Interval, Tick, Timestamp,
+    wire::{Band, Fan},
+};
+use store::{LedgerQuery, Recorded, Removed};
+
+use super::{START, StoreUnderTest, all_of, symbol, tick};
+
+fn ticks(name: &str, count: i64) -> Vec<Tick> {
+    (0..count)
+        .map(|i| tick(name, i * 250, 1, 100.0 + i as f64, 2.0))
+        .collect()
+}
+
+pub async fn old_ticks_are_removed_and_the_rest_stays_readable_in_both_orders(
+    side: &dyn StoreUnderTest,
+) {
+    let mut place = side.place(super::PLENTY).await;
+    let store = place.open().await;
+    let (all, others) = (ticks("ABC", 40), ticks("XYZ", 4));
+    store.append(all.clone()).await.unwrap();
+    store.append(others.clone()).await.unwrap();
+    let cut = all[10].ts;
+    let removed = store.remove_ticks(cut).await.unwrap();
+    // Of the other symbol all but the newest are that old.
+    assert_eq!(
+        removed,
+        Removed {
+            symbols: 2,
+            rows: 10 + 3
+        }
+    );
+    let (abc, xyz) = (symbol("ABC"), symbol("XYZ"));
+    let left = store.ticks(&abc, Timestamp::MIN, Timestamp::MAX, 100);
+    assert_eq!(left.await.unwrap(), all[10..]);
+    let stored = store.ticks_after(&abc, 0, 100).await.unwrap();
+    let in_order: Vec<Tick> = stored.into_iter().map(|s| s.tick).collect();
+    assert_eq!(in_order, all[10..]);
+    let left = store.ticks_after(&xyz, 0, 100).await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].tick, others[3]);
+    let again = store.remove_ticks(cut).await.unwrap();
+    assert_eq!(again.rows, 0);
+    // What comes after goes on as before.
+    let more = tick("ABC", 40 * 250, 1, 7.0, 1.0);
+    store.append(vec![more.clone()]).await.unwrap();
+    let stored = store.ticks_after(&abc, 0, 100).await.unwrap();
+    assert_eq!(stored.last().unwrap().tick, more);
+    assert_eq!(stored.len(), 31);
+}
+
+pub async fn the_newest_tick_and_bars_of_a_symbol_stay_whatever_their_age(
+    side: &dyn StoreUnderTest,
+) {
+    let mut place = side.place(super::PLENTY).await;
+    let store = place.open().await;
+    let all = ticks("ABC", 40);
+    store.append(all.clone()).await.unwrap();
+    let before = store.instruments().await.unwrap();
+    assert_eq!(store.remove_ticks(Timestamp::MAX).await.unwrap().rows, 39);
+    for interval in Interval::ALL {
+        store.remove_bars(interval, Timestamp::MAX).await.unwrap();
+    }
+    assert_eq!(store.instruments().await.unwrap(), before);
+    let latest = store.latest_tick(&symbol("ABC")).await.unwrap().unwrap();
+    assert_eq!(latest.tick, all[39]);
+    for interval in Interval::ALL {
+        let bars = store.bars(&all_of("ABC", interval)).await.unwrap();
+        assert_eq!(bars.len(), 1, "{interval}");
+        assert_eq!(bars[0].last, all[39].key(), "{interval}");
+    }
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(store.instruments().await.unwrap(), before);
+}
+
+pub async fn old_bars_of_one_interval_are_removed_and_those_of_others_stay(
+    side: &dyn StoreUnderTest,
+) {
+    let mut place = side.place(super::PLENTY).await;
+    let store = place.open().await;
+    store.append(ticks("ABC", 40)).await.unwrap();
+    let seconds = store.bars(&all_of("ABC", Interval::S1)).await.unwrap();
+    let removed = store.remove_bars(Interval::S1, seconds[2].start).await;
+    assert_eq!(removed.unwrap().rows, 2);
+    let left = store.bars(&all_of("ABC", Interval::S1)).await.unwrap();
+    assert_eq!(left, seconds[2..]);
+    let minutes = store.bars(&all_of("ABC", Interval::M1)).await.unwrap();
+    assert_eq!(minutes[0].trades, 40);
+}
+
+pub async fn positions_go_on_growing_after_the_newest_stored_tick_was_removed(
+    side: &dyn StoreUnderTest,
+) {
+    let mut place = side.place(super::PLENTY).await;
+    let store = place.open().await;
+    store
+        .append(vec![tick("ABC", 60_000, 1, 2.0, 1.0)])
+        .await
+        .unwrap();
+    // A late one: the greatest position, and the oldest time.
+    let late = store
+        .append(vec![tick("ABC", 0, 1, 1.0, 1.0)])
+        .await
+        .unwrap();
+    let greatest = late.stored[0].position;
+    let cut = START.plus_micros(30_000_000);
+    assert_eq!(store.remove_ticks(cut).await.unwrap().rows, 1);
+    drop(store);
+    let store = place.open().await;
+    let next = tick("ABC", 61_000, 1, 3.0, 1.0);
+    let appended = store.append(vec![next.clone()]).await.unwrap();
+    assert!(appended.stored[0].position > greatest, "{appended:?}");
+    let read = store
+        .ticks_after(&symbol("ABC"), greatest, 9)
+        .await
+        .unwrap();
+    assert_eq!(read, appended.stored);
+}
+
+pub async fn the_ledger_is_not_touched(side: &dyn StoreUnderTest) {
+    let mut place = side.place(super::PLENTY).await;
+    let store = place.open().await;
+    store.append(ticks("ABC", 40)).await.unwrap();
+    let origin = Interval::M1.start_of(START);
+    let targets: Vec<Timestamp> = (1..=2)
+        .map(|n| origin.plus_micros(n * Interval::M1.micros()))
+        .collect();
+    let fan = Fan {
+        symbol: symbol("ABC"),
+        interval: Interval::M1,
+        model: "naive".into(),
+        origin,
+        origin_close: 100.0,
+        made_at: targets[0],
+        targets,
+        mean: vec![100.0, 100.0],
+        bands: vec![Band {
+            level: 80.0,
+            lower: vec![99.0, 98.0],
+            upper: vec![101.0, 102.0],
+        }],
+    };
+    let recorded = store.record(vec![fan.clone()]).await.unwrap();
+    assert!(matches!(recorded[0], Recorded::New(_)));
+    store.remove_ticks(Timestamp::MAX).await.unwrap();
+    for interval in Interval::ALL {
+        store.remove_bars(interval, Timestamp::MAX).await.unwrap();
+    }
+    let query = LedgerQuery {
+        symbol: symbol("ABC"),
+        interval: Interval::M1,
+        model: None,
+        from: Timestamp::MIN,
+        until: Timestamp::MAX,
+        limit: 9,
+    };
+    let rows = store.ledger(&query).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].fan, fan);
+}
+
+pub async fn thousands_of_old_rows_are_removed_in_one_call(side: &dyn StoreUnderTest) {
+    let mut place = side.place(super::PLENTY).await;
+    let store = place.open().await;
+    // More than one command of the SQLite side takes, in ticks and in bars of a second.
+    let all: Vec<Tick> = (0..6_001)
+        .map(|i| tick("ABC", i * 1_000, 1, 100.0, 1.0))
+        .collect();
+    store.append(all.clone()).await.unwrap();
+    assert_eq!(store.remove_ticks(all[5_990].ts).await.unwrap().rows, 5_990);
+    let bars = store.remove_bars(Interval::S1, all[5_990].ts).await;
+    assert_eq!(bars.unwrap().rows, 5_990);
+    let left = store.bars(&all_of("ABC", Interval::S1)).await.unwrap();
+    assert_eq!(left.len(), 11);
+}

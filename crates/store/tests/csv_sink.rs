@@ -1,0 +1,292 @@
+//! The daily CSV files: what they hold, how a day ends, and kill -9 of a process that writes them.
+//!
+//! As in `kill.rs`, the test starts its own binary again as the writer and kills it at a moment that
+//! a seed decides; the next writer sends its last batches again, as a consumer does that has not
+//! committed.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{BufRead, BufReader, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use market::{Bar, ErrorKind, Interval, Reject, RejectReason, Tick, TickKey, Timestamp};
+use store::{BarStore, CsvSink, CsvSinkOptions, DeadLetterStore, Retention, StoreError, TickStore};
+
+const DIRECTORY: &str = "TICKCAST_CSV_KILL_TEST_DIRECTORY";
+const FIRST_BATCH: &str = "TICKCAST_CSV_KILL_TEST_FIRST_BATCH";
+const CHILD: &str = "the_process_that_is_killed_writes_batches";
+const ROUNDS: u64 = 5;
+const BATCH: u64 = 60;
+const DAY_MS: i64 = 86_400_000;
+
+fn options(dir: &Path) -> CsvSinkOptions {
+    CsvSinkOptions {
+        dir: dir.to_owned(),
+        full_sync: false,
+    }
+}
+
+async fn open(dir: &Path) -> CsvSink {
+    CsvSink::open(options(dir)).await.unwrap()
+}
+
+fn tick(name: &str, ts: &str, seq: u64) -> Tick {
+    Tick {
+        symbol: name.parse().unwrap(),
+        ts: ts.parse().unwrap(),
+        seq,
+        price: 100.25,
+        size: 3.0,
+    }
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.ends_with('\n'), "{} ends in a line", path.display());
+    text.lines().map(str::to_owned).collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_day_gets_its_last_name_when_a_later_one_begins_and_does_not_change_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = open(dir.path()).await;
+    let monday = tick("BTC/USD", "2026-11-23T23:59:59.5Z", 1);
+    sink.append(vec![monday.clone()]).await.unwrap();
+    let folder = dir.path().join("BTC%2FUSD");
+    assert_eq!(names(&folder), ["2026-11-23.csv.part"]);
+    let tuesday = tick("BTC/USD", "2026-11-24T00:00:00Z", 2);
+    sink.append(vec![tuesday]).await.unwrap();
+    assert_eq!(names(&folder), ["2026-11-23.csv", "2026-11-24.csv.part"]);
+    assert_eq!(
+        lines(&folder.join("2026-11-23.csv")),
+        [
+            "symbol,ts_us,seq,price,size",
+            "BTC/USD,1795478399500000,1,100.25,3"
+        ]
+    );
+    // Late: beside the day that is finished; and what it has already is not written again.
+    let late = tick("BTC/USD", "2026-11-23T12:00:00Z", 3);
+    let appended = sink.append(vec![late.clone(), monday]).await.unwrap();
+    assert_eq!((appended.stored.len(), appended.duplicates), (1, 1));
+    assert_eq!(
+        names(&folder),
+        [
+            "2026-11-23.csv",
+            "2026-11-23.late.csv",
+            "2026-11-24.csv.part"
+        ]
+    );
+    assert_eq!(lines(&folder.join("2026-11-23.csv")).len(), 2);
+    assert_eq!(lines(&folder.join("2026-11-23.late.csv")).len(), 2);
+    drop(sink);
+    // A new process knows which day it is, and what is there.
+    let sink = open(dir.path()).await;
+    let again = sink.append(vec![late]).await.unwrap();
+    assert_eq!(again.duplicates, 1);
+    let wednesday = tick("BTC/USD", "2026-11-25T00:00:00Z", 4);
+    sink.append(vec![wednesday]).await.unwrap();
+    assert!(names(&folder).contains(&"2026-11-24.csv".to_owned()));
+}
+
+#[tokio::test]
+async fn a_line_that_was_cut_off_is_repaired_and_its_row_can_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = open(dir.path()).await;
+    let rows: Vec<Tick> = (0..3)
+        .map(|n| tick("ABC", "2026-11-24T10:00:00Z", n))
+        .collect();
+    sink.append(rows[..2].to_vec()).await.unwrap();
+    drop(sink);
+    let path = dir.path().join("ABC/2026-11-24.csv.part");
+    let mut file = fs::File::options().append(true).open(&path).unwrap();
+    file.write_all(b"ABC,17955144000").unwrap();
+    let sink = open(dir.path()).await;
+    assert_eq!(lines(&path).len(), 3);
+    let appended = sink.append(rows.clone()).await.unwrap();
+    assert_eq!((appended.stored.len(), appended.duplicates), (1, 2));
+    assert_eq!(lines(&path).len(), 4);
+}
+
+#[tokio::test]
+async fn bars_and_dead_letters_have_files_and_reads_say_that_there_are_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = open(dir.path()).await;
+    let start: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
+    let key = TickKey { ts: start, seq: 0 };
+    let bar = Bar {
+        symbol: "ABC".parse().unwrap(),
+        interval: Interval::M1,
+        start,
+        open: 1.5,
+        high: 2.0,
+        low: 1.0,
+        close: 1.75,
+        volume: 10.0,
+        trades: 0,
+        first: key,
+        last: key,
+    };
+    sink.put_bars(vec![bar]).await.unwrap();
+    assert_eq!(
+        lines(&dir.path().join("ABC/bars-1m.csv"))[1],
+        "ABC,1m,1795514400000000,1.5,2,1,1.75,10,0"
+    );
+    let reject = Reject::new(RejectReason::BadPrice, "price is -1", "push", "{\n}");
+    sink.put_aside(vec![reject.clone()], start).await.unwrap();
+    drop(sink);
+    let sink = open(dir.path()).await;
+    let letters = sink.open_dead_letters(None, 0, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].reject, reject);
+    assert_eq!(sink.dead_letter_counts().await.unwrap()[0].open, 1);
+    let symbol = "ABC".parse().unwrap();
+    let error = sink.latest_tick(&symbol).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("tickcast import"), "{error}");
+    let second = CsvSink::open(options(dir.path())).await.unwrap_err();
+    assert!(matches!(second, StoreError::InUse { .. }), "{second:?}");
+}
+
+#[tokio::test]
+async fn finished_days_are_removed_by_age_and_the_newest_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = open(dir.path()).await;
+    for day in ["2026-11-21", "2026-11-22", "2026-11-23"] {
+        let rows = (0..4).map(|n| tick("ABC", &format!("{day}T10:00:00Z"), n));
+        sink.append(rows.collect()).await.unwrap();
+    }
+    let removed = sink
+        .remove_ticks("2026-11-22".parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!((removed.symbols, removed.rows), (1, 4));
+    let removed = sink.remove_ticks(Timestamp::MAX).await.unwrap();
+    assert_eq!(removed.rows, 4);
+    assert_eq!(names(&dir.path().join("ABC")), ["2026-11-23.csv.part"]);
+}
+
+/// Batch `n`: always the same ticks, of two symbols; each batch lies an hour after the one before.
+fn batch(n: u64) -> Vec<Tick> {
+    (n * BATCH..(n + 1) * BATCH)
+        .map(|i| Tick {
+            symbol: ["A", "B"][(i % 2) as usize].parse().unwrap(),
+            ts: Timestamp::from_millis(1_700_000_000_000 + n as i64 * DAY_MS / 24 + i as i64),
+            seq: i,
+            price: 100.0 + (i * 7 % 50) as f64 / 8.0,
+            size: (i % 5) as f64,
+        })
+        .collect()
+}
+
+/// The child. Without its environment, as in an ordinary run, there is nothing to do.
+#[test]
+fn the_process_that_is_killed_writes_batches() {
+    let (Ok(dir), Ok(first)) = (std::env::var(DIRECTORY), std::env::var(FIRST_BATCH)) else {
+        return;
+    };
+    let first: u64 = first.parse().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let sink = open(Path::new(&dir)).await;
+        for n in first.. {
+            sink.append(batch(n)).await.unwrap();
+            println!("acknowledged {n}");
+        }
+    });
+}
+
+fn write_and_kill(dir: &Path, first: u64, enough: usize, more: Duration) -> BTreeSet<u64> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", CHILD, "--nocapture"])
+        .env(DIRECTORY, dir)
+        .env(FIRST_BATCH, first.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut acknowledged = BTreeSet::new();
+    let mut take = |line: &str| {
+        if let Some((_, n)) = line.split_once("acknowledged ") {
+            acknowledged.insert(n.parse::<u64>().unwrap());
+        }
+        acknowledged.len()
+    };
+    while take(&out.next().expect("the writer ended by itself").unwrap()) < enough {}
+    thread::sleep(more);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut rest: Vec<_> = out.map(Result::unwrap).collect();
+    // The last line may be cut off within its number.
+    rest.pop();
+    for line in rest {
+        take(&line);
+    }
+    acknowledged
+}
+
+/// Every row of every file, by sequence; each may be there once.
+fn rows(dir: &Path) -> BTreeMap<u64, String> {
+    let mut rows = BTreeMap::new();
+    for symbol in ["A", "B"] {
+        let folder = dir.join(symbol);
+        for name in names(&folder) {
+            for line in lines(&folder.join(name)).into_iter().skip(1) {
+                let seq: u64 = line.split(',').nth(2).unwrap().parse().unwrap();
+                assert!(rows.insert(seq, line).is_none(), "{seq} is there twice");
+            }
+        }
+    }
+    rows
+}
+
+#[test]
+fn every_acknowledged_row_is_in_the_files_once_after_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut seed = 0xC5F_u64;
+    let mut random = |below: u64| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let mut acknowledged: BTreeSet<u64> = BTreeSet::new();
+    for round in 0..ROUNDS {
+        let last = acknowledged.last();
+        let first = last.map_or(0, |last| last.saturating_sub(5));
+        let (enough, more) = (5 + random(60), Duration::from_micros(random(30_000)));
+        acknowledged.extend(write_and_kill(dir.path(), first, enough as usize, more));
+        // Opening mends what the dead process left.
+        drop(runtime.block_on(open(dir.path())));
+        let there = rows(dir.path());
+        for n in &acknowledged {
+            for tick in batch(*n) {
+                let line = there.get(&tick.seq);
+                let line = line.unwrap_or_else(|| panic!("round {round} lost {n}"));
+                assert!(line.ends_with(&format!(",{},{}", tick.price, tick.size)));
+            }
+        }
+    }
+    let finished = names(&dir.path().join("A"));
+    assert!(finished.iter().any(|n| n.ends_with(".csv")), "{finished:?}");
+}
