@@ -9,7 +9,7 @@
 
 use super::innovations::DIFFUSE;
 use super::order::ArimaOrder;
-use super::polynomial::{from_stationary, roots_outside, step_down, to_stationary};
+use super::polynomial::{from_stationary, roots_outside, to_stationary};
 use super::problem::{Evaluation, Problem};
 use crate::least_squares::{BOX, COARSE, FINE, LeastSquares, Precision, cholesky, cholesky_solve};
 
@@ -163,13 +163,30 @@ impl Search {
             consider(&mut best, refined);
         }
         if beyond && let Some(found) = best.clone() {
+            let sane = WORSE * sum_of_squares(problem, &found);
             for start in beyond_the_limit(problem, &found.coefficients) {
-                let found = self.from(problem, &start, FINE, false);
-                consider(&mut best, found);
+                let mut beyond = self.from(problem, &start, FINE, false);
+                if beyond
+                    .as_ref()
+                    .is_some_and(|beyond| sum_of_squares(problem, beyond) > sane)
+                {
+                    problem.diffuse_in_regression = true;
+                    beyond = self.from(problem, &start, FINE, false);
+                    problem.diffuse_in_regression = false;
+                }
+                consider(&mut best, beyond);
             }
         }
         best
     }
+}
+
+/// A sum of squared errors, diffuse observations included, this many times another's is too large.
+const WORSE: f64 = 10.0;
+
+fn sum_of_squares(problem: &mut Problem, optimum: &Optimum) -> f64 {
+    let found = problem.run_filter(&optimum.coefficients, &optimum.beta);
+    found.map_or(f64::INFINITY, |(_, _, squares)| squares)
 }
 
 /// Log-likelihoods this close are one optimum.
@@ -235,14 +252,11 @@ fn beyond_the_limit(problem: &mut Problem, coefficients: &[f64]) -> Vec<Vec<f64>
                 starts.push(start);
             }
         }
-        // A cycle that hardly fades, of the period of the best point's.
-        let mut moved = coefficients.to_vec();
-        if step_down(&mut moved[..order.p]) {
-            let first = moved[0].clamp(-0.999, 0.999);
-            if let Some(mut start) = from_coefficients(&order, coefficients) {
-                start[..order.p].fill(0.0);
-                start[0] = libm::atanh(first);
-                start[1] = -6.5;
+        // All roots on the circle: so they are when the last partial autocorrelation is ±1.
+        if let Some(start) = from_coefficients(&order, coefficients) {
+            for last in [-6.5, 6.5] {
+                let mut start = start.clone();
+                start[order.p - 1] = last;
                 starts.push(start);
             }
         }
@@ -255,27 +269,32 @@ fn beyond_the_limit(problem: &mut Problem, coefficients: &[f64]) -> Vec<Vec<f64>
         .collect();
     // In a season every first observation of a step may or may not be diffuse: more jumps.
     let most = if order.seasonal_p > 0 { 5 } else { 2 };
-    let mut sets: Vec<&[std::ops::Range<usize>]> = persistent.chunks(1).collect();
-    if persistent.len() == 2 {
-        sets.push(&persistent);
+    let gaps = [1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 4.5e-5, 2e-5, 1e-5, 3e-6, 1e-6];
+    let mut moves: Vec<Vec<(usize, f64)>> = Vec::new();
+    for block in 0..persistent.len() {
+        moves.extend(gaps.map(|gap| vec![(block, gap)]));
     }
-    for set in sets {
-        let mut found = 0;
-        for gap in [1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 4.5e-5, 2e-5, 1e-5, 3e-6, 1e-6] {
-            let mut moved = coefficients.to_vec();
-            for block in set {
-                approach(&mut moved[block.clone()], gap);
-            }
-            if problem
-                .start_variance(&moved)
-                .is_some_and(|variance| variance > DIFFUSE)
-            {
-                starts.extend(from_coefficients(&order, &moved));
-                found += 1;
-                if set.len() == 1 && found == most {
-                    break;
-                }
-            }
+    if persistent.len() == 2 {
+        for first in [1e-3, 1e-4, 1e-5] {
+            moves.extend([3e-3, 1e-3, 3e-4, 1e-4, 1e-5].map(|gap| vec![(0, first), (1, gap)]));
+        }
+    }
+    let mut found = [0, 0];
+    for set in moves {
+        let (block, _) = set[0];
+        if set.len() == 1 && found[block] == most {
+            continue;
+        }
+        let mut moved = coefficients.to_vec();
+        for (block, gap) in &set {
+            approach(&mut moved[persistent[*block].clone()], *gap);
+        }
+        if problem
+            .start_variance(&moved)
+            .is_some_and(|variance| variance > DIFFUSE)
+        {
+            starts.extend(from_coefficients(&order, &moved));
+            found[block] += 1;
         }
     }
     starts

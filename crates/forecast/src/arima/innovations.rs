@@ -20,12 +20,14 @@ pub(crate) const DIFFUSE: f64 = 1e4;
 const STEADY: f64 = 1e-13;
 
 /// What the filter found besides the innovations.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Determinant {
     /// Sum of the logarithms of the innovation variances.
     pub log: f64,
     /// Number of innovations that count.
     pub count: usize,
+    /// Times of the others, the diffuse ones; their innovations are in the output all the same.
+    pub diffuse: Vec<usize>,
 }
 
 /// Buffers of the filter, kept between calls.
@@ -100,22 +102,24 @@ impl Innovations {
         let (phi, gain, change) = (&arma.phi[..r], &mut self.gain[..r], &mut self.change[..r]);
         let mut determinant = LogProduct::new();
         let mut count = 0;
+        let mut diffuse = Vec::new();
         let mut t = 0;
         while t < n {
             if !(f > 0.0 && f < 1e100) {
                 return None;
             }
-            let counts = f < DIFFUSE;
             let root = 1.0 / f.sqrt();
-            if counts {
+            if f < DIFFUSE {
                 determinant.push(f);
                 count += 1;
+            } else {
+                diffuse.push(t);
             }
             let inverse = 1.0 / f;
             for (c, state) in self.states.chunks_exact_mut(r).enumerate() {
                 let first = state[0];
                 let v = input[c][t] - first;
-                output[c][t] = if counts { v * root } else { 0.0 };
+                output[c][t] = v * root;
                 let scaled = v * inverse;
                 for i in 0..r - 1 {
                     state[i] = state[i + 1] + phi[i] * first + gain[i] * scaled;
@@ -147,7 +151,11 @@ impl Innovations {
             self.steady(arma, input, output, t, f);
         }
         let log = determinant.log() + (n - t) as f64 * libm::log(f);
-        log.is_finite().then_some(Determinant { log, count })
+        log.is_finite().then_some(Determinant {
+            log,
+            count,
+            diffuse,
+        })
     }
 
     /// The rest of every column from time `start` with the gain as it is.

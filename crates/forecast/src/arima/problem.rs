@@ -34,6 +34,11 @@ pub(crate) struct Problem {
     counted: bool,
     /// Of each column of a complete series, what that prior tells of its start.
     pulls: Vec<Vec<f64>>,
+    /// Whether diffuse observations are in the regression, with the little weight that their
+    /// variance leaves; they are not in the likelihood, so that its regression leaves them out.
+    /// Next to a unit root it is they that tell of the mean: without them one thousands of standard
+    /// deviations away can be as likely as any.
+    pub diffuse_in_regression: bool,
     /// Number of leading missing values removed.
     pub skipped: usize,
     complete: bool,
@@ -142,6 +147,7 @@ impl Problem {
             prior,
             counted: counted && prior,
             pulls,
+            diffuse_in_regression: false,
             skipped,
             complete,
             used: present - lost,
@@ -224,6 +230,7 @@ impl Problem {
         self.conclude(Determinant {
             log: 0.0,
             count: n - p,
+            diffuse: Vec::new(),
         })
     }
 
@@ -269,6 +276,7 @@ impl Problem {
         self.output.iter_mut().for_each(|column| column.fill(0.0));
         let mut log = LogProduct::new();
         let mut count = 0;
+        let mut diffuse = Vec::new();
         for t in start..self.columns[0].len() {
             let missing = self.columns[0][t].is_nan();
             for (c, filter) in filters.iter_mut().enumerate() {
@@ -277,20 +285,25 @@ impl Problem {
                 } else {
                     self.columns[c][t]
                 };
-                if let Some(found) = filter.step(y)
-                    && found.variance < DIFFUSE
-                {
-                    self.output[c][t] = found.error / found.variance.sqrt();
-                    if c == 0 {
-                        log.push(found.variance);
-                        count += 1;
-                    }
+                let Some(found) = filter.step(y) else {
+                    continue;
+                };
+                self.output[c][t] = found.error / found.variance.sqrt();
+                if c > 0 {
+                    continue;
+                }
+                if found.variance < DIFFUSE {
+                    log.push(found.variance);
+                    count += 1;
+                } else {
+                    diffuse.push(t);
                 }
             }
         }
         Some(Determinant {
             log: log.log(),
             count,
+            diffuse,
         })
     }
 
@@ -299,6 +312,11 @@ impl Problem {
     fn conclude(&mut self, determinant: Determinant) -> Option<Evaluation> {
         if determinant.count == 0 {
             return None;
+        }
+        if !self.diffuse_in_regression {
+            for column in &mut self.output {
+                determinant.diffuse.iter().for_each(|t| column[*t] = 0.0);
+            }
         }
         let (series, regressors) = self.output.split_at_mut(1);
         let y = &mut series[0];
@@ -332,6 +350,9 @@ impl Problem {
                 *value -= share * base;
             }
             self.beta.push(share);
+        }
+        for t in &determinant.diffuse {
+            y[*t] = 0.0;
         }
         for j in (0..k).rev() {
             for i in 0..j {
@@ -421,6 +442,9 @@ impl Problem {
             for (y, x) in series[0].iter_mut().zip(column) {
                 *y -= scaled * x;
             }
+        }
+        for t in &determinant.diffuse {
+            series[0][*t] = 0.0;
         }
         let n = determinant.count as f64;
         let variance = dot(&series[0], &series[0]) / n;
