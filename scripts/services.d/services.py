@@ -44,7 +44,8 @@ all (the three).
   scripts/services setup [SERVICE...]           only fetches and builds what they need
 
 Variables: KAFKA_BROKERS, KAFKA_SASL_BROKERS (SASL_PLAINTEXT, PLAIN, user tickcast, password
-correct), MONGODB_URI, FERRETDB_URI. One that is set already is kept, and its service is not started.
+correct), KAFKA_FRONT and KAFKA_BEHIND (the broker listens on the second and tells its clients to come to
+the first, where a test puts a proxy), MONGODB_URI, FERRETDB_URI. One that is set already is kept, and its service is not started.
 With ferretdb and without mongo, MONGODB_URI is FerretDB's.
 Jars, virtual environments and binaries are kept in ${TICKCAST_CACHE:-~/.cache/tickcast}/services.
 """
@@ -150,20 +151,23 @@ def ferretdb_binary():
 
 
 class Kafka:
-    ports = ("plain", "sasl", "controller")
+    ports = ("plain", "sasl", "controller", "front", "behind")
     variable = "KAFKA_BROKERS"
     setup = staticmethod(kafka_jars)
 
     @staticmethod
     def env(ports):
         return {"KAFKA_BROKERS": f"127.0.0.1:{ports['plain']}",
-                "KAFKA_SASL_BROKERS": f"127.0.0.1:{ports['sasl']}"}
+                "KAFKA_SASL_BROKERS": f"127.0.0.1:{ports['sasl']}",
+                "KAFKA_FRONT": f"127.0.0.1:{ports['front']}",
+                "KAFKA_BEHIND": f"127.0.0.1:{ports['behind']}"}
 
     @staticmethod
     def arguments(folder, ports):
         jars = f"{kafka_jars()}/*"
         properties = folder / "server.properties"
-        plain, sasl = (f"127.0.0.1:{ports[p]}" for p in ("plain", "sasl"))
+        plain, sasl, front, behind = (f"127.0.0.1:{ports[p]}"
+                                      for p in ("plain", "sasl", "front", "behind"))
         controller = f"127.0.0.1:{ports['controller']}"
         # The short session lets a broker that was killed back in after 4 s instead of 9.
         login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
@@ -171,11 +175,11 @@ class Kafka:
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers={controller}
-listeners=PLAINTEXT://{plain},SASL://{sasl},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{plain},SASL://{sasl},CONTROLLER://{controller}
+listeners=PLAINTEXT://{plain},SASL://{sasl},BEHIND://{behind},CONTROLLER://{controller}
+advertised.listeners=PLAINTEXT://{plain},SASL://{sasl},BEHIND://{front},CONTROLLER://{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,SASL:SASL_PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl.plain.sasl.jaas.config={login} user_tickcast="correct";
 log.dirs={folder}/log

@@ -49,6 +49,12 @@ pub enum StoreError {
         /// Why.
         detail: String,
     },
+    /// The server does not let us in, or not do this; somebody has to change that, not the call.
+    #[error("the store refuses us: {detail}")]
+    Refused {
+        /// What the database said, and what to check.
+        detail: String,
+    },
     /// The disk is full or the server is away; trying again later may help.
     #[error("the store is unavailable: {detail}")]
     Unavailable {
@@ -68,9 +74,10 @@ impl StoreError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::InUse { .. } | Self::Exists { .. } => ErrorKind::Conflict,
-            Self::Directory { .. } | Self::SchemaVersion { .. } | Self::Internal { .. } => {
-                ErrorKind::Internal
-            }
+            Self::Directory { .. }
+            | Self::SchemaVersion { .. }
+            | Self::Refused { .. }
+            | Self::Internal { .. } => ErrorKind::Internal,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Invalid { .. } => ErrorKind::Invalid,
             Self::Unavailable { .. } => ErrorKind::Unavailable,

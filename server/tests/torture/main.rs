@@ -2,10 +2,10 @@
 //! taken in is stored exactly once and in order, and each reader sees it without a gap or a repeat.
 //!
 //! One round: an exchange with numbered trades of twenty symbols, `tickcast ingest`, two `tickcast
-//! consume`, a `tickcast web` with readers behind a proxy, the store behind another. While trades
-//! are made, one fault after the other: SIGKILL to any of the processes, to the broker, to the
-//! store; the store away for a while, in every fifth round for a minute; every connection cut. Then the faults end, and everything must
-//! come together.
+//! consume`, a `tickcast web` with readers behind a proxy, the broker and the store behind proxies of
+//! their own. While trades are made, one fault after the other: SIGKILL to any of the processes, to
+//! the broker, to the store; the store away for a while, in every fifth round for a minute; every
+//! connection cut. Then the faults end, and everything must come together.
 //!
 //! `TICKCAST_TORTURE_ROUNDS` (5) and `TICKCAST_TEST_SEED` (1) choose how long and which faults.
 //!
@@ -78,6 +78,7 @@ impl Dice {
 struct Round {
     services: Services,
     exchange: Exchange,
+    to_broker: Proxy,
     to_store: Proxy,
     to_web: Proxy,
     ingest: Process,
@@ -92,12 +93,13 @@ impl Round {
         let services = tokio::task::spawn_blocking(Services::start).await.unwrap();
         let exchange = Exchange::default();
         let url = exchange.start().await;
+        let to_broker = Proxy::start_at(services.broker_front, services.broker_behind).await;
         let to_store = Proxy::start(services.mongo).await;
         let (topic, database) = (format!("torture-{seed}"), format!("torture_{seed}"));
         let mut arguments = Vec::new();
         for setting in [
             "bus.kind=kafka".to_owned(),
-            format!("kafka.brokers={}", services.brokers),
+            format!("kafka.brokers={}", to_broker.address),
             "kafka.partitions=6".into(),
             format!("bus.topic={topic}"),
             "store.kind=mongodb".into(),
@@ -122,6 +124,7 @@ impl Round {
             to_web: Proxy::start(services.mongo).await,
             services,
             exchange,
+            to_broker,
             to_store,
             ingest: process("ingest"),
             consumers: [process("consume"), process("consume")],
@@ -192,6 +195,7 @@ impl Round {
                 for _ in 0..5 {
                     self.to_web.cut();
                     self.to_store.cut();
+                    self.to_broker.cut();
                     std::thread::sleep(Duration::from_millis(150));
                 }
                 "connections cut".into()

@@ -115,6 +115,9 @@ impl Drop for Process {
 pub struct Services {
     folder: tempfile::TempDir,
     pub brokers: String,
+    /// Where the broker sends its clients, and where it listens for who comes from there.
+    pub broker_front: SocketAddr,
+    pub broker_behind: SocketAddr,
     pub mongo: SocketAddr,
 }
 
@@ -139,6 +142,8 @@ impl Services {
             .unwrap();
         Self {
             brokers: variables["KAFKA_BROKERS"].to_owned(),
+            broker_front: variables["KAFKA_FRONT"].parse().unwrap(),
+            broker_behind: variables["KAFKA_BEHIND"].parse().unwrap(),
             mongo: host.parse().unwrap(),
             folder,
         }

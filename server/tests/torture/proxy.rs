@@ -20,7 +20,12 @@ pub struct Proxy {
 impl Proxy {
     /// Listens on a free port and passes on to `target`.
     pub async fn start(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), target).await
+    }
+
+    /// Listens on `address` and passes on to `target`.
+    pub async fn start_at(address: SocketAddr, target: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let proxy = Self {
             address: listener.local_addr().unwrap(),
             target: Arc::new(Mutex::new(target)),

@@ -23,6 +23,8 @@ struct Faulty {
     inner: SqliteStore,
     calls: AtomicUsize,
     away: AtomicBool,
+    /// What it says meanwhile.
+    fault: StoreError,
 }
 
 impl Faulty {
@@ -31,20 +33,17 @@ impl Faulty {
             inner,
             calls: AtomicUsize::new(0),
             away: AtomicBool::new(false),
+            fault: StoreError::Unavailable {
+                detail: "away".into(),
+            },
         }
     }
 
     fn check(&self) -> Result<()> {
         if self.away.load(Ordering::SeqCst) {
-            return Err(away());
+            return Err(self.fault.clone());
         }
         Ok(())
-    }
-}
-
-fn away() -> StoreError {
-    StoreError::Unavailable {
-        detail: "away".into(),
     }
 }
 
@@ -52,14 +51,14 @@ fn away() -> StoreError {
 impl TickStore for Faulty {
     async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
         if self.away.load(Ordering::SeqCst) {
-            return Err(away());
+            return Err(self.fault.clone());
         }
         match self.calls.fetch_add(1, Ordering::SeqCst) % 5 {
-            1 => Err(away()),
+            1 => Err(self.fault.clone()),
             3 => {
                 // Stored, but the answer is lost.
                 self.inner.append(ticks).await?;
-                Err(away())
+                Err(self.fault.clone())
             }
             _ => self.inner.append(ticks).await,
         }
@@ -199,8 +198,18 @@ async fn a_store_that_fails_now_and_then_loses_nothing_and_readers_miss_nothing(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_store_is_away_nothing_is_committed_and_nothing_is_lost() {
+    let detail = || "away".to_owned();
+    // Full or away; not allowed to us; a fault of its own. None of it is a fault of the rows.
+    nothing_is_lost_while(StoreError::Unavailable { detail: detail() }).await;
+    nothing_is_lost_while(StoreError::Refused { detail: detail() }).await;
+    nothing_is_lost_while(StoreError::Internal { detail: detail() }).await;
+}
+
+async fn nothing_is_lost_while(fault: StoreError) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(Faulty::new(open(dir.path()).await));
+    let mut store = Faulty::new(open(dir.path()).await);
+    store.fault = fault;
+    let store = Arc::new(store);
     store.away.store(true, Ordering::SeqCst);
     let batches = (0..20u64).map(|n| vec![tick("AAA", n as i64, n, 1.0)]);
     let source = Batches {
@@ -219,6 +228,8 @@ async fn while_the_store_is_away_nothing_is_committed_and_nothing_is_lost() {
     store.away.store(false, Ordering::SeqCst);
     until(|| async { stored(&*store, "AAA", 0).await.len() == 20 }).await;
     until(|| async { pipeline.stats().await.bus_lag_records == Some(0) }).await;
+    let letters = store.open_dead_letters(None, 0, 10).await.unwrap();
+    assert!(letters.is_empty(), "{letters:?}");
     assert!(pipeline.shutdown(Duration::from_secs(30)).await);
 }
 

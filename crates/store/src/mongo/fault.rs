@@ -54,7 +54,7 @@ impl From<Error> for StoreError {
 pub(super) fn by_code(code: i32, detail: String) -> StoreError {
     match code {
         11 | 18 => refused(&detail),
-        13 => StoreError::Invalid {
+        13 => StoreError::Refused {
             detail: format!(
                 "{detail}: the database user lacks the right; it needs readWrite on the database"
             ),
@@ -68,7 +68,7 @@ pub(super) fn by_code(code: i32, detail: String) -> StoreError {
 }
 
 fn refused(detail: &str) -> StoreError {
-    StoreError::Invalid {
+    StoreError::Refused {
         detail: format!(
             "{detail}: the database refuses these credentials; check user, password and authSource in the MongoDB URI"
         ),
@@ -86,5 +86,26 @@ pub(super) fn invalid(detail: impl Into<String>) -> StoreError {
 pub(super) fn foreign(detail: impl std::fmt::Display) -> StoreError {
     StoreError::Internal {
         detail: format!("the database holds a document that tickcast did not write: {detail}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use market::ErrorKind;
+
+    use super::by_code;
+
+    #[test]
+    fn what_a_person_has_to_mend_is_no_fault_of_the_rows_and_says_what_to_do() {
+        for (code, what) in [
+            (13, "readWrite"),
+            (18, "check user, password"),
+            (14_031, "free or add space"),
+            (10_107, "not primary"),
+        ] {
+            let error = by_code(code, "not primary".into());
+            assert_ne!(error.kind(), ErrorKind::Invalid, "{code}");
+            assert!(error.to_string().contains(what), "{code}: {error}");
+        }
     }
 }

@@ -52,3 +52,24 @@ pub(super) fn invalid(detail: impl Into<String>) -> StoreError {
         detail: detail.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use market::ErrorKind;
+    use rusqlite::{Connection, OpenFlags};
+
+    use super::*;
+
+    #[test]
+    fn a_database_that_may_only_be_read_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let make = Connection::open(&path).unwrap();
+        make.execute_batch("CREATE TABLE t (x)").unwrap();
+        let reader = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let error = reader.execute_batch("INSERT INTO t VALUES (1)");
+        let error = StoreError::from(error.unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("must be writable"), "{error}");
+    }
+}

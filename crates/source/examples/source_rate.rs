@@ -1,5 +1,5 @@
 //! How many rows a second each part carries, on one core: `cargo run --release -p source --example
-//! throughput`. Figures for a person; nothing is asserted.
+//! source_rate`. Figures for a person; nothing is asserted.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
 
 #[expect(

@@ -1,6 +1,6 @@
 //! How many ticks the in-process bus moves.
 //!
-//! `cargo run --release -p bus --example throughput -- [ticks] [batch]`
+//! `cargo run --release -p bus --example bus_rate -- [ticks] [batch]`
 //!
 //! One publisher, one group of two consumers that commit after each poll. Prints a figure; asserts
 //! nothing.
