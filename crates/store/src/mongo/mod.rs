@@ -39,6 +39,7 @@ mod ranges;
 mod recent;
 mod retention;
 mod schema;
+mod scores;
 mod ticks;
 
 use std::{
