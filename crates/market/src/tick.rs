@@ -117,6 +117,11 @@ pub struct Reject {
     pub origin: String,
     /// The row as it came (lossy UTF-8, cut at [`Self::MAX_PAYLOAD`] bytes).
     pub payload: String,
+    /// Which row of which message it is, where a bus keeps its messages and may bring them again:
+    /// `stock-data/3/1042` (topic, partition, offset) and what tells its rows apart. A store keeps
+    /// one of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 impl Reject {
@@ -143,6 +148,7 @@ impl Reject {
             detail: detail.into(),
             origin: origin.into(),
             payload,
+            message: None,
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     backoff::Backoff,
     clock::Clock,
     config::{ConsumeConfig, PipelineConfig},
-    deadletters::DeadLetterOutlet,
+    deadletters::{self, DeadLetterOutlet},
     follow::Decode,
     forecasts::Forecaster,
     stats::Counters,
@@ -44,6 +44,8 @@ pub(crate) struct ConsumeStage {
     pub config: ConsumeConfig,
     /// Where dead letters go besides the store.
     pub dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
+    /// Whether a message that comes again stands where it stood: on a bus that keeps its records.
+    pub keeps: bool,
     /// Where the symbols of one's own partitions alone are forecast: by whom.
     pub shared_with: Option<Forecaster>,
 }
@@ -82,6 +84,7 @@ impl ConsumeStage {
             },
             config: config.consume.clone(),
             dead_letters,
+            keeps: false,
             shared_with,
         }
     }
@@ -186,7 +189,7 @@ impl ConsumeStage {
     async fn store(&self, deliveries: Vec<Delivery>) -> Result<()> {
         let rows = self.decode(deliveries.clone()).await?;
         match self.write(rows).await {
-            Err(e) if e.kind() == ErrorKind::Invalid => {
+            Err(e) if is_refused(&e) => {
                 tracing::warn!(error = %e, "the store refuses a batch: writing it record by record");
                 for delivery in deliveries {
                     self.store_one(delivery).await?;
@@ -202,7 +205,7 @@ impl ConsumeStage {
         let Err(e) = self.write(rows).await else {
             return Ok(());
         };
-        if e.kind() != ErrorKind::Invalid {
+        if !is_refused(&e) {
             return Err(e);
         }
         let payload = match &delivery.record.payload {
@@ -249,14 +252,16 @@ impl ConsumeStage {
         if rejects.is_empty() {
             return Ok(());
         }
+        let mut rejects = rejects;
+        if self.keeps {
+            deadletters::name_messages(&self.topic, &mut rejects);
+        }
         self.again(backoff, || {
             let rejects = rejects.iter().map(|(_, reject)| reject.clone()).collect();
             self.sink.put_aside(rejects)
         })
         .await?;
-        if let Some(outlet) = &self.dead_letters {
-            outlet.publish(&rejects).await?;
-        }
+        deadletters::tell(self.dead_letters.as_deref(), &rejects, backoff).await;
         Ok(())
     }
 
@@ -327,6 +332,11 @@ impl Rows {
             }
         }
     }
+}
+
+/// Whether the store says that the rows themselves cannot be kept.
+fn is_refused(error: &PipelineError) -> bool {
+    matches!(error, PipelineError::Store(e) if e.kind() == ErrorKind::Invalid)
 }
 
 fn note_partitions(deliveries: &[Delivery], partitions: &mut Partitions) {

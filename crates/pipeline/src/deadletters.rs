@@ -5,15 +5,19 @@
 //! A letter is not split: of one with good and bad rows the good ones are stored again with each
 //! replay, which does no harm.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hasher},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
-use bus::Position;
+use bus::{BusError, Position};
 use market::{Reject, RejectReason, TickRules};
 use serde::Serialize;
 use store::Store;
 
-use crate::{Result, Sink, clock::Clock};
+use crate::{Result, Sink, backoff::Backoff, clock::Clock};
 
 /// Letters that are read at once.
 const LETTERS_AT_ONCE: usize = 500;
@@ -29,6 +33,57 @@ pub trait DeadLetterOutlet: Send + Sync + 'static {
     /// # Errors
     /// The bus's.
     async fn publish(&self, rejects: &[(Option<Position>, Reject)]) -> bus::Result<()>;
+}
+
+/// Gives each reject the name of its message and what tells it from the others of that message: what
+/// it holds, and how often that came before in it. Its number would not do, since another time fewer
+/// of the message's rows may be refused.
+pub(crate) fn name_messages(topic: &str, rejects: &mut [(Option<Position>, Reject)]) {
+    let mut seen: HashMap<(Position, u64), u32> = HashMap::new();
+    for (position, reject) in rejects {
+        let Some(at) = *position else { continue };
+        // Another release of Rust may hash otherwise: then letters that come again just then double.
+        let mut hasher = DefaultHasher::new();
+        hasher.write(reject.payload.as_bytes());
+        let hash = hasher.finish();
+        let before = seen.entry((at, hash)).or_insert(0);
+        let (partition, offset) = (at.partition, at.offset);
+        reject.message = Some(format!("{topic}/{partition}/{offset}/{hash:016x}.{before}"));
+        *before += 1;
+    }
+}
+
+/// Tells the outlet of rows that are in the store, trying again while the bus is away. What the bus
+/// refuses for good (no right to write the topic, a setting) is said in the log and left at that: the
+/// letters are in the store, and good rows must not wait for it.
+pub(crate) async fn tell(
+    outlet: Option<&dyn DeadLetterOutlet>,
+    rejects: &[(Option<Position>, Reject)],
+    backoff: &mut Backoff,
+) {
+    let Some(outlet) = outlet.filter(|_| !rejects.is_empty()) else {
+        return;
+    };
+    loop {
+        match outlet.publish(rejects).await {
+            Ok(()) => return,
+            Err(e @ BusError::Unavailable { .. }) => {
+                tracing::warn!(error = %e, "telling of dead letters is tried again");
+                tokio::time::sleep(backoff.next_wait()).await;
+            }
+            Err(BusError::Closed) => return,
+            Err(e) => {
+                metrics::counter!("tickcast_dead_letters_untold_total")
+                    .increment(rejects.len() as u64);
+                tracing::error!(
+                    error = %e,
+                    letters = rejects.len(),
+                    "the topic of dead letters cannot be written; they are in the store"
+                );
+                return;
+            }
+        }
+    }
 }
 
 /// What a replay did.
@@ -111,5 +166,32 @@ impl ReplayReport {
         if self.examples.len() < LISTED {
             self.examples.push((id, detail.to_owned()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_message_has_one_name_whatever_else_of_it_is_refused() {
+        let at = Position {
+            partition: 3,
+            offset: 42,
+        };
+        let names = |payloads: &[&str]| -> Vec<String> {
+            let reject = |p: &&str| Reject::new(RejectReason::BadPrice, "", "", *p);
+            let mut rejects: Vec<_> = payloads.iter().map(|p| (Some(at), reject(p))).collect();
+            name_messages("t", &mut rejects);
+            let names = rejects.into_iter().map(|(_, r)| r.message.unwrap());
+            names.collect()
+        };
+        let all = names(&["a", "b", "b"]);
+        assert!(all[0].starts_with("t/3/42/"), "{all:?}");
+        assert_ne!(all[1], all[2]);
+        assert_eq!(names(&["b", "b"]), all[1..]);
+        let mut pushed = [(None, Reject::new(RejectReason::BadPrice, "", "", "a"))];
+        name_messages("t", &mut pushed);
+        assert_eq!(pushed[0].1.message, None);
     }
 }

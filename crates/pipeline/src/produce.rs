@@ -21,7 +21,7 @@ use crate::{
     backoff::Backoff,
     clock::Clock,
     config::{PipelineConfig, ProduceConfig},
-    deadletters::DeadLetterOutlet,
+    deadletters::{self, DeadLetterOutlet},
     stats::Counters,
 };
 
@@ -304,16 +304,8 @@ impl Producer {
             tracing::warn!(error = %e, "putting rows aside is tried again");
             tokio::time::sleep(backoff.next_wait()).await;
         }
-        if let Some(outlet) = self.dead_letters.as_ref().filter(|_| rejected > 0) {
-            let rejects: Vec<_> = rejects.into_iter().map(|r| (None, r)).collect();
-            while let Err(e) = outlet.publish(&rejects).await {
-                if !matches!(e, bus::BusError::Unavailable { .. }) {
-                    return Err(e.into());
-                }
-                tracing::warn!(error = %e, "telling of dead letters is tried again");
-                tokio::time::sleep(backoff.next_wait()).await;
-            }
-        }
+        let rejects: Vec<_> = rejects.into_iter().map(|r| (None, r)).collect();
+        deadletters::tell(self.dead_letters.as_deref(), &rejects, &mut backoff).await;
         self.status.send_modify(|status| {
             status.rows += rows as u64;
             status.rejected += rejected as u64;

@@ -15,7 +15,7 @@ use bus::{EventBus, Payload, Record};
 use market::{Bar, Reject, Symbol, Tick, TickKey};
 use store::Store;
 
-use crate::{Result, Sink};
+use crate::{DeadLetterOutlet, Result, Sink, backoff::Backoff, deadletters};
 
 /// How long the answer waits for the store.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,18 +42,27 @@ pub(crate) async fn store(
     sink: &Sink,
     ticks: Vec<Tick>,
     bars: Vec<Bar>,
-    rejects: Vec<Reject>,
     received: Instant,
 ) -> Result<Pushed> {
     let count = bars.len();
     let appended = sink.write(ticks, Some(received)).await?;
     let written = sink.write_bars(bars).await?;
-    sink.put_aside(rejects).await?;
     Ok(Pushed {
         stored: appended.stored.len() + written,
         duplicates: appended.duplicates + count.saturating_sub(written),
         on_the_way: 0,
     })
+}
+
+/// Tells of rows that are put aside. A bus that is away is waited for no longer than the answer may
+/// take.
+pub(crate) async fn tell(outlet: Option<&dyn DeadLetterOutlet>, rejects: Vec<Reject>) {
+    let rejects: Vec<_> = rejects.into_iter().map(|r| (None, r)).collect();
+    let mut backoff = Backoff::new(20, 1_000);
+    let told = deadletters::tell(outlet, &rejects, &mut backoff);
+    if tokio::time::timeout(PATIENCE, told).await.is_err() {
+        tracing::warn!("the bus is away: the topic of dead letters lacks some that the store has");
+    }
 }
 
 /// Publishes rows and waits until the store has the ticks. Bars are stored with the message that

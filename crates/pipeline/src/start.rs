@@ -277,15 +277,18 @@ impl Pipeline {
             let ages = self.config.retention.clone();
             rest.spawn(retention::run(store, ages, clock, self.stop_rest.clone()));
             rest.spawn(self.forecaster.clone().run(self.stop_rest.clone()));
-            let consumer = ConsumeStage::new(
-                &self.config,
-                Arc::clone(&self.bus),
-                self.sink.clone(),
-                Arc::clone(&self.clock),
-                Arc::clone(&self.counters),
-                self.dead_letters.clone(),
-                self.shared_store.then(|| self.forecaster.clone()),
-            );
+            let consumer = ConsumeStage {
+                keeps: self.keeps,
+                ..ConsumeStage::new(
+                    &self.config,
+                    Arc::clone(&self.bus),
+                    self.sink.clone(),
+                    Arc::clone(&self.clock),
+                    Arc::clone(&self.counters),
+                    self.dead_letters.clone(),
+                    self.shared_store.then(|| self.forecaster.clone()),
+                )
+            };
             tasks
                 .consumer
                 .spawn(consumer.run(self.stop_consumer.clone(), self.abort_consumer.clone()));
@@ -345,15 +348,19 @@ impl Pipeline {
         rejects: Vec<Reject>,
         received: std::time::Instant,
     ) -> Result<Pushed> {
-        if self.follower.is_none() {
-            return push::store(&self.sink, ticks, bars, rejects, received).await;
-        }
-        self.sink.put_aside(rejects).await?;
-        let (bus, topic) = (&self.bus, &self.config.topic);
-        self.counters.received.add(ticks.len() + bars.len());
-        let rows = ticks.len() + bars.len();
-        let pushed = push::publish(bus, topic, &self.store, ticks, bars, received).await?;
-        self.counters.published.add(rows);
+        let pushed = if self.follower.is_none() {
+            push::store(&self.sink, ticks, bars, received).await?
+        } else {
+            let (bus, topic) = (&self.bus, &self.config.topic);
+            let rows = ticks.len() + bars.len();
+            self.counters.received.add(rows);
+            let pushed = push::publish(bus, topic, &self.store, ticks, bars, received).await?;
+            self.counters.published.add(rows);
+            pushed
+        };
+        // Last: rows that are pushed again because the others failed are put aside once.
+        self.sink.put_aside(rejects.clone()).await?;
+        push::tell(self.dead_letters.as_deref(), rejects).await;
         Ok(pushed)
     }
 

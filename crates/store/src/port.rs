@@ -298,7 +298,7 @@ pub struct ReasonCount {
 /// Dead letters.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync {
-    /// Puts rows aside.
+    /// Puts rows aside; of those that name the same [`Reject::message`] one is kept.
     ///
     /// # Errors
     /// Unavailable or internal: then none or all are written.

@@ -11,7 +11,10 @@ mod series_input;
 pub mod serve;
 pub mod simulate;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    time::Duration,
+};
 
 use pipeline::Role;
 
@@ -40,53 +43,60 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Serve(_) => {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
-            runtime()?.block_on(serve::run(Role::Serve, config))
+            block_on(serve::run(Role::Serve, config))
         }
         Command::Web(_) => {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
-            runtime()?.block_on(serve::run(Role::Web, config))
+            block_on(serve::run(Role::Web, config))
         }
         Command::Ingest(_) => {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
-            runtime()?.block_on(role::run(Role::Ingest, config))
+            block_on(role::run(Role::Ingest, config))
         }
         Command::Consume(_) => {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
-            runtime()?.block_on(role::run(Role::Consume, config))
+            block_on(role::run(Role::Consume, config))
         }
         Command::Simulate(args) => {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
-            runtime()?.block_on(simulate::run(args))
+            block_on(simulate::run(args))
         }
         Command::Import(args) => {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
-            runtime()?.block_on(import::run(args, &config))
+            block_on(import::run(args, &config))
         }
         Command::Export(args) => {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
-            runtime()?.block_on(export::run(args, &config))
+            block_on(export::run(args, &config))
         }
         Command::DeadLetters(args) => {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
-            runtime()?.block_on(deadletters::run(args, &config))
+            block_on(deadletters::run(args, &config))
         }
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
+/// Work on threads of its own that is still running when a command has ended (a client that waits
+/// for a broker that is away) is left behind after so long.
+const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(1);
+
+fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| CommandError::Internal {
             detail: format!("the async runtime cannot be started: {e}"),
-        })
+        })?;
+    let ended = runtime.block_on(command);
+    runtime.shutdown_timeout(LEFT_BEHIND_AFTER);
+    ended
 }
 
 fn start_logging(log: &LogConfig) {

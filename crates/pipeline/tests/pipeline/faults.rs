@@ -13,7 +13,7 @@ use market::{
     Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp,
     wire::{Fan, LiveMessage},
 };
-use pipeline::SourceSpec;
+use pipeline::{DeadLetterOutlet, Parts, Pipeline, Role, SourceSpec};
 use store::*;
 
 use crate::harness::*;
@@ -292,4 +292,96 @@ async fn a_write_whose_caller_hangs_up_is_shown_all_the_same() {
     let mut seen = Seen::default();
     seen.read_to(&session, last).await;
     assert_eq!(seen.ticks, stored(&*store, "AAA", 0).await);
+}
+
+/// A topic of dead letters that refuses, or notes what it is told.
+#[derive(Default)]
+struct Outlet {
+    refuses: bool,
+    asked: AtomicUsize,
+    told: std::sync::Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl DeadLetterOutlet for Outlet {
+    async fn publish(&self, rejects: &[(Option<bus::Position>, Reject)]) -> bus::Result<()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.refuses {
+            return Err(bus::BusError::Configuration {
+                detail: "no right to write the topic".into(),
+            });
+        }
+        let payloads = rejects.iter().map(|(_, reject)| reject.payload.clone());
+        self.told.lock().unwrap().extend(payloads);
+        Ok(())
+    }
+}
+
+async fn start_with_outlet(
+    store: Arc<SqliteStore>,
+    outlet: Arc<Outlet>,
+    sources: Vec<SourceSpec>,
+) -> (Pipeline, Arc<dyn bus::EventBus>) {
+    let bus = memory_bus();
+    let parts = Parts {
+        bus: bus.clone(),
+        store,
+        clock: Wall::new(at(10_000_000)).clock(),
+        sources,
+        log: None,
+        shared_store: false,
+        dead_letters: Some(outlet),
+    };
+    let pipeline = Pipeline::start_as(Role::Serve, config(), parts);
+    (pipeline.await.unwrap(), bus)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_of_dead_letters_that_refuses_stops_no_good_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let outlet = Arc::new(Outlet {
+        refuses: true,
+        ..Outlet::default()
+    });
+    let source = Batches {
+        batches: vec![vec![tick("AAA", 1, 1, -1.0)], vec![tick("AAA", 2, 2, 5.0)]],
+        taken: Arc::default(),
+        fails_before: None,
+    };
+    let sources = vec![SourceSpec::once(Box::new(source))];
+    let (pipeline, bus) = start_with_outlet(store.clone(), outlet.clone(), sources).await;
+    // A bad row on the bus itself, then a good one of the same symbol.
+    let record = |payload: &str| bus::Record {
+        key: "BBB".into(),
+        source: "test".into(),
+        received: std::time::Instant::now(),
+        payload: bus::Payload::Raw(payload.to_owned().into_bytes().into()),
+    };
+    let good = serde_json::to_string(&tick("BBB", 1, 1, 7.0)).unwrap();
+    let records = vec![record("nonsense"), record(&good)];
+    bus.publish(&pipeline.config().topic, records)
+        .await
+        .unwrap();
+    until(|| async { stored(&*store, "AAA", 0).await.len() == 1 }).await;
+    until(|| async { stored(&*store, "BBB", 0).await.len() == 1 }).await;
+    let letters = store.open_dead_letters(None, 0, 10).await.unwrap();
+    assert_eq!(letters.len(), 2, "{letters:?}");
+    assert!(outlet.asked.load(Ordering::SeqCst) >= 2);
+    assert!(pipeline.shutdown(Duration::from_secs(30)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_topic_of_dead_letters_is_told_of_pushed_rows_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let outlet = Arc::new(Outlet::default());
+    let (pipeline, _bus) = start_with_outlet(store.clone(), outlet.clone(), Vec::new()).await;
+    let reject = Reject::new(RejectReason::BadPrice, "", "push", "pushed");
+    let now = std::time::Instant::now();
+    let pushed = pipeline.push(vec![tick("AAA", 1, 1, 2.0)], Vec::new(), vec![reject], now);
+    assert_eq!(pushed.await.unwrap().stored, 1);
+    assert_eq!(*outlet.told.lock().unwrap(), ["pushed"]);
+    let letters = store.open_dead_letters(None, 0, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
 }

@@ -1,7 +1,8 @@
-//! Dead letters as JSON lines: `dead-letters.jsonl`. A letter's id is the number of its line.
+//! Dead letters as JSON lines: `dead-letters.jsonl`. A letter's id is the number of its line. Of one
+//! message's row there is one among the last [`REMEMBERED`].
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet, VecDeque},
     fs::File,
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
@@ -25,7 +26,12 @@ pub(super) struct Letters {
     path: PathBuf,
     out: Appender,
     counts: BTreeMap<RejectReason, u64>,
+    recent: VecDeque<String>,
+    messages: HashSet<String>,
 }
+
+/// Messages that are remembered to know a letter that comes again.
+const REMEMBERED: usize = 20_000;
 
 impl Letters {
     pub(super) fn open(dir: &Path, sync: bool) -> io::Result<Self> {
@@ -35,25 +41,55 @@ impl Letters {
             path,
             out,
             counts: BTreeMap::new(),
+            recent: VecDeque::new(),
+            messages: HashSet::new(),
         };
         for letter in letters.read(None, 0, usize::MAX)? {
             *letters.counts.entry(letter.reject.reason).or_insert(0) += 1;
+            letters.remember(letter.reject.message);
         }
         Ok(letters)
     }
 
     pub(super) fn put_aside(&mut self, rejects: Vec<Reject>, at: Timestamp) -> io::Result<()> {
         let mut bytes = Vec::new();
-        let reasons: Vec<_> = rejects.iter().map(|r| r.reason).collect();
+        let rejects: Vec<Reject> = rejects
+            .into_iter()
+            .filter(|r| {
+                !r.message
+                    .as_ref()
+                    .is_some_and(|m| self.messages.contains(m))
+            })
+            .collect();
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        let written: Vec<_> = rejects
+            .iter()
+            .map(|r| (r.reason, r.message.clone()))
+            .collect();
         for reject in rejects {
             serde_json::to_writer(&mut bytes, &Line { at_us: at, reject })?;
             bytes.push(b'\n');
         }
         self.out.write(&bytes)?;
-        for reason in reasons {
+        for (reason, message) in written {
             *self.counts.entry(reason).or_insert(0) += 1;
+            self.remember(message);
         }
         Ok(())
+    }
+
+    fn remember(&mut self, message: Option<String>) {
+        let Some(message) = message else { return };
+        if self.messages.insert(message.clone()) {
+            self.recent.push_back(message);
+        }
+        if self.recent.len() > REMEMBERED
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            self.messages.remove(&oldest);
+        }
     }
 
     pub(super) fn read(

@@ -1,6 +1,6 @@
 //! Dead letters: numbered in the order in which they were put aside, bounded in number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures::TryStreamExt;
 use market::{Reject, RejectReason, Timestamp};
@@ -11,10 +11,14 @@ use crate::{DeadLetter, DeadLetterState, ReasonCount, Result};
 
 /// Letters removed by one command at most.
 const REMOVED_AT_ONCE: i64 = 10_000;
+/// Messages that one question names at most.
+const ASKED_AT_ONCE: usize = 1_000;
 
 impl Inner {
     /// See [`crate::DeadLetterStore::put_aside`].
-    pub(super) async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()> {
+    pub(super) async fn put_aside(&self, mut rejects: Vec<Reject>, at: Timestamp) -> Result<()> {
+        let known = self.known_messages(&rejects).await?;
+        rejects.retain(|r| r.message.as_ref().is_none_or(|m| !known.contains(m)));
         if rejects.is_empty() {
             return Ok(());
         }
@@ -25,6 +29,25 @@ impl Inner {
             .collect();
         self.dead_letters.insert_many(&documents).await?;
         self.bound_dead_letters().await
+    }
+
+    /// Those of the rejects' messages of which there are letters. To look before writing is enough:
+    /// a message is one consumer's at a time, and its letters come again only after it was cut off.
+    async fn known_messages(&self, rejects: &[Reject]) -> Result<HashSet<String>> {
+        let messages: Vec<&String> = rejects.iter().filter_map(|r| r.message.as_ref()).collect();
+        let mut known = HashSet::new();
+        for messages in messages.chunks(ASKED_AT_ONCE) {
+            let mut found = self
+                .dead_letters
+                .clone_with_type::<Document>()
+                .find(doc! { "message": { "$in": messages } })
+                .projection(doc! { "message": 1 })
+                .await?;
+            while let Some(letter) = found.try_next().await? {
+                known.extend(letter.get_str("message").map(str::to_owned));
+            }
+        }
+        Ok(known)
     }
 
     async fn bound_dead_letters(&self) -> Result<()> {

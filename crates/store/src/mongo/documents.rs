@@ -135,6 +135,8 @@ pub(super) struct DeadLetterDocument {
     pub detail: String,
     pub origin: String,
     pub payload: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     pub state: DeadLetterState,
 }
 
@@ -147,6 +149,7 @@ impl DeadLetterDocument {
             detail: reject.detail,
             origin: reject.origin,
             payload: reject.payload,
+            message: reject.message,
             state: DeadLetterState::Open,
         }
     }
@@ -160,6 +163,7 @@ impl DeadLetterDocument {
                 detail: self.detail,
                 origin: self.origin,
                 payload: self.payload,
+                message: self.message,
             },
             state: self.state,
         }

@@ -53,6 +53,7 @@ impl Inner {
         index(&self.outcomes, scored).await?;
         let letters = self.dead_letters.clone_with_type();
         index(&letters, doc! { "state": 1, "reason": 1 }).await?;
+        index(&letters, doc! { "message": 1 }).await?;
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 //! Policy when full: the oldest replayed ones are dropped first, then the oldest. Metric:
 //! `tickcast_store_dead_letters_dropped_total` (label `state`).
 
+use std::collections::BTreeMap;
+
 use market::{Reject, RejectReason, Timestamp};
 use metrics::counter;
 use rusqlite::{Connection, OptionalExtension};
@@ -35,23 +37,24 @@ fn count(conn: &Connection, reason: &str, open: i64, replayed: i64) -> Result<()
 pub(super) fn put_aside(writer: &mut Writer, rejects: &[Reject], at: Timestamp) -> Result<()> {
     let conn = &writer.conn;
     let mut insert = conn.prepare_cached(
-        "INSERT INTO dead_letters (at, reason, detail, origin, payload)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO dead_letters (at, reason, detail, origin, payload, message)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO NOTHING",
     )?;
+    let mut added: BTreeMap<RejectReason, i64> = BTreeMap::new();
     for reject in rejects {
-        insert.execute((
+        let rows = insert.execute((
             at.as_micros(),
             reject.reason.as_str(),
             &reject.detail,
             &reject.origin,
             &reject.payload,
+            &reject.message,
         ))?;
+        *added.entry(reject.reason).or_insert(0) += limit_of(rows);
     }
-    for reason in RejectReason::ALL {
-        let added = rejects.iter().filter(|r| r.reason == reason).count();
-        if added > 0 {
-            count(conn, reason.as_str(), limit_of(added), 0)?;
-        }
+    for (reason, added) in added {
+        count(conn, reason.as_str(), added, 0)?;
     }
     trim(conn, writer.dead_letters_kept)
 }
@@ -104,7 +107,7 @@ pub(super) fn open(
         None => "?3 IS NULL AND state = 0",
     };
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT id, at, reason, detail, origin, payload FROM dead_letters
+        "SELECT id, at, reason, detail, origin, payload, message FROM dead_letters
          WHERE id > ?1 AND {of_reason}
          ORDER BY id
          LIMIT ?2"
@@ -121,6 +124,7 @@ pub(super) fn open(
                 detail: row.get(3)?,
                 origin: row.get(4)?,
                 payload: row.get(5)?,
+                message: row.get(6)?,
             },
             state: DeadLetterState::Open,
         });

@@ -41,6 +41,31 @@ pub async fn dead_letters_come_back_with_reason_origin_and_payload(side: &dyn St
     assert!(letters.is_sorted_by_key(|l| l.id));
 }
 
+pub async fn a_letter_of_a_message_that_comes_again_is_kept_once(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let at = Timestamp::from_secs(1);
+    let of = |message: &str| Reject {
+        message: Some(message.into()),
+        ..reject(RejectReason::BadPrice, message)
+    };
+    let store = place.open().await;
+    let batch = vec![of("a"), reject(RejectReason::BadPrice, "-"), of("b")];
+    store.put_aside(batch.clone(), at).await.unwrap();
+    drop(store);
+    let store = place.open().await;
+    store.put_aside(batch, at).await.unwrap();
+    store.put_aside(vec![of("b"), of("c")], at).await.unwrap();
+    let letters = open(store.as_ref(), None).await;
+    assert_eq!(payloads(&letters), ["a", "-", "b", "-", "c"]);
+    assert_eq!(letters[0].reject, of("a"));
+    let ids: Vec<i64> = letters[..3].iter().map(|l| l.id).collect();
+    store.mark_replayed(ids).await.unwrap();
+    store.put_aside(vec![of("a")], at).await.unwrap();
+    assert_eq!(payloads(&open(store.as_ref(), None).await), ["-", "c"]);
+    let counts = store.dead_letter_counts().await.unwrap();
+    assert_eq!((counts[0].open, counts[0].replayed), (2, 3));
+}
+
 pub async fn dead_letters_are_listed_in_pages_and_by_reason(side: &dyn StoreUnderTest) {
     let mut place = side.place(PLENTY).await;
     let store = place.open().await;

@@ -84,6 +84,7 @@ macro_rules! contract_tests {
         );
         contract_tests!($side; dead_letters:
             dead_letters_come_back_with_reason_origin_and_payload,
+            a_letter_of_a_message_that_comes_again_is_kept_once,
             dead_letters_are_listed_in_pages_and_by_reason,
             a_replayed_letter_is_no_longer_open,
             beyond_the_number_kept_the_oldest_replayed_go_first_then_the_oldest,
