@@ -379,7 +379,10 @@ def variables(folder, names):
     env = {}
     for name in names:
         entry = folder.read()[name]
-        env.update(SERVICES[name].env(entry["ports"]))
+        own = SERVICES[name].env(entry["ports"])
+        if os.environ.get(SERVICES[name].variable):
+            del own[SERVICES[name].variable]
+        env.update(own)
         env[f"{name.upper()}_PID"] = str(entry["pid"])
     if "ferretdb" in names and "mongo" not in names and "MONGODB_URI" not in os.environ:
         env["MONGODB_URI"] = env["FERRETDB_URI"]
@@ -453,7 +456,10 @@ def main():
         stop(folder, names, hard=options.verb == "kill")
     else:
         for name in list(names):
-            if os.environ.get(SERVICES[name].variable):
+            if name == "kafka" and os.environ.get("KAFKA_BROKERS") \
+                    and not os.environ.get("KAFKA_SASL_BROKERS"):
+                say("KAFKA_BROKERS is set: using it; a broker is started for KAFKA_SASL_BROKERS alone")
+            elif os.environ.get(SERVICES[name].variable):
                 say(f"{SERVICES[name].variable} is set: using it, {name} is not started")
                 names.remove(name)
         if options.verb == "run":

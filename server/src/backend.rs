@@ -271,22 +271,26 @@ impl Backend for ServerBackend {
             pipeline.dead_letter_counts().await.map_err(from_pipeline)?
         };
         let stats = pipeline.stats().await;
+        let role = pipeline.role();
+        // Only what this process does: a web process that others store for stores nothing, and a 0
+        // would look like a fault.
         let stages = [
-            ("received", stats.received),
-            ("published", stats.published),
-            ("stored", stats.stored),
-            ("duplicates", stats.duplicates),
-            ("rejected", stats.rejected),
-            ("followed", stats.followed),
-            ("live messages", stats.live.messages),
-            ("forecasts", stats.forecasts.recorded),
+            ("received", stats.received, true),
+            ("published", stats.published, true),
+            ("stored", stats.stored, role.consumes()),
+            ("duplicates", stats.duplicates, role.consumes()),
+            ("rejected", stats.rejected, true),
+            ("followed", stats.followed, role.has_readers()),
+            ("live messages", stats.live.messages, role.has_readers()),
+            ("forecasts", stats.forecasts.recorded, role.consumes()),
         ];
         Ok(PipelineStatus {
-            role: pipeline.role().as_str().into(),
+            role: role.as_str().into(),
             topic: pipeline.config().topic.clone(),
             stages: stages
                 .into_iter()
-                .map(|(name, rate)| StageRate {
+                .filter(|(_, _, does)| *does)
+                .map(|(name, rate, _)| StageRate {
                     name: name.into(),
                     total: rate.total,
                     per_second: rate.per_second,

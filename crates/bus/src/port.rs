@@ -72,6 +72,9 @@ pub struct GroupLag {
     pub group: String,
     /// Records published and not yet committed by it.
     pub records: u64,
+    /// Where it stands: its committed offsets, added up over the partitions. It grows as long as
+    /// anything is committed.
+    pub committed: u64,
 }
 
 /// A bus of named topics.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// An answer older than this is none: the bus is away.
 const STALE: Duration = Duration::from_secs(8);
-/// How long a lag may not fall before it is worth a warning.
+/// How long nothing may be committed, with records waiting, before it is worth a warning.
 const STUCK: Duration = Duration::from_secs(60);
 
 /// What the bus said last.
@@ -81,7 +81,7 @@ impl LagWatch {
         group: String,
         cancel: CancellationToken,
     ) {
-        let mut least: Option<(u64, Instant)> = None;
+        let mut standing: Option<(u64, Instant)> = None;
         loop {
             let asked = tokio::select! {
                 asked = bus.lag(&topic) => asked,
@@ -102,8 +102,16 @@ impl LagWatch {
             };
             let lag = answer.groups.iter().find(|g| g.group == group);
             if let (Some(lag), None) = (lag, &answer.error) {
-                metrics::gauge!("tickcast_bus_lag_records").set(lag.records as f64);
-                least = watch_over(least, lag.records, at);
+                gauge(&topic, &group, lag.records);
+                let stuck;
+                (standing, stuck) = watch_over(standing, lag, at);
+                if stuck {
+                    tracing::warn!(
+                        records = lag.records,
+                        seconds = STUCK.as_secs(),
+                        "nothing is committed any more: is a consumer running, and does the store take rows?"
+                    );
+                }
             }
             self.answer.send_replace(Some(answer));
             tokio::select! {
@@ -114,21 +122,59 @@ impl LagWatch {
     }
 }
 
-/// Remembers the least lag since it last fell, and warns when that is long ago.
-fn watch_over(least: Option<(u64, Instant)>, records: u64, now: Instant) -> Option<(u64, Instant)> {
-    match least {
-        _ if records == 0 => None,
-        Some((before, since)) if records >= before => {
+/// `tickcast_bus_lag_records` of a group: one series each, whoever asks.
+pub(crate) fn gauge(topic: &str, group: &str, records: u64) {
+    let labels = [("topic", topic.to_owned()), ("group", group.to_owned())];
+    metrics::gauge!("tickcast_bus_lag_records", &labels).set(records as f64);
+}
+
+/// Where the group stands and since when; and whether records have waited at one place for long. A
+/// steady lag that moves along is none to warn of.
+fn watch_over(
+    standing: Option<(u64, Instant)>,
+    lag: &GroupLag,
+    now: Instant,
+) -> (Option<(u64, Instant)>, bool) {
+    match standing {
+        _ if lag.records == 0 => (None, false),
+        Some((committed, since)) if lag.committed == committed => {
             if now.duration_since(since) < STUCK {
-                return Some((before, since));
+                (standing, false)
+            } else {
+                (Some((committed, now)), true)
             }
-            tracing::warn!(
-                records,
-                seconds = STUCK.as_secs(),
-                "the consumers do not catch up: is one running, and does the store take rows?"
-            );
-            Some((records, now))
         }
-        _ => Some((records, now)),
+        _ => (Some((lag.committed, now)), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_that_stands_still_is_warned_of_and_one_that_moves_with_a_steady_lag_is_not() {
+        let began = Instant::now();
+        let mut standing = None;
+        let mut warnings =
+            |seconds: std::ops::Range<u64>, records: u64, committed: fn(u64) -> u64| {
+                let mut warnings = 0;
+                for n in seconds {
+                    let lag = GroupLag {
+                        group: "g".into(),
+                        records,
+                        committed: committed(n),
+                    };
+                    let now = began + Duration::from_secs(n);
+                    let warned;
+                    (standing, warned) = watch_over(standing, &lag, now);
+                    warnings += u32::from(warned);
+                }
+                warnings
+            };
+        assert_eq!(warnings(0..100, 50, |n| n), 0, "it moves");
+        assert_eq!(warnings(100..170, 50, |_| 99), 1, "it stands still");
+        assert_eq!(warnings(170..300, 0, |_| 99), 0, "nothing waits");
+        assert_eq!(warnings(300..350, 1, |_| 99), 0, "not for long");
     }
 }

@@ -23,11 +23,13 @@ pub enum Role {
 }
 
 impl Role {
-    pub(crate) const fn consumes(self) -> bool {
+    /// Whether it stores what the bus brings.
+    pub const fn consumes(self) -> bool {
         matches!(self, Self::Serve | Self::Consume)
     }
 
-    pub(crate) const fn has_readers(self) -> bool {
+    /// Whether it serves readers.
+    pub const fn has_readers(self) -> bool {
         matches!(self, Self::Serve | Self::Web)
     }
 

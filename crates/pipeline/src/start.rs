@@ -18,7 +18,7 @@ use crate::{
     deadletters::{self, DeadLetterOutlet},
     follow::Follower,
     forecasts::{FanReader, Forecaster, latest_in_ledger},
-    lag::LagWatch,
+    lag::{self, LagWatch},
     live::{Backlog, Stored},
     produce::Producer,
     push, retention,
@@ -442,8 +442,8 @@ impl Pipeline {
         };
         let group = groups.into_iter().find(|g| g.group == self.config.group);
         let bus_lag_records = group.map(|g| g.records);
-        if let Some(lag) = bus_lag_records {
-            metrics::gauge!("tickcast_bus_lag_records").set(lag as f64);
+        if let Some(records) = bus_lag_records {
+            lag::gauge(&self.config.topic, &self.config.group, records);
         }
         let counters = &self.counters;
         PipelineStats {

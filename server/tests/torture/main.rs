@@ -51,6 +51,8 @@ const TRADES_PER_STEP: usize = 10;
 const FAULTS: usize = 6;
 /// In every so many rounds the store is stopped for a minute.
 const LONG_EVERY: u64 = 5;
+/// Messages that no row can be read from.
+const GARBAGE: u32 = 100;
 /// How long everything may take to come together after the last fault.
 const SETTLE: Duration = Duration::from_secs(180);
 
@@ -253,7 +255,7 @@ async fn publish_garbage(bus: &KafkaBus, topic: &str, numbers: std::ops::Range<u
             key: String::new(),
             source: "torture".into(),
             received: Instant::now(),
-            payload: Payload::Raw(format!("{{\"garbage\": {n}}}").into()),
+            payload: Payload::Raw(garbage(n).into()),
         };
         // The broker may be away: what is not acknowledged is sent again.
         while bus.publish(topic, vec![record.clone()]).await.is_err() {
@@ -262,9 +264,46 @@ async fn publish_garbage(bus: &KafkaBus, topic: &str, numbers: std::ops::Range<u
     }
 }
 
+/// A letter for each message of garbage and for nothing else; a message that was published twice
+/// (its first answer was lost) has two, with names of their own.
+fn faults_of_letters(letters: &[store::DeadLetter]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut messages = BTreeSet::new();
+    let mut found = BTreeSet::new();
+    for letter in letters {
+        let reject = &letter.reject;
+        match garbage_in(&reject.payload) {
+            Some(n) => found.insert(n),
+            None => {
+                faults.push(format!("a good row was put aside: {reject:?}"));
+                continue;
+            }
+        };
+        if !messages.insert(reject.message.clone()) {
+            faults.push(format!("two letters of {:?}", reject.message));
+        }
+    }
+    faults.extend(
+        (0..GARBAGE)
+            .filter(|n| !found.contains(n))
+            .map(|n| format!("garbage {n} is missing")),
+    );
+    faults
+}
+
+/// Not JSON, JSON that is no row, a row of wrong types: each with its number.
+fn garbage(n: u32) -> String {
+    match n % 3 {
+        0 => format!("{{\"garbage\": {n}}}"),
+        1 => format!("no JSON but garbage {n}"),
+        _ => format!("{{\"symbol\": 7, \"price\": \"dear\", \"garbage\": {n}}}"),
+    }
+}
+
 fn garbage_in(text: &str) -> Option<u32> {
-    let rest = text.strip_prefix("{\"garbage\": ")?;
-    rest.strip_suffix('}')?.parse().ok()
+    let (_, rest) = text.split_once("garbage")?;
+    let digits = rest.trim_matches(|c: char| !c.is_ascii_digit());
+    digits.parse().ok()
 }
 
 async fn garbage_in_topic(bus: &KafkaBus, topic: &str) -> BTreeSet<u32> {
@@ -385,8 +424,8 @@ async fn round(seed: u64) {
     let garbage = {
         let (bus, topic) = (bus.clone(), round.topic.clone());
         tokio::spawn(async move {
-            for ten in 0..10 {
-                publish_garbage(&bus, &topic, ten * 10..ten * 10 + 10).await;
+            for ten in (0..GARBAGE).step_by(10) {
+                publish_garbage(&bus, &topic, ten..ten + 10).await;
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
         })
@@ -419,14 +458,10 @@ async fn round(seed: u64) {
         })
         .await;
     }
-    let all: BTreeSet<u32> = (0..100).collect();
+    let all: BTreeSet<u32> = (0..GARBAGE).collect();
     settled("dead letters in the store", async || {
         let letters = store.open_dead_letters(None, 0, 10_000).await.unwrap();
-        let found: BTreeSet<u32> = letters
-            .iter()
-            .filter_map(|letter| garbage_in(&letter.reject.payload))
-            .collect();
-        all.difference(&found).map(u32::to_string).collect()
+        faults_of_letters(&letters)
     })
     .await;
     settled("dead letters in their topic", async || {

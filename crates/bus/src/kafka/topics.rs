@@ -184,25 +184,28 @@ impl Inner {
                 .observer(&group)?
                 .committed_offsets(list, ASK)
                 .map_err(|e| fault("asking for a group's offsets", &e, &self.complaints))?;
-            let records = ends
-                .iter()
-                .map(|(partition, (low, high))| {
-                    let done = committed
-                        .find_partition(topic, *partition)
-                        .map(|e| e.offset());
-                    let done = match done {
-                        Some(Offset::Offset(done)) => done.max(*low),
-                        _ => *low,
-                    };
-                    high.saturating_sub(done).max(0).unsigned_abs()
-                })
-                .sum();
+            let (mut records, mut stands) = (0, 0);
+            for (partition, (low, high)) in &ends {
+                let done = committed
+                    .find_partition(topic, *partition)
+                    .map(|e| e.offset());
+                let done = match done {
+                    Some(Offset::Offset(done)) => done.max(*low),
+                    _ => *low,
+                };
+                records += high.saturating_sub(done).max(0).unsigned_abs();
+                stands += done.max(0).unsigned_abs();
+            }
             metrics::gauge!(
                 "tickcast_bus_lag_records",
                 "topic" => topic.to_owned(), "group" => group.clone()
             )
             .set(records as f64);
-            lags.push(GroupLag { group, records });
+            lags.push(GroupLag {
+                group,
+                records,
+                committed: stands,
+            });
         }
         Ok(lags)
     }

@@ -261,6 +261,7 @@ impl Topic {
                     .zip(&group.progress)
                     .map(|(partition, progress)| partition.end() - progress.committed)
                     .sum(),
+                committed: group.progress.iter().map(|p| p.committed).sum(),
             })
             .collect()
     }

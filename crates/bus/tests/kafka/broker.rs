@@ -62,6 +62,7 @@ contract_tests!(Kafka;
     a_new_group_starts_at_the_oldest_record_kept,
     consumers_of_one_group_share_the_records,
     a_consumer_takes_over_when_another_leaves,
+    a_newcomer_cannot_commit_what_another_has_polled,
     the_lag_counts_what_is_not_committed,
     closing_refuses_publishers_and_drains_consumers,
 );

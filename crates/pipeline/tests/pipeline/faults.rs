@@ -298,21 +298,19 @@ async fn a_write_whose_caller_hangs_up_is_shown_all_the_same() {
 #[derive(Default)]
 struct Outlet {
     refuses: bool,
-    asked: AtomicUsize,
-    told: std::sync::Mutex<Vec<String>>,
+    told: std::sync::Mutex<Vec<(Option<bus::Position>, String)>>,
 }
 
 #[async_trait]
 impl DeadLetterOutlet for Outlet {
     async fn publish(&self, rejects: &[(Option<bus::Position>, Reject)]) -> bus::Result<()> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        let told = rejects.iter().map(|(at, r)| (*at, r.payload.clone()));
+        self.told.lock().unwrap().extend(told);
         if self.refuses {
             return Err(bus::BusError::Configuration {
                 detail: "no right to write the topic".into(),
             });
         }
-        let payloads = rejects.iter().map(|(_, reject)| reject.payload.clone());
-        self.told.lock().unwrap().extend(payloads);
         Ok(())
     }
 }
@@ -367,7 +365,10 @@ async fn a_topic_of_dead_letters_that_refuses_stops_no_good_row() {
     until(|| async { stored(&*store, "BBB", 0).await.len() == 1 }).await;
     let letters = store.open_dead_letters(None, 0, 10).await.unwrap();
     assert_eq!(letters.len(), 2, "{letters:?}");
-    assert!(outlet.asked.load(Ordering::SeqCst) >= 2);
+    let told = outlet.told.lock().unwrap().clone();
+    let from_the_bus = told.iter().find(|(_, payload)| payload == "nonsense");
+    assert!(from_the_bus.unwrap().0.is_some(), "{told:?}");
+    assert!(told.iter().any(|(at, _)| at.is_none()), "{told:?}");
     assert!(pipeline.shutdown(Duration::from_secs(30)).await);
 }
 
@@ -381,7 +382,7 @@ async fn the_topic_of_dead_letters_is_told_of_pushed_rows_too() {
     let now = std::time::Instant::now();
     let pushed = pipeline.push(vec![tick("AAA", 1, 1, 2.0)], Vec::new(), vec![reject], now);
     assert_eq!(pushed.await.unwrap().stored, 1);
-    assert_eq!(*outlet.told.lock().unwrap(), ["pushed"]);
+    assert_eq!(*outlet.told.lock().unwrap(), [(None, "pushed".to_owned())]);
     let letters = store.open_dead_letters(None, 0, 10).await.unwrap();
     assert_eq!(letters.len(), 1);
 }

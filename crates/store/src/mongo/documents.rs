@@ -1,6 +1,7 @@
 //! The documents: flat, with the field names that people read in the database.
 
 use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, TickKey, Timestamp};
+use mongodb::bson::{Bson, Document};
 use serde::{Deserialize, Serialize};
 
 use super::keys;
@@ -167,5 +168,15 @@ impl DeadLetterDocument {
             },
             state: self.state,
         }
+    }
+}
+
+/// A number, of whatever width the server answers with.
+pub(super) fn number(document: &Document, field: &str) -> f64 {
+    match document.get(field) {
+        Some(Bson::Double(n)) => *n,
+        Some(Bson::Int32(n)) => f64::from(*n),
+        Some(Bson::Int64(n)) => *n as f64,
+        _ => f64::NAN,
     }
 }

@@ -6,20 +6,18 @@
 //! scoring again. Each outcome carries its errors and the text `group`, made of all that the
 //! scoreboard tells apart and of which bands held, so that the server only counts and sums.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use futures::TryStreamExt;
 use market::{
     Interval, Symbol, Timestamp,
     wire::{Band, Fan},
 };
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
-use super::{Inner, fault, keys, limit_of, schema::duplicates};
-use crate::{
-    LedgerQuery, LedgerRow, OpenForecast, Recorded, Result, ScoreRow, StepOutcome, StoreError,
-};
+use super::{Inner, documents::number, fault, keys, limit_of, schema::duplicates};
+use crate::{LedgerQuery, LedgerRow, OpenForecast, Recorded, Result, StepOutcome, StoreError};
 
 /// `due_us` of a forecast that is scored to its end: later than every time.
 const NEVER: i64 = i64::MAX;

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use market::{Interval, Symbol};
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{Inner, fault};
+use super::{Inner, documents::number, fault};
 use crate::{Result, ScoreRow};
 
 impl Inner {
@@ -123,14 +123,4 @@ fn read_group(text: &str) -> Option<Group> {
         })
         .collect::<Option<_>>()?;
     Some(((symbol, interval, parts.next()?.to_owned(), step), held))
-}
-
-/// A number, of whatever width the server answers with.
-fn number(document: &Document, field: &str) -> f64 {
-    match document.get(field) {
-        Some(Bson::Double(n)) => *n,
-        Some(Bson::Int32(n)) => f64::from(*n),
-        Some(Bson::Int64(n)) => *n as f64,
-        _ => f64::NAN,
-    }
 }
