@@ -132,6 +132,20 @@ impl Server {
             .sum())
     }
 
+    /// Sends it a signal, by its name without SIG.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.child.id().context("the server has ended")?;
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid.to_string()])
+            .status()
+            .await?;
+        anyhow::ensure!(sent.success(), "SIG{name} cannot be sent");
+        Ok(())
+    }
+
     /// Asks it to stop and waits.
     ///
     /// # Errors

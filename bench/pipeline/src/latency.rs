@@ -48,7 +48,7 @@ pub async fn measure(services: &Services) -> Result<()> {
         ("mongodb", Some(services.mongodb.as_str())),
     ] {
         let topic = fresh("latency")?;
-        let server = start("serve", services, &topic, uri).await?;
+        let server = start("serve", services, &topic, uri, &[]).await?;
         let socket = reader::subscribe(&server.url, &symbols()?).await?;
         let goal = format!("<= {:.1}", documented / 10.0);
         one(

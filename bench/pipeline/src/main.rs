@@ -52,7 +52,7 @@ async fn main() -> Result<()> {
         mongodb: variable("MONGODB_URI")?,
         ferretdb: std::env::var("FERRETDB_URI").ok(),
     };
-    let mut memory_s = 120;
+    let mut memory_s = 600;
     let mut chosen = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {

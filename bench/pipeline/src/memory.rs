@@ -19,7 +19,7 @@ const PER_MESSAGE: usize = 10;
 /// Stops the store that `scripts/services` has started for us, and measures.
 pub async fn measure(services: &Services, stopped: Duration) -> Result<()> {
     let topic = fresh("memory")?;
-    let server = start("consume", services, &topic, Some(&services.mongodb)).await?;
+    let server = start("consume", services, &topic, Some(&services.mongodb), &[]).await?;
     let producer: BaseProducer = settings(&services.brokers, 5).create()?;
     let symbols = symbols()?;
     let mut n = 0;

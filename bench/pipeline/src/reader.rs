@@ -41,16 +41,47 @@ pub async fn subscribe(url: &str, symbols: &[Symbol]) -> Result<Socket> {
     Ok(socket)
 }
 
-/// Counts the ticks that a reader is sent, one by one or as left out, until it is aborted.
-pub fn count(mut socket: Socket) -> (Arc<AtomicU64>, tokio::task::JoinHandle<()>) {
-    let seen = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&seen);
+/// What a reader has got.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heard {
+    /// Ticks that it was sent.
+    pub delivered: u64,
+    /// Ticks that it was told were left out, because it is slow.
+    pub skipped: u64,
+}
+
+impl Heard {
+    /// All that it was told of.
+    pub const fn all(self) -> u64 {
+        self.delivered + self.skipped
+    }
+}
+
+/// What a reader has got so far.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Arc<(AtomicU64, AtomicU64)>);
+
+impl Seen {
+    /// Now.
+    pub fn get(&self) -> Heard {
+        Heard {
+            delivered: self.0.0.load(Ordering::Relaxed),
+            skipped: self.0.1.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Counts the ticks that a reader is sent, or told were left out, until it is aborted.
+pub fn count(mut socket: Socket) -> (Seen, tokio::task::JoinHandle<()>) {
+    let seen = Seen::default();
+    let counter = seen.clone();
     let task = tokio::spawn(async move {
         while let Some(Ok(message)) = socket.next().await {
             if let Message::Text(text) = message {
                 let skipped = number_after(&text, "\"skipped\":").unwrap_or(0);
                 let ticks = sequences(&text).count() as u64;
-                counter.fetch_add(ticks + skipped, Ordering::Relaxed);
+                counter.0.0.fetch_add(ticks, Ordering::Relaxed);
+                counter.0.1.fetch_add(skipped, Ordering::Relaxed);
             }
         }
     });

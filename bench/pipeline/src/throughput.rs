@@ -1,13 +1,9 @@
-//! Kafka → store → fan-out: the topic is full before, then `tickcast serve` starts as a new group
-//! and stores all of it while a WebSocket reader of every symbol watches.
+//! Kafka → store → fan-out: `tickcast serve` over a full topic, with a WebSocket reader of every symbol.
 //!
 //! With MongoDB's protocol: beside what the bare driver writes of the same documents in batches of
 //! the same size into a collection with the same indexes, with nothing else running.
 
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bench_live::{figure, process::Server};
@@ -19,9 +15,11 @@ use mongodb::{
 
 use crate::{
     Services, reader,
-    ticks::{beginning, fill, fresh, symbols, tick},
+    ticks::{SYMBOLS, beginning, fill, fill_from, fresh, make_topic, symbols, tick},
 };
 
+/// Ticks of the longest measurement.
+const TO_MEASURE: u64 = 3_000_000;
 /// Ticks that go through to MongoDB's protocol, and through the bare driver.
 const TO_MONGODB: u64 = 200_000;
 /// Rows of one append, at most (`consume.batch_rows`): the bare driver's batches are as large.
@@ -54,6 +52,7 @@ pub async fn start(
     services: &Services,
     topic: &str,
     mongodb: Option<&str>,
+    extra: &[&str],
 ) -> Result<Server> {
     let settings = over(services, topic, mongodb);
     let mut arguments: Vec<&str> = settings.iter().map(String::as_str).collect();
@@ -62,76 +61,116 @@ pub async fn start(
     } else {
         arguments.extend(["--port", "0"]);
     }
+    arguments.extend(extra);
     Server::start_as(role, &arguments).await
 }
 
-/// Ticks a second from a full topic to the store, and what a reader was told of them.
+/// What went through from a full topic.
+pub struct Through {
+    /// Ticks a second into the store, from the moment that the process was let go.
+    pub stored: f64,
+    /// Ticks a second that the reader was sent one by one, until all were in the store and the reader
+    /// had heard of all, those left out for its slowness included.
+    pub delivered: f64,
+}
+
+/// Lets `tickcast serve` store `total` ticks while a reader of every symbol watches. The process is
+/// held (SIGSTOP) while the topic is filled: so the producer takes nothing of the processor
+/// meanwhile, and the reader is there from the first tick on.
 pub async fn through(
     services: &Services,
-    topic: &str,
     total: u64,
+    per_message: u64,
     mongodb: Option<&str>,
-) -> Result<f64> {
-    let server = start("serve", services, topic, mongodb).await?;
+    extra: &[&str],
+) -> Result<Through> {
+    let topic = fresh("throughput")?;
+    make_topic(services, &topic).await?;
+    let server = start("serve", services, &topic, mongodb, extra).await?;
     let socket = reader::subscribe(&server.url, &symbols()?).await?;
     let (seen, reader) = reader::count(socket);
-    let (at, before) = loop {
-        let stored = server.counter("tickcast_ticks_stored_total").await?;
-        if stored > 0.0 {
-            break (Instant::now(), stored);
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    };
-    loop {
-        let stored = server.counter("tickcast_ticks_stored_total").await?;
-        if stored >= total as f64 {
-            break;
-        }
+    warm_up(services, &topic, &server, &seen).await?;
+    server.signal("STOP").await?;
+    let before = seen.get();
+    fill(services, &topic, total, per_message).await?;
+    server.signal("CONT").await?;
+    let began = Instant::now();
+    let heard = || seen.get().all() - before.all();
+    let (mut stored, mut rate) = (0.0, f64::NAN);
+    while stored < (total + SYMBOLS) as f64 || heard() < total {
         ensure!(
-            at.elapsed() < Duration::from_secs(300),
-            "only {stored} of {total} ticks were stored"
+            began.elapsed() < Duration::from_secs(300),
+            "only {stored} of {total} ticks were stored, the reader heard of {}",
+            heard()
         );
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if stored < (total + SYMBOLS) as f64 {
+            stored = server.counter("tickcast_ticks_stored_total").await?;
+            rate = total as f64 / began.elapsed().as_secs_f64();
+        }
     }
-    let rate = (total as f64 - before) / at.elapsed().as_secs_f64();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let delivered = seen.get().delivered - before.delivered;
+    let took = began.elapsed().as_secs_f64();
     reader.abort();
-    let seen = seen.load(Ordering::Relaxed);
     println!(
-        "  ({before:.0} of {total} were stored when the clock was started; the reader heard of {seen}; processor time of the server {:.1} s)",
+        "  (of {total} ticks the reader was sent {delivered}, {} were left out for its slowness; processor time of the server {:.1} s)",
+        heard() - delivered,
         server.cpu_s().await?
     );
     server.stop().await?;
-    Ok(rate)
+    Ok(Through {
+        stored: rate,
+        delivered: delivered as f64 / took,
+    })
+}
+
+/// One tick of each symbol, so that the group has its partitions and everybody follows.
+async fn warm_up(
+    services: &Services,
+    topic: &str,
+    server: &Server,
+    seen: &reader::Seen,
+) -> Result<()> {
+    let began = Instant::now();
+    // Older than all that follow: no tick is late.
+    let first_us = beginning(10 * TO_MEASURE)?;
+    fill_from(services, topic, first_us, SYMBOLS, 1).await?;
+    loop {
+        let stored = server.counter("tickcast_ticks_stored_total").await?;
+        if stored >= SYMBOLS as f64 && seen.get().all() >= SYMBOLS {
+            return Ok(());
+        }
+        ensure!(
+            began.elapsed() < Duration::from_secs(60),
+            "the first {SYMBOLS} ticks: {stored} stored, {} heard of",
+            seen.get().all()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Measures and prints.
 pub async fn measure(services: &Services) -> Result<()> {
-    for (total, per_message, what) in [
-        (
-            3_000_000,
-            100,
-            "kafka (100 ticks a message) to sqlite and a reader",
-        ),
-        (
-            1_000_000,
-            1,
-            "kafka (1 tick a message) to sqlite and a reader",
-        ),
+    let full = ["--set", "store.full_sync=true"];
+    for (total, per_message, extra, what) in [
+        (TO_MEASURE, 100, &[][..], "100 ticks a message"),
+        (1_000_000, 1, &[][..], "1 tick a message"),
+        (1_000_000, 1, &full[..], "1 tick a message, full_sync"),
     ] {
-        let topic = fresh("throughput")?;
-        fill(services, &topic, total, per_message).await?;
-        let rate = through(services, &topic, total, None).await?;
-        figure(what, rate, "ticks/s", ">= 100000");
+        let rate = through(services, total, per_message, None, extra).await?;
+        let what = format!("kafka ({what}) to sqlite");
+        figure(&what, rate.stored, "ticks/s", ">= 100000");
+        let what = format!("{what}, one by one to a reader");
+        figure(&what, rate.delivered, "ticks/s", "");
     }
     let mut servers = vec![("secantusdb", services.mongodb.as_str())];
     servers.extend(services.ferretdb.as_deref().map(|uri| ("ferretdb", uri)));
     for (name, uri) in servers {
-        let bare = bare_driver(uri, true).await?;
         let without = bare_driver(uri, false).await?;
-        let topic = fresh("throughput")?;
-        fill(services, &topic, TO_MONGODB, 100).await?;
-        let rate = through(services, &topic, TO_MONGODB, Some(uri)).await?;
+        // Before and after: the machine is not the same from one minute to the next.
+        let first = bare_driver(uri, true).await?;
+        let rate = through(services, TO_MONGODB, 100, Some(uri), &[]).await?;
+        let bare = f64::midpoint(first, bare_driver(uri, true).await?);
         figure(
             &format!("{name}, bare driver, batches of {BATCH}, no index"),
             without,
@@ -144,15 +183,16 @@ pub async fn measure(services: &Services) -> Result<()> {
             "docs/s",
             "",
         );
+        figure(&format!("kafka to {name}"), rate.stored, "ticks/s", "");
         figure(
-            &format!("kafka to {name} and a reader"),
-            rate,
+            &format!("kafka to {name}, one by one to a reader"),
+            rate.delivered,
             "ticks/s",
             "",
         );
         figure(
             &format!("kafka to {name} / bare driver with the same indexes"),
-            100.0 * rate / bare,
+            100.0 * rate.stored / bare,
             "%",
             ">= 80",
         );
@@ -196,6 +236,7 @@ pub async fn bare_driver(uri: &str, indexed: bool) -> Result<f64> {
                         "price": tick.price,
                         "size": tick.size,
                         "position": n as i64 + 1,
+                        "writer": 1_i64,
                     }
                 })
                 .collect()

@@ -96,12 +96,22 @@ pub fn send(producer: &BaseProducer, topic: &str, key: &str, payload: &[u8]) -> 
 /// Puts `total` ticks on a new topic, so many of one symbol in a message; a single one as a bare
 /// object, as the original pipeline's producer writes it.
 pub async fn fill(services: &Services, topic: &str, total: u64, per_message: u64) -> Result<()> {
+    fill_from(services, topic, beginning(total)?, total, per_message).await
+}
+
+/// As [`fill`], of ticks that begin at `first_us`.
+pub async fn fill_from(
+    services: &Services,
+    topic: &str,
+    first_us: i64,
+    total: u64,
+    per_message: u64,
+) -> Result<()> {
     make_topic(services, topic).await?;
     let producer: BaseProducer = settings(&services.brokers, 5).create()?;
     let topic = topic.to_owned();
     tokio::task::spawn_blocking(move || {
         let symbols = symbols()?;
-        let first_us = beginning(total)?;
         let stride = SYMBOLS * per_message;
         for block in (0..total).step_by(stride as usize) {
             for (n, symbol) in (0..).zip(&symbols) {

@@ -106,8 +106,16 @@ impl CsvSink {
 }
 
 fn unavailable(dir: &Path, error: &std::io::Error) -> StoreError {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    let what_to_do = match error.kind() {
+        StorageFull => ": free or add space there",
+        PermissionDenied | ReadOnlyFilesystem => {
+            ": they must be writable for this user, on a file system that is not mounted read-only"
+        }
+        _ => "",
+    };
     StoreError::Unavailable {
-        detail: format!("the CSV files in {}: {error}", dir.display()),
+        detail: format!("the CSV files in {}: {error}{what_to_do}", dir.display()),
     }
 }
 
@@ -324,5 +332,23 @@ impl Retention for CsvSink {
     /// Nothing: bars that came as bars are in one file each.
     async fn remove_bars(&self, _: Interval, _: Timestamp) -> Result<Removed> {
         Ok(Removed::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_takes_no_more_says_what_to_do() {
+        let said = |code| {
+            let error = std::io::Error::from_raw_os_error(code);
+            unavailable(Path::new("out"), &error).to_string()
+        };
+        // ENOSPC, EACCES and EROFS.
+        assert!(said(28).contains("free or add space"), "{}", said(28));
+        for code in [13, 30] {
+            assert!(said(code).contains("must be writable"), "{}", said(code));
+        }
     }
 }
