@@ -60,7 +60,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Simulate(args) => {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
-            runtime()?.block_on(simulate::run(args))
+            runtime()?.block_on(simulate::run(args, &config))
         }
         Command::Import(args) => {
             let config = Config::from_layers(layers())?;
