@@ -1,5 +1,5 @@
-//! REST providers through the whole server: a mapping of one's own, bars over a restart, and a
-//! simulated exchange of another process.
+//! Sources through the whole server: a provider described by its user, bars over a restart, a file
+//! that is replayed.
 
 #![allow(
     clippy::unwrap_used,
@@ -174,4 +174,68 @@ async fn wait_for_request(fixture: &Fixture) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the provider was never asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_replayed_as_a_live_source() {
+    let (scratch, data) = data_dir();
+    let mut text = String::from("symbol,ts_us,seq,price,size\n");
+    for i in 0..300_i64 {
+        let ts = 1_700_000_000_000_000 + i * 1_000_000;
+        text += &format!("ACME,{ts},{i},{},1\n", 100 + i % 7);
+    }
+    std::fs::write(scratch.path().join("day.csv"), text).unwrap();
+    let settings = [
+        "--source",
+        "replay",
+        "--set",
+        "source.file=day.csv",
+        "--set",
+        "source.speed=max",
+    ];
+    let server = Server::start(&data, &settings);
+    let status = wait_until(&server, "stored", 300).await;
+    assert_eq!(status["stages"]["sources"][0]["name"], "replay of day.csv");
+    let page = client().get(&server.url).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    assert!(page.contains("replay of day.csv"), "{page}");
+    assert!(!page.contains("simulated-banner"), "{page}");
+    assert_eq!(server.stop(), Some(0));
+    let store = open(&data).await;
+    let query = BarQuery {
+        symbol: "ACME".parse().unwrap(),
+        interval: Interval::M1,
+        from: Timestamp::MIN,
+        until: Timestamp::MAX,
+        limit: 9,
+    };
+    // 1,700,000,000 lies 20 s into a minute: 300 s reach into six of them.
+    let trades: Vec<u64> = store
+        .bars(&query)
+        .await
+        .unwrap()
+        .iter()
+        .map(|bar| bar.trades)
+        .collect();
+    assert_eq!(trades, [40, 60, 60, 60, 60, 20]);
+}
+
+#[test]
+fn a_replay_of_a_file_that_is_not_there_does_not_start() {
+    let (_scratch, data) = data_dir();
+    let data = data.display().to_string();
+    let output = support::run(&[
+        "serve",
+        "--port",
+        "0",
+        "--source",
+        "replay",
+        "--set",
+        "source.file=none.csv",
+        "--data-dir",
+        &data,
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = support::stderr(&output);
+    assert!(text.contains("none.csv"), "{text}");
 }
