@@ -2,6 +2,7 @@
 //! up where they are.
 
 use leptos::prelude::*;
+use leptos_router::hooks::use_location;
 
 use super::{connection_state::ConnectionState, theme_toggle::ThemeToggle};
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
 /// The head of every page.
 #[component]
 pub fn Header() -> impl IntoView {
+    let here = use_location().pathname;
+    // Only a symbol's page has a record to go to.
+    let on_chart = Memo::new(move |_| here.read().starts_with("/s/"));
     view! {
         <header>
         <div class="top">
@@ -24,7 +28,9 @@ pub fn Header() -> impl IntoView {
             </a>
             <nav aria-label="Main">
                 <a href="#watchlist-heading" rel="external">"Watchlist"</a>
-                <a href="#scoreboard-heading" rel="external">"Record"</a>
+                {move || on_chart.get().then(|| view! {
+                    <a href="#scoreboard-heading" rel="external">"Record"</a>
+                })}
                 <a href="/backtest" data-testid="nav-backtest">"Backtest"</a>
                 <a href="/pipeline">"Pipeline"</a>
             </nav>
