@@ -10,8 +10,10 @@ mod support;
 
 use std::time::Duration;
 
+use app::api::bars::Bars;
 use axum::{Router, http::StatusCode};
-use serde_json::json;
+use market::{Interval, Timestamp};
+use serde_json::{Value, json};
 use support::{Server, client, data_dir, now_us};
 
 async fn page(server: &Server, path: &str) -> String {
@@ -45,6 +47,44 @@ async fn without_prices_the_page_says_how_they_get_in_at_this_server() {
     assert!(html.contains(import), "{html}");
     assert!(html.contains("target/release/tickcast import"), "{html}");
     assert!(html.contains("Real daily bars of 2000 to 2013"), "{html}");
+}
+
+#[tokio::test]
+async fn bars_that_do_not_come_with_the_page_are_streamed_newest_page_first() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    // More minutes than one page of the stream holds.
+    let minutes = 6_000_i64;
+    let first = Interval::M1.start_of(Timestamp::from_micros(
+        now_us() - (minutes + 9) * 60_000_000,
+    ));
+    let row = |i: i64| {
+        let ts = first.plus_micros(i * 60_000_000).as_micros();
+        json!({"symbol": "ACME", "ts_us": ts, "seq": i, "price": 10 + i, "size": 1})
+    };
+    let rows: Vec<Value> = (0..minutes).map(row).collect();
+    let post = client().post(format!("{}/api/ticks", server.url));
+    let answer = post.body(Value::from(rows).to_string()).send().await;
+    assert_eq!(answer.unwrap().status(), 200);
+    let until = first.plus_micros((minutes - 100) * 60_000_000);
+    let ask = json!({"symbol": "ACME", "interval": "1m", "until": until.as_micros()});
+    let stream = client().post(format!("{}/api/backfill", server.url));
+    let stream = stream.json(&ask).send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    let text = stream.text().await.unwrap();
+    let pages: Vec<Bars> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(pages.len() > 1, "one page only");
+    assert_eq!(pages[0].last().unwrap().end(), until);
+    let closes: Vec<f64> = pages
+        .iter()
+        .rev()
+        .flat_map(|page| page.as_slice().iter().map(|bar| bar.close))
+        .collect();
+    let expected: Vec<f64> = (0..minutes - 100).map(|i| (10 + i) as f64).collect();
+    assert_eq!(closes, expected);
 }
 
 #[tokio::test]
