@@ -7,7 +7,7 @@ use leptos_router::hooks::use_location;
 use super::{connection_state::ConnectionState, theme_toggle::ThemeToggle};
 use crate::{
     Overview,
-    erase::{Erase, later},
+    erase::{Erase, later, word},
 };
 
 /// The head of every page.
@@ -15,7 +15,7 @@ use crate::{
 pub fn Header() -> impl IntoView {
     let here = use_location().pathname;
     // Only a symbol's page has a record to go to.
-    let on_chart = Memo::new(move |_| here.read().starts_with("/s/"));
+    let no_record = word(move || (!here.read().starts_with("/s/")).then_some(""));
     view! {
         <header>
         <div class="top">
@@ -28,9 +28,7 @@ pub fn Header() -> impl IntoView {
             </a>
             <nav aria-label="Main">
                 <a href="#watchlist-heading" rel="external">"Watchlist"</a>
-                {move || on_chart.get().then(|| view! {
-                    <a href="#scoreboard-heading" rel="external">"Record"</a>
-                })}
+                <a href="#scoreboard-heading" rel="external" hidden=no_record>"Record"</a>
                 <a href="/backtest" data-testid="nav-backtest">"Backtest"</a>
                 <a href="/pipeline">"Pipeline"</a>
             </nav>

@@ -145,6 +145,12 @@ fn Row(
         simulated,
         ..
     } = summary;
+    // That prices are made up weighs more than that they are old.
+    let tag = match (simulated, bars_only) {
+        (true, _) => Some("simulated"),
+        (false, true) => Some("history"),
+        (false, false) => None,
+    };
     let quoted = symbol.clone();
     let price = Memo::new(move |_| {
         live.quotes
@@ -202,8 +208,7 @@ fn Row(
             >
                 <span class="name">
                     <span class="symbol">{symbol.to_string()}</span>
-                    {bars_only.then(|| view! { <span class="tag">"history"</span> })}
-                    {simulated.then(|| view! { <span class="tag">"simulated"</span> })}
+                    {tag.map(|tag| view! { <span class="tag">{tag}</span> })}
                 </span>
                 <span class=text(move || format!("price flash-{}", flash.get().1))>
                     {text(move || format::price(price.get()))}
