@@ -63,7 +63,10 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="color-scheme" content="light dark"/>
                 <meta name="description" content="Live prices with calibrated forecasts."/>
                 <script inner_html=theme::FIRST_SCRIPT></script>
+                // In this order: of two rules the later one wins.
                 <link rel="stylesheet" href="/main.css"/>
+                <link rel="stylesheet" href="/chart.css"/>
+                <link rel="stylesheet" href="/screens.css"/>
                 <link rel="stylesheet" href="/evaluation.css"/>
                 <link rel="stylesheet" href="/pipeline.css"/>
                 <link rel="icon" href="/icon.svg" type="image/svg+xml"/>

@@ -89,6 +89,16 @@ export class Server {
     await this.#end("SIGKILL");
   }
 
+  /** Lets the process stand still, its connections open, until `resume`. */
+  pause() {
+    this.#process.kill("SIGSTOP");
+  }
+
+  /** Lets it go on. */
+  resume() {
+    this.#process.kill("SIGCONT");
+  }
+
   async #end(signal) {
     const child = this.#process;
     if (child.exitCode === null && child.signalCode === null) {

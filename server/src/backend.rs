@@ -6,7 +6,10 @@ use app::api::{
     ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
     backend::{Backend, FitReport},
     backtest::{BacktestAsk, BacktestRun, BacktestUpdate, SymbolResult},
-    pipeline::{DeadLetterCount, DeadLetterLine, PipelineStatus, ReplaySummary, StageRate},
+    pipeline::{
+        DeadLetterCount, DeadLetterLine, PipelineStatus, ReplaySummary, SourceLine, SourceState,
+        StageRate,
+    },
 };
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream, stream::BoxStream};
@@ -15,6 +18,7 @@ use market::{
     wire::{Fan, PredictRequest, Prediction},
 };
 use pipeline::{BacktestEvent, BacktestRequest, Pipeline, PipelineError};
+use source::sim::LISTINGS;
 use store::{BarQuery, Instrument, LedgerQuery, Store, StoreError};
 
 use crate::sample;
@@ -104,6 +108,10 @@ impl Backend for ServerBackend {
         for instrument in instruments {
             let previous_close = self.previous_close(&instrument).await.map_err(from_store)?;
             lines.push(InstrumentSummary {
+                simulated: !self.facts.simulated
+                    && LISTINGS
+                        .iter()
+                        .any(|listing| listing.symbol == instrument.symbol.as_str()),
                 bars_only: instrument.bars_only && !self.facts.awaited.contains(&instrument.symbol),
                 symbol: instrument.symbol,
                 last_price: instrument.last_price,
@@ -287,6 +295,7 @@ impl Backend for ServerBackend {
         Ok(PipelineStatus {
             role: role.as_str().into(),
             topic: pipeline.config().topic.clone(),
+            sources: stats.sources.into_iter().map(source_line).collect(),
             stages: stages
                 .into_iter()
                 .filter(|(_, _, does)| *does)
@@ -358,6 +367,26 @@ impl Backend for ServerBackend {
             rejected: report.rejected,
             symbols: report.symbols.into_iter().collect(),
         })
+    }
+}
+
+fn source_line(source: pipeline::SourceStatus) -> SourceLine {
+    let state = match source.state {
+        pipeline::SourceState::Starting => SourceState::Starting,
+        pipeline::SourceState::Running => SourceState::Running,
+        pipeline::SourceState::Waiting { error, retry_ms } => {
+            SourceState::Waiting { error, retry_ms }
+        }
+        pipeline::SourceState::Finished => SourceState::Finished,
+        pipeline::SourceState::Failed { error } => SourceState::Failed { error },
+        pipeline::SourceState::Stopped => SourceState::Stopped,
+    };
+    SourceLine {
+        name: source.name,
+        state,
+        rows: source.rows,
+        rejected: source.rejected,
+        newest: source.newest,
     }
 }
 

@@ -32,7 +32,7 @@ pub struct SettingFlags {
     /// Any setting, by its key; may be given again
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Directory of the database (store.data_dir)
+    /// Directory of the database (store.data_dir) [default: tickcast-data]
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<String>,
 }
@@ -68,19 +68,19 @@ pub enum Command {
 /// Flags of `serve`: the settings that are changed most.
 #[derive(Debug, Default, Args)]
 pub struct ServeFlags {
-    /// Address to listen on (web.host)
+    /// Address to listen on (web.host) [default: 127.0.0.1]
     #[arg(long)]
     pub host: Option<String>,
-    /// Port to listen on; 0 takes any free one (web.port)
+    /// Port to listen on; 0 takes any free one (web.port) [default: 3000]
     #[arg(long)]
     pub port: Option<String>,
-    /// Directory of the built front end (web.site_root)
+    /// Directory of the built front end (web.site_root) [default: dist]
     #[arg(long, value_name = "DIR")]
     pub site_root: Option<String>,
-    /// Where prices come from: simulated, rest, replay, none (source.kind)
+    /// Where prices come from: simulated, rest, replay, none (source.kind) [default: simulated]
     #[arg(long, value_name = "KIND")]
     pub source: Option<String>,
-    /// Trades per second of the simulated exchange (simulate.rate)
+    /// Trades per second of the simulated exchange (simulate.rate) [default: 60]
     #[arg(long, value_name = "N")]
     pub rate: Option<String>,
 }
@@ -88,13 +88,13 @@ pub struct ServeFlags {
 /// Flags of `ingest`.
 #[derive(Debug, Default, Args)]
 pub struct IngestFlags {
-    /// Port for health and metrics; 0 takes any free one (health.port)
+    /// Port for health and metrics; 0 takes any free one (health.port) [default: none]
     #[arg(long)]
     pub port: Option<String>,
-    /// Where prices come from: simulated, rest, replay, none (source.kind)
+    /// Where prices come from: simulated, rest, replay, none (source.kind) [default: simulated]
     #[arg(long, value_name = "KIND")]
     pub source: Option<String>,
-    /// Trades per second of the simulated exchange (simulate.rate)
+    /// Trades per second of the simulated exchange (simulate.rate) [default: 60]
     #[arg(long, value_name = "N")]
     pub rate: Option<String>,
 }
@@ -102,7 +102,7 @@ pub struct IngestFlags {
 /// Flags of `consume`.
 #[derive(Debug, Default, Args)]
 pub struct ConsumeFlags {
-    /// Port for health and metrics; 0 takes any free one (health.port)
+    /// Port for health and metrics; 0 takes any free one (health.port) [default: none]
     #[arg(long)]
     pub port: Option<String>,
 }
@@ -110,13 +110,13 @@ pub struct ConsumeFlags {
 /// Flags of `web`.
 #[derive(Debug, Default, Args)]
 pub struct WebFlags {
-    /// Address to listen on (web.host)
+    /// Address to listen on (web.host) [default: 127.0.0.1]
     #[arg(long)]
     pub host: Option<String>,
-    /// Port to listen on; 0 takes any free one (web.port)
+    /// Port to listen on; 0 takes any free one (web.port) [default: 3000]
     #[arg(long)]
     pub port: Option<String>,
-    /// Directory of the built front end (web.site_root)
+    /// Directory of the built front end (web.site_root) [default: dist]
     #[arg(long, value_name = "DIR")]
     pub site_root: Option<String>,
 }
@@ -155,6 +155,10 @@ impl Cli {
                 add("web.port", &web.port, "--port");
                 add("web.site_root", &web.site_root, "--site-root");
             }
+            Command::Simulate(simulate) => {
+                add("simulate.seed", &simulate.seed, "--seed");
+                add("simulate.rate", &simulate.rate, "--rate");
+            }
             _ => {}
         }
         flags
@@ -166,10 +170,37 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::config::settings::SETTINGS;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_shows_the_default_of_each_setting_that_has_a_flag() {
+        let commands = Cli::command();
+        let arguments = commands
+            .get_subcommands()
+            .chain([&commands])
+            .flat_map(|command| command.get_arguments());
+        let mut seen = 0;
+        for argument in arguments {
+            let help = argument.get_help().map_or(String::new(), |h| h.to_string());
+            for setting in SETTINGS {
+                if help.contains(&format!("({})", setting.key)) {
+                    let default = if setting.default.is_empty() {
+                        "none"
+                    } else {
+                        setting.default
+                    };
+                    let shown = format!("[default: {default}]");
+                    assert!(help.ends_with(&shown), "{shown} is missing in {help:?}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 10, "only {seen} flags of settings");
     }
 
     #[test]

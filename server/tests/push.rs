@@ -94,6 +94,47 @@ async fn a_body_without_a_usable_row_is_a_problem_that_names_the_field() {
 }
 
 #[tokio::test]
+async fn the_field_named_is_the_one_that_is_wrong() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    let tick = json!({"symbol": "ACME", "ts_us": now_us(), "seq": 1, "price": 10, "size": 1});
+    let bar = json!({"symbol": "ACME", "ts_us": now_us() - 90_000_000, "interval": "1m",
+                     "open": 10, "high": 12, "low": 9, "close": 11, "volume": 5});
+    let cases = [
+        (&tick, "price", Some(json!("dear")), "price"),
+        (&tick, "price", None, "price"),
+        (&tick, "symbol", None, "symbol"),
+        (&tick, "symbol", Some(json!("no symbol")), "symbol"),
+        (&tick, "symbol", Some(json!(7)), "symbol"),
+        (&tick, "ts_us", None, "timestamp"),
+        (&tick, "ts_us", Some(json!("soon")), "timestamp"),
+        (&tick, "size", Some(json!(-1)), "size"),
+        (&tick, "seq", Some(json!(-1)), "seq"),
+        (&tick, "schema_version", Some(json!(9)), "schema_version"),
+        (&bar, "high", Some(json!(8)), "high"),
+        (&bar, "open", Some(json!(13)), "open"),
+        (&bar, "close", Some(json!(1)), "close"),
+        (&bar, "low", Some(json!("deep")), "low"),
+        (&bar, "volume", Some(json!(-5)), "volume"),
+        (&bar, "interval", Some(json!("2m")), "interval"),
+        (&bar, "interval", Some(json!(2)), "interval"),
+    ];
+    for (row, key, value, expected) in cases {
+        let mut row = row.clone();
+        match value {
+            Some(value) => row[key] = value,
+            None => drop(row.as_object_mut().unwrap().remove(key)),
+        }
+        let (status, problem) = post(&server, row.to_string()).await;
+        assert_eq!(
+            (status, &problem["field"]),
+            (422, &json!(expected)),
+            "{row}: {problem}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_large_is_refused_as_such() {
     let (_scratch, data) = data_dir();
     let server = Server::start(&data, &[]);

@@ -51,7 +51,10 @@ fn a_second_process_on_the_same_data_directory() {
     ]);
     one_line_and_code_2(&output, "in use by another tickcast");
     let output = run(&["deadletters", "--data-dir", &text]);
-    one_line_and_code_2(&output, "in use by another tickcast");
+    one_line_and_code_2(
+        &output,
+        "stop it, or choose another directory with --data-dir",
+    );
     assert_eq!(server.stop(), Some(0));
 }
 

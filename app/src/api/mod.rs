@@ -64,6 +64,19 @@ pub fn page_not_found() {
     serve::set_not_found();
 }
 
+/// The address that the page was asked at, such as `http://127.0.0.1:3000`.
+pub fn own_address() -> String {
+    #[cfg(feature = "ssr")]
+    {
+        serve::own_address()
+    }
+    #[cfg(not(feature = "ssr"))]
+    {
+        let origin = leptos::prelude::window().location().origin();
+        origin.unwrap_or_default()
+    }
+}
+
 impl FromServerFnError for ApiError {
     type Encoder = JsonEncoding;
 
@@ -123,6 +136,9 @@ pub struct InstrumentSummary {
     pub intervals: Vec<Interval>,
     /// Whether it is history only, without live ticks.
     pub bars_only: bool,
+    /// Whether it has the name of a symbol of the simulated exchange while the source is another one:
+    /// its prices are made up, and the banner that says so is gone.
+    pub simulated: bool,
 }
 
 /// A past fan and what happened.

@@ -12,6 +12,8 @@ pub struct PipelineStatus {
     pub role: String,
     /// The topic.
     pub topic: String,
+    /// Where this process takes its prices from.
+    pub sources: Vec<SourceLine>,
     /// The stages of this process, in the order of the flow.
     pub stages: Vec<StageRate>,
     /// Records on the bus that are not stored yet; absent when the bus does not say.
@@ -35,6 +37,46 @@ pub struct PipelineBoard {
 
 /// How many dead letters the page lists at once.
 pub const LETTERS_SHOWN: usize = 50;
+
+/// A source, and how it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceLine {
+    /// Its name.
+    pub name: String,
+    /// How it stands.
+    pub state: SourceState,
+    /// Rows that it has handed over, good and bad.
+    pub rows: u64,
+    /// Rows of it that could not be used.
+    pub rejected: u64,
+    /// The newest time that it has handed over.
+    pub newest: Option<Timestamp>,
+}
+
+/// How a source stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SourceState {
+    /// It has not handed anything over yet.
+    Starting,
+    /// It hands rows over.
+    Running,
+    /// It failed, and is started again after a wait.
+    Waiting {
+        /// What it said.
+        error: String,
+        /// How long the wait is.
+        retry_ms: u64,
+    },
+    /// It has come to its end.
+    Finished,
+    /// It failed, and trying again would not mend it: a wrong key, say.
+    Failed {
+        /// What it said.
+        error: String,
+    },
+    /// The pipeline has stopped it.
+    Stopped,
+}
 
 /// What a stage has done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -52,6 +52,22 @@ pub fn answer<T>(result: Result<T, ApiError>) -> Result<T, ApiError> {
     result
 }
 
+/// The address that the page is asked at, as far as the request tells: a proxy that speaks TLS says
+/// so in a header.
+pub fn own_address() -> String {
+    let parts = use_context::<http::request::Parts>();
+    let header = |name: &str| {
+        let value = parts.as_ref()?.headers.get(name)?.to_str().ok()?;
+        Some(value.to_owned())
+    };
+    let host = header("host").unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let scheme = match header("x-forwarded-proto").as_deref() {
+        Some("https") => "https",
+        _ => "http",
+    };
+    format!("{scheme}://{host}")
+}
+
 /// Makes the page one that was not found.
 pub fn set_not_found() {
     if let Some(response) = use_context::<ResponseOptions>() {

@@ -2,16 +2,20 @@
 //! up where they are.
 
 use leptos::prelude::*;
+use leptos_router::hooks::use_location;
 
 use super::{connection_state::ConnectionState, theme_toggle::ThemeToggle};
 use crate::{
     Overview,
-    erase::{Erase, later},
+    erase::{Erase, later, word},
 };
 
 /// The head of every page.
 #[component]
 pub fn Header() -> impl IntoView {
+    let here = use_location().pathname;
+    // Only a symbol's page has a record to go to.
+    let no_record = word(move || (!here.read().starts_with("/s/")).then_some(""));
     view! {
         <header>
         <div class="top">
@@ -24,7 +28,7 @@ pub fn Header() -> impl IntoView {
             </a>
             <nav aria-label="Main">
                 <a href="#watchlist-heading" rel="external">"Watchlist"</a>
-                <a href="#scoreboard-heading" rel="external">"Record"</a>
+                <a href="#scoreboard-heading" rel="external" hidden=no_record>"Record"</a>
                 <a href="/backtest" data-testid="nav-backtest">"Backtest"</a>
                 <a href="/pipeline">"Pipeline"</a>
             </nav>

@@ -19,7 +19,7 @@ pub fn SampleCard() -> impl IntoView {
             on:submit=move |_| sent.set(true)
         >
             <h3>"Real prices to try"</h3>
-            <p>"Five years of real daily bars: AAPL, FB, GOOG, IBM and MSFT."</p>
+            <p>"Real daily bars of 2000 to 2013: AAPL, FB, GOOG, IBM and MSFT."</p>
             <button
                 type="submit"
                 class="primary"

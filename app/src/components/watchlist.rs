@@ -118,6 +118,7 @@ fn ask_anew(known: RwSignal<Vec<InstrumentSummary>>, live: Live) {
                 && a.previous_close == b.previous_close
                 && a.intervals == b.intervals
                 && a.bars_only == b.bars_only
+                && a.simulated == b.simulated
         };
         let unchanged =
             known.try_with_untracked(|k| k.len() == fresh.len() && k.iter().zip(&fresh).all(same));
@@ -141,8 +142,15 @@ fn Row(
         previous_close,
         intervals,
         bars_only,
+        simulated,
         ..
     } = summary;
+    // That prices are made up weighs more than that they are old.
+    let tag = match (simulated, bars_only) {
+        (true, _) => Some("simulated"),
+        (false, true) => Some("history"),
+        (false, false) => None,
+    };
     let quoted = symbol.clone();
     let price = Memo::new(move |_| {
         live.quotes
@@ -200,7 +208,7 @@ fn Row(
             >
                 <span class="name">
                     <span class="symbol">{symbol.to_string()}</span>
-                    {bars_only.then(|| view! { <span class="tag">"history"</span> })}
+                    {tag.map(|tag| view! { <span class="tag">{tag}</span> })}
                 </span>
                 <span class=text(move || format!("price flash-{}", flash.get().1))>
                     {text(move || format::price(price.get()))}

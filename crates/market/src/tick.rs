@@ -111,7 +111,8 @@ impl fmt::Display for RejectReason {
 pub struct Reject {
     /// Why.
     pub reason: RejectReason,
-    /// What exactly, for a person: the field and what was expected.
+    /// What exactly, for a person: it begins with the field, where it is one's fault, and says what
+    /// was expected.
     pub detail: String,
     /// Where it came from: `rest:tickcast`, `push`, `csv:prices.csv:17`.
     pub origin: String,
@@ -152,6 +153,42 @@ impl Reject {
         }
     }
 }
+
+impl Reject {
+    /// The field at fault: the one that the detail begins with, else the one that the reason is
+    /// about; `None` when it is the row as a whole.
+    pub fn field(&self) -> Option<&'static str> {
+        let first = self.detail.split(' ').next();
+        let named = FIELDS.into_iter().find(|name| first == Some(name));
+        named.or(match self.reason {
+            RejectReason::UnknownSymbol => Some("symbol"),
+            RejectReason::BadPrice => Some("price"),
+            RejectReason::BadSize => Some("size"),
+            RejectReason::BadTimestamp | RejectReason::FutureTimestamp => Some("timestamp"),
+            RejectReason::UnknownVersion => Some("schema_version"),
+            RejectReason::BadField
+            | RejectReason::BadBar
+            | RejectReason::Unparsable
+            | RejectReason::TooLarge => None,
+        })
+    }
+}
+
+/// The fields of a row by the names that details begin with.
+const FIELDS: [&str; 12] = [
+    "symbol",
+    "timestamp",
+    "seq",
+    "price",
+    "size",
+    "volume",
+    "open",
+    "high",
+    "low",
+    "close",
+    "interval",
+    "schema_version",
+];
 
 /// The rules that a well-formed tick or bar must still meet. Time is an argument: `now` is the
 /// reader's wall clock.

@@ -8,7 +8,9 @@ use market::ErrorKind;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the data directory.
-    #[error("the directory {path} is in use by another tickcast process")]
+    #[error(
+        "the directory {path} is in use by another tickcast process: stop it, or choose another directory with --data-dir"
+    )]
     InUse {
         /// The directory.
         path: PathBuf,

@@ -129,13 +129,22 @@ async fn answer<T: serde::de::DeserializeOwned>(
         url: url.into(),
         detail,
     };
-    let response = request.send().await.map_err(|e| remote(e.to_string()))?;
+    let response = request.send().await.map_err(|e| remote(cause(&e)))?;
     let status = response.status();
     if !status.is_success() {
         let text = response.text().await.unwrap_or_default();
         return Err(remote(format!("{status}: {text}")));
     }
-    response.json().await.map_err(|e| remote(e.to_string()))
+    response.json().await.map_err(|e| remote(cause(&e)))
+}
+
+/// What lies deepest: above it reqwest only says, with the URL once more, that the request failed.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 fn print_json(page: &Page) -> Result<()> {

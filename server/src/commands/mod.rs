@@ -63,7 +63,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Simulate(args) => {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
-            block_on(simulate::run(args))
+            block_on(simulate::run(args, &config))
         }
         Command::Import(args) => {
             let config = Config::from_layers(layers())?;

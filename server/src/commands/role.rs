@@ -28,7 +28,7 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
     if let Some(listener) = listener {
         let address = listener.local_addr().map_err(CommandError::Output)?;
         place = format!(" at http://{address}");
-        let router = ops::routes::<ops::OpsState>().with_state(wired.ops_state());
+        let router = ops::router(wired.ops_state());
         let stopping = stop.clone();
         let serving = axum::serve(listener, router)
             .with_graceful_shutdown(async move { stopping.cancelled().await });

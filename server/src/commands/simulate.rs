@@ -8,8 +8,10 @@ use source::sim::{FaultOptions, MarketOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    config::Config,
     error::{CommandError, Result},
     simulate::{self, SimulateOptions},
+    wiring,
 };
 
 /// Arguments.
@@ -21,12 +23,12 @@ pub struct SimulateArgs {
     /// Port to listen on; 0 takes any free one
     #[arg(long, default_value_t = 3100)]
     port: u16,
-    /// The same seed gives the same prices
-    #[arg(long, default_value_t = 42)]
-    seed: u64,
-    /// Trades per second, 1 to 100000
-    #[arg(long, default_value_t = 60.0)]
-    rate: f64,
+    /// The same seed gives the same prices (simulate.seed) [default: 42]
+    #[arg(long)]
+    pub seed: Option<String>,
+    /// Trades per second, 1 to 100000 (simulate.rate) [default: 60]
+    #[arg(long, value_name = "N")]
+    pub rate: Option<String>,
     /// How many times faster than the clock its time passes
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
@@ -93,12 +95,12 @@ pub struct SimulateArgs {
 }
 
 impl SimulateArgs {
-    fn options(&self) -> SimulateOptions {
+    /// What is simulated: as the settings say where they have a word, whose flags are among them.
+    fn options(&self, config: &Config) -> SimulateOptions {
         SimulateOptions {
             market: MarketOptions {
-                seed: self.seed,
-                trades_per_second: self.rate,
                 speed: self.speed,
+                ..wiring::market_options(config)
             },
             faults: FaultOptions {
                 latency_ms: self.latency_ms,
@@ -118,8 +120,8 @@ impl SimulateArgs {
 }
 
 /// Runs the exchange until it is asked to stop.
-pub async fn run(args: &SimulateArgs) -> Result<()> {
-    let options = args.options();
+pub async fn run(args: &SimulateArgs, config: &Config) -> Result<()> {
+    let options = args.options(config);
     let faults = options.check();
     if !faults.is_empty() {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();

@@ -1,12 +1,14 @@
 //! The configuration: one struct per topic, read from `tickcast.toml`, the environment
 //! (`TICKCAST_…`) and flags, the later above the earlier. Every fault is reported at once.
 //!
-//! What it does not do: open anything. A path or an address is checked when it is used.
+//! What it does not do: open anything but `source.mapping`, which is configuration too. Any other path
+//! and every address is checked when it is used.
 
 mod backbone;
 mod layers;
 mod retention;
 pub mod settings;
+mod source;
 mod web;
 
 use std::{
@@ -20,38 +22,11 @@ use std::{
 use forecast::ModelSpec;
 use market::{Interval, Symbol};
 use pipeline::RetentionConfig;
-use source::csv::Speed;
 
 pub use backbone::{BusConfig, BusKind, KafkaConfig, MongoConfig, StoreConfig, StoreKind};
 pub use layers::{Fault, Layers};
+pub use source::SourceConfig;
 pub use web::WebConfig;
-
-/// Where prices come from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SourceConfig {
-    /// An exchange of our own on a loopback port.
-    Simulated,
-    /// A REST provider.
-    Rest {
-        /// Shape of its answers.
-        preset: String,
-        /// Base URL; the preset's own when empty.
-        url: String,
-        /// API key.
-        api_key: String,
-        /// API secret.
-        api_secret: String,
-    },
-    /// A CSV file played as if live.
-    Replay {
-        /// The file.
-        file: PathBuf,
-        /// Speed against the file's own time.
-        speed: Speed,
-    },
-    /// Only what is pushed and imported.
-    None,
-}
 
 /// How a REST provider is polled.
 #[derive(Clone, Debug)]
@@ -200,9 +175,12 @@ impl Config {
         let store = backbone::read_store(l);
         let retention = retention::read_retention(l);
         let bus = backbone::read_bus(l);
-        let source = read_source(l);
+        let source = source::read_source(l);
         let poll = read_poll(l);
         let ingest = read_ingest(l);
+        if let (Some(source), Some(ingest)) = (&source, &ingest) {
+            source::check_symbols(l, source, ingest);
+        }
         let simulate = read_simulate(l);
         let forecast = read_forecast(l);
         let live = read_live(l);
@@ -221,67 +199,6 @@ impl Config {
             live: live?,
             log: log?,
         })
-    }
-}
-
-fn read_source(l: &mut Layers) -> Option<SourceConfig> {
-    let kind = l.one("source.kind", |t| {
-        ["simulated", "rest", "replay", "none"]
-            .contains(&t)
-            .then(|| t.to_owned())
-            .ok_or(())
-    });
-    let preset = l.one("source.preset", |t| {
-        ["tickcast", "alpaca", "polygon"]
-            .contains(&t)
-            .then(|| t.to_owned())
-            .ok_or(())
-    });
-    let url = l.one("source.url", |t| {
-        let ok = t.is_empty() || t.starts_with("http://") || t.starts_with("https://");
-        ok.then(|| t.trim_end_matches('/').to_owned()).ok_or(())
-    });
-    let text = |t: &str| Ok::<_, ()>(t.to_owned());
-    let api_key = l.one("source.api_key", text);
-    let api_secret = l.one("source.api_secret", text);
-    let file = l.one("source.file", |t| Ok::<_, ()>(PathBuf::from(t)));
-    let speed = l.one("source.speed", str::parse::<Speed>);
-    match kind?.as_str() {
-        "simulated" => Some(SourceConfig::Simulated),
-        "none" => Some(SourceConfig::None),
-        "replay" => {
-            let file = file?;
-            if file.as_os_str().is_empty() {
-                missing(
-                    l,
-                    "source.file",
-                    "source.kind = replay needs the file to play",
-                );
-                return None;
-            }
-            Some(SourceConfig::Replay {
-                file,
-                speed: speed?,
-            })
-        }
-        _ => {
-            let (preset, url) = (preset?, url?);
-            // `tickcast` is an exchange of one's own: there is no address to fall back to.
-            if preset == "tickcast" && url.is_empty() {
-                missing(
-                    l,
-                    "source.url",
-                    "the preset tickcast needs the exchange's URL",
-                );
-                return None;
-            }
-            Some(SourceConfig::Rest {
-                preset,
-                url,
-                api_key: api_key?,
-                api_secret: api_secret?,
-            })
-        }
     }
 }
 

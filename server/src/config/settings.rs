@@ -286,22 +286,28 @@ pub const SETTINGS: &[Setting] = &[
         "Shape of a REST provider's answers.",
     ),
     setting(
+        "source.mapping",
+        "",
+        "a TOML or JSON file, or nothing",
+        "Description of a REST provider without a preset: how it is asked and read. It stands in the place of source.preset and source.url.",
+    ),
+    setting(
         "source.url",
         "",
         "an http or https URL",
-        "Base URL of the REST provider.",
+        "Base URL of the REST provider, where it is not the preset's own.",
     ),
     secret(
         "source.api_key",
         "",
         "text",
-        "API key of the REST provider.",
+        "API key of the REST provider; {api_key} in the credentials of source.mapping.",
     ),
     secret(
         "source.api_secret",
         "",
         "text",
-        "API secret, for providers that have one.",
+        "API secret, for providers that have one; {api_secret} in the credentials of source.mapping.",
     ),
     setting(
         "source.poll_ms",

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ::source::rest::Provider;
+
 use super::*;
 
 fn layers(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Layers {
@@ -142,4 +144,160 @@ fn ages_are_given_by_interval_and_nothing_is_removed_without_them() {
     ];
     let error = Config::from_layers(layers("", &[], &wrong)).unwrap_err();
     assert_eq!(error.0.len(), 2, "{error}");
+}
+
+/// Settings of a source that polls, and more.
+fn rest(more: &[(&str, &str)]) -> Layers {
+    let flags = [&[("source.kind", "rest")], more].concat();
+    layers("", &[], &flags)
+}
+
+#[test]
+fn every_preset_can_be_chosen_and_the_list_of_them_is_whole() {
+    let expects = settings::find("source.preset").unwrap().expects;
+    for preset in Provider::PRESETS {
+        assert!(expects.contains(preset), "{preset} is missing in {expects}");
+        let flags = [
+            ("source.preset", preset),
+            ("source.url", "http://127.0.0.1:9"),
+            ("ingest.symbols", "AAPL"),
+        ];
+        let config = Config::from_layers(rest(&flags)).unwrap();
+        let SourceConfig::Rest { name, .. } = &config.source else {
+            panic!("{config:?}");
+        };
+        assert_eq!(name, preset);
+        // Only the simulated exchange makes prices up.
+        assert_eq!(config.source.is_simulated(), preset == "tickcast");
+    }
+    let error = Config::from_layers(rest(&[("source.preset", "alpaca")])).unwrap_err();
+    assert!(error.to_string().contains("alpaca-trades"), "{error}");
+}
+
+#[test]
+fn a_provider_asked_by_symbol_without_symbols_is_a_fault_among_the_others() {
+    let flags = [("source.preset", "alpaca-trades"), ("web.port", "x")];
+    let error = Config::from_layers(rest(&flags)).unwrap_err().to_string();
+    for part in ["2 faults", "web.port", "ingest.symbols (from the default)"] {
+        assert!(error.contains(part), "{part:?} is missing in {error}");
+    }
+}
+
+/// The indented blocks of the README.
+fn readme_blocks() -> Vec<String> {
+    let readme = include_str!("../../../README.md");
+    let mut blocks = vec![String::new()];
+    for line in readme.lines() {
+        let last = blocks.last_mut().unwrap();
+        match line.strip_prefix("    ") {
+            Some(code) => *last += &format!("{code}\n"),
+            // An empty line between two lines of code belongs to them.
+            None if line.is_empty() && !last.is_empty() => *last += "\n",
+            None => blocks.push(String::new()),
+        }
+    }
+    blocks
+}
+
+#[test]
+fn the_settings_in_the_readme_are_valid() {
+    let mut tables = 0;
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("prices.toml");
+    for block in readme_blocks() {
+        if block.starts_with("# prices.toml") {
+            std::fs::write(&file, block).unwrap();
+            continue;
+        }
+        let settings: Vec<&str> = block
+            .split("\n\n")
+            .filter(|part| part.starts_with('[') || part.starts_with("# tickcast.toml"))
+            .collect();
+        if settings.is_empty() {
+            continue;
+        }
+        let settings = settings
+            .join("\n")
+            .replace("prices.toml", &file.display().to_string());
+        tables += settings.matches("\n[").count() + 1;
+        if let Err(error) = Config::from_layers(layers(&settings, &[], &[])) {
+            panic!("{error}\n{settings}");
+        }
+    }
+    assert!(tables >= 6, "only {tables} tables were found");
+}
+
+#[test]
+fn the_mapping_in_the_readme_is_valid_in_toml_and_in_json() {
+    let blocks = readme_blocks();
+    let written = blocks.iter().find(|b| b.starts_with("# prices.toml"));
+    let written = written.expect("the README shows a mapping");
+    let scratch = tempfile::tempdir().unwrap();
+    let value: toml::Value = toml::from_str(written).unwrap();
+    let json = serde_json::to_string(&value).unwrap();
+    let mut providers = Vec::new();
+    for (name, text) in [("prices.toml", written), ("prices.json", &json)] {
+        let file = scratch.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let flags = [
+            ("source.mapping", &*file.display().to_string()),
+            ("source.api_key", "hunter2"),
+            ("ingest.symbols", "AAPL"),
+        ];
+        let config = Config::from_layers(rest(&flags)).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let SourceConfig::Rest { name, provider, .. } = config.source else {
+            panic!("not rest");
+        };
+        assert_eq!(name, "prices");
+        providers.push(provider);
+    }
+    assert_eq!(providers[0], providers[1]);
+}
+
+#[test]
+fn a_fault_in_a_mapping_names_its_file_and_field() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("p.toml");
+    let path = file.display().to_string();
+    let told = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let flags = [("source.mapping", &*path), ("web.port", "x")];
+        Config::from_layers(rest(&flags)).unwrap_err().to_string()
+    };
+    let top = "url = \"http://a/{symbol}\"\npage_limit = 10\n";
+    let keyed = format!("{top}credentials = [{{ query = [\"k\", \"{{api_key}}\"] }}]\n");
+    for (text, expected) in [
+        ("url = ".to_owned(), "not TOML"),
+        (
+            "url = 1\npage_limit = 1".to_owned(),
+            "p.toml: url: invalid type",
+        ),
+        (
+            format!("{top}[mapping.fields]\npirce = \"p\""),
+            "mapping.fields.pirce: unknown field `pirce`",
+        ),
+        (
+            format!("{top}[mapping]\ntime_unit = \"weeks\""),
+            "mapping.time_unit: unknown variant `weeks`",
+        ),
+        (
+            format!("{top}[mapping.fields]\nprice = \"p\""),
+            "p.toml: mapping.fields.time: expected",
+        ),
+        (
+            format!("{keyed}[mapping.fields]\nprice = \"p\"\ntime = \"t\""),
+            "source.api_key",
+        ),
+    ] {
+        let error = told(&text);
+        assert!(
+            error.contains(expected),
+            "{expected:?} is missing in {error}"
+        );
+        assert!(error.contains("web.port"), "{error}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    let error = Config::from_layers(rest(&[("source.mapping", &path)])).unwrap_err();
+    assert!(error.to_string().contains("cannot be read"), "{error}");
 }

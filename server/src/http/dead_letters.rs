@@ -17,17 +17,56 @@ use super::{
 /// The most letters of one page.
 const MAX_PAGE: usize = 1_000;
 
-/// Which letters.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Which letters: `?reason=bad_price&after=50&limit=100`.
+#[derive(Debug, Default, PartialEq)]
 pub struct Selection {
     /// Only of this reason.
     pub reason: Option<RejectReason>,
     /// Ids above this one.
-    #[serde(default)]
     pub after: i64,
     /// At most so many; 100 when absent.
     pub limit: Option<usize>,
+}
+
+/// The parameters of a request, as they came.
+type Parameters = std::result::Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+impl Selection {
+    /// Reads the parameters one by one, so that a fault names the one it is in.
+    fn read(parameters: Parameters) -> Result<Self> {
+        let Query(parameters) = parameters
+            .map_err(|e| Problem::new(ErrorKind::Invalid, e.body_text()).field("query"))?;
+        let mut selection = Self::default();
+        for (name, text) in parameters {
+            let expected = match name.as_str() {
+                "reason" => {
+                    selection.reason = RejectReason::ALL.into_iter().find(|r| r.as_str() == text);
+                    selection.reason.is_none().then(|| {
+                        let known = RejectReason::ALL.map(RejectReason::as_str).join(", ");
+                        format!("expected one of {known}")
+                    })
+                }
+                "after" => match text.parse() {
+                    Ok(id) => {
+                        selection.after = id;
+                        None
+                    }
+                    Err(_) => Some("expected the id of a letter".to_owned()),
+                },
+                "limit" => {
+                    selection.limit = text.parse().ok();
+                    let none = selection.limit.is_none();
+                    none.then(|| "expected a number from 0".to_owned())
+                }
+                _ => Some("no such parameter: expected reason, after or limit".to_owned()),
+            };
+            if let Some(expected) = expected {
+                let detail = format!("{name} is {text:?}: {expected}");
+                return Err(Problem::new(ErrorKind::Invalid, detail).field(name));
+            }
+        }
+        Ok(selection)
+    }
 }
 
 /// A page of letters and the counts of all.
@@ -58,12 +97,8 @@ impl From<&pipeline::ReplayReport> for Replayed {
 }
 
 /// Lists.
-pub async fn list(
-    State(state): State<AppState>,
-    selection: std::result::Result<Query<Selection>, QueryRejection>,
-) -> Result<Json<Page>> {
-    let Query(selection) =
-        selection.map_err(|e| Problem::new(ErrorKind::Invalid, e.body_text()).field("query"))?;
+pub async fn list(State(state): State<AppState>, parameters: Parameters) -> Result<Json<Page>> {
+    let selection = Selection::read(parameters)?;
     let limit = selection.limit.unwrap_or(100).clamp(1, MAX_PAGE);
     let counts = state.store.dead_letter_counts().await?;
     let letters = state
@@ -76,10 +111,9 @@ pub async fn list(
 /// Replays all of a reason, or all.
 pub async fn replay(
     State(state): State<AppState>,
-    selection: std::result::Result<Query<Selection>, QueryRejection>,
+    parameters: Parameters,
 ) -> Result<Json<Replayed>> {
-    let Query(selection) =
-        selection.map_err(|e| Problem::new(ErrorKind::Invalid, e.body_text()).field("query"))?;
+    let selection = Selection::read(parameters)?;
     let report = state.pipeline.replay_dead_letters(selection.reason).await?;
     Ok(Json(Replayed::from(&report)))
 }

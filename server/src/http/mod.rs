@@ -1,6 +1,7 @@
 //! HTTP: the routes and what they share.
 
 pub mod dead_letters;
+pub mod errors;
 pub mod health;
 pub mod ops;
 pub mod pipeline_status;
@@ -18,7 +19,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRef},
     http::{HeaderValue, header},
     middleware,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use leptos::prelude::{LeptosOptions, provide_context};
 use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
@@ -26,9 +27,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Pipeline;
 use store::Store;
 use tokio_util::task::TaskTracker;
-use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer,
-};
+use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 
 use self::ops::OpsState;
 
@@ -74,7 +73,7 @@ pub fn router(state: AppState, allowed_origins: &[String]) -> Router {
     let context = move || provide_context(Arc::clone(&backend));
     let options = state.leptos.clone();
     let shell = move || app::shell(options.clone());
-    Router::new()
+    let router = Router::new()
         .merge(ops::routes())
         .route("/api/ticks", post(push::ticks))
         .route("/api/deadletters", get(dead_letters::list))
@@ -82,11 +81,14 @@ pub fn router(state: AppState, allowed_origins: &[String]) -> Router {
         .route("/predict", post(predict::predict))
         .route("/live", get(ws::live))
         .route("/forecast", get(ws::forecast))
+        // What is asked for here is asked for by programs: no page for them.
+        .route("/api/{*path}", any(errors::not_found))
         .leptos_routes_with_context(&state, pages, context.clone(), shell)
         .fallback(file_and_error_handler_with_context::<AppState, _>(
             context,
             app::shell,
         ))
+        .method_not_allowed_fallback(errors::method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(
             allowed_origins.to_vec().into(),
@@ -101,7 +103,6 @@ pub fn router(state: AppState, allowed_origins: &[String]) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(CompressionLayer::new())
-        .layer(CatchPanicLayer::new())
-        .with_state(state)
+        .layer(CompressionLayer::new());
+    errors::catch_panics(router).with_state(state)
 }

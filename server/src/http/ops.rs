@@ -6,7 +6,7 @@ use axum::{Router, extract::FromRef, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Pipeline;
 
-use super::{health, pipeline_status};
+use super::{errors, health, pipeline_status};
 
 /// What these handlers reach.
 #[derive(Clone)]
@@ -15,6 +15,14 @@ pub struct OpsState {
     pub pipeline: Arc<Pipeline>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+}
+
+/// The routes alone, for a process that has no others.
+pub fn router(state: OpsState) -> Router {
+    let router = routes::<OpsState>()
+        .fallback(errors::not_found)
+        .method_not_allowed_fallback(errors::method_not_allowed);
+    errors::catch_panics(router).with_state(state)
 }
 
 /// The routes.

@@ -118,17 +118,6 @@ pub async fn ticks(
 }
 
 fn nothing_usable(first: &Reject, count: usize) -> Problem {
-    let field = match first.reason {
-        RejectReason::UnknownSymbol => "symbol",
-        RejectReason::BadPrice => "price",
-        RejectReason::BadSize => "size",
-        RejectReason::BadTimestamp | RejectReason::FutureTimestamp => "timestamp",
-        RejectReason::BadBar => "high",
-        RejectReason::BadField
-        | RejectReason::Unparsable
-        | RejectReason::UnknownVersion
-        | RejectReason::TooLarge => "body",
-    };
     let others = if count > 1 {
         format!(" (and {} more rows)", count - 1)
     } else {
@@ -138,5 +127,5 @@ fn nothing_usable(first: &Reject, count: usize) -> Problem {
         ErrorKind::Invalid,
         format!("no row could be used: {}{others}", first.detail),
     )
-    .field(field)
+    .field(first.field().unwrap_or("body"))
 }

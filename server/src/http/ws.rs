@@ -9,7 +9,10 @@ use std::{pin::pin, time::Duration};
 use axum::{
     extract::{
         State,
-        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
+        ws::{
+            CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade,
+            rejection::WebSocketUpgradeRejection,
+        },
     },
     response::Response,
 };
@@ -18,7 +21,7 @@ use market::ErrorKind;
 use pipeline::{ForecastSession, Frame, LiveSession};
 use tracing::debug;
 
-use super::AppState;
+use super::{AppState, errors, problem::Result};
 
 /// How long a reader that was cut off may take to read why.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -32,30 +35,34 @@ const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 const READ_BUFFER: usize = 8 * 1024;
 const WRITE_BUFFER: usize = 32 * 1024;
 
+type Upgrade = std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
 /// `GET /live`.
-pub async fn live(State(state): State<AppState>, upgrade: WebSocketUpgrade) -> Response {
+pub async fn live(State(state): State<AppState>, upgrade: Upgrade) -> Result<Response> {
+    let upgrade = upgrade.map_err(|e| errors::no_upgrade(&e))?;
     let tasks = state.sockets.clone();
-    upgrade
+    Ok(upgrade
         .max_message_size(MAX_MESSAGE)
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
         .on_upgrade(async move |socket| {
             let session = state.pipeline.live.connect();
             tasks.track_future(pump(socket, session)).await;
-        })
+        }))
 }
 
 /// `GET /forecast`.
-pub async fn forecast(State(state): State<AppState>, upgrade: WebSocketUpgrade) -> Response {
+pub async fn forecast(State(state): State<AppState>, upgrade: Upgrade) -> Result<Response> {
+    let upgrade = upgrade.map_err(|e| errors::no_upgrade(&e))?;
     let tasks = state.sockets.clone();
-    upgrade
+    Ok(upgrade
         .max_message_size(MAX_MESSAGE)
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
         .on_upgrade(async move |socket| {
             let session = state.pipeline.forecasts.connect();
             tasks.track_future(pump(socket, session)).await;
-        })
+        }))
 }
 
 /// A session of either hub: text in, frames out.

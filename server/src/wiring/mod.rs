@@ -62,7 +62,7 @@ impl Wired {
     pub fn app_state(&self, config: &Config, address: SocketAddr) -> AppState {
         let facts = Facts {
             source: self.source.clone(),
-            simulated: config.source == SourceConfig::Simulated,
+            simulated: config.source.is_simulated(),
             live_models: config
                 .forecast
                 .models
@@ -221,7 +221,7 @@ pub fn pipeline_config(config: &Config) -> PipelineConfig {
         stages.market_time = MarketTime::Replay;
     }
     stages.live.version = env!("CARGO_PKG_VERSION").into();
-    stages.live.simulated = config.source == SourceConfig::Simulated;
+    stages.live.simulated = config.source.is_simulated();
     stages.live.heartbeat_ms = millis(config.live.heartbeat);
     stages.live.queue_messages = config.live.queue_messages;
     stages.live.max_behind_ms = millis(config.live.cut_off);

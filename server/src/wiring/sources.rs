@@ -2,14 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use market::Timestamp;
+use market::{Interval, Symbol, Timestamp};
 use pipeline::{Clock as _, SourceSpec, SystemClock};
 use source::{
     csv::{CsvImport, CsvReplay, ReplayOptions},
-    rest::{Checkpoint, Credential, Provider, RestOptions, RestSource, Secret, StreamPosition},
+    rest::{Checkpoint, Provider, RestOptions, RestSource, StreamPosition},
     sim::MarketOptions,
 };
-use store::Store;
+use store::{BarQuery, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -25,6 +25,10 @@ use crate::{
 /// as bars, where the source has them.
 const CATCH_UP: Duration = Duration::from_secs(300);
 
+/// How far back a source that is asked for the bars of all symbols at once goes for the one that is
+/// furthest behind: it may have left the market long ago.
+const CATCH_UP_BARS: Duration = Duration::from_secs(7 * 86_400);
+
 /// How far apart the symbols of one batch of a source may stand.
 const UNEVEN: Duration = Duration::from_secs(120);
 
@@ -33,7 +37,7 @@ pub(super) fn name(config: &Config) -> String {
     match &config.source {
         SourceConfig::None => "no source: prices are pushed or imported".into(),
         SourceConfig::Simulated => "simulated exchange".into(),
-        SourceConfig::Rest { preset, .. } => preset.clone(),
+        SourceConfig::Rest { name, .. } => name.clone(),
         SourceConfig::Replay { file, .. } => format!("replay of {}", file.display()),
     }
 }
@@ -53,22 +57,21 @@ pub(super) async fn open(
             let (since, checkpoint) = catch_up(store).await?;
             let mut options = RestOptions::new("rest:simulated", provider, since);
             options.checkpoint = checkpoint;
+            options.seed = jitter_seed();
             options.rules = pipeline_config(config).rules();
             Ok((Some(rest(options)), name))
         }
-        SourceConfig::Rest {
-            preset,
-            url,
-            api_key,
-            api_secret,
-        } => {
-            let base = (!url.is_empty()).then_some(url.as_str());
-            let mut provider = Provider::preset(preset, base).map_err(from_source)?;
-            provider.credentials = credentials(preset, api_key, api_secret);
-            let (since, checkpoint) = catch_up(store).await?;
-            let mut options = RestOptions::new(format!("rest:{preset}"), provider, since);
+        SourceConfig::Rest { provider, .. } => {
+            let provider = Provider::clone(provider);
+            let symbols: Vec<Symbol> = config.ingest.symbols.iter().cloned().collect();
+            let (since, checkpoint) = match provider.mapping.interval {
+                Some(interval) => catch_up_bars(store, interval, &symbols).await?,
+                None => catch_up(store).await?,
+            };
+            let mut options = RestOptions::new(format!("rest:{name}"), provider, since);
             options.checkpoint = checkpoint;
-            options.symbols = config.ingest.symbols.iter().cloned().collect();
+            options.seed = jitter_seed();
+            options.symbols = symbols;
             options.rules = pipeline_config(config).rules();
             options.timeout = config.poll.timeout;
             options.poll_interval = config.poll.pause;
@@ -95,6 +98,12 @@ fn rest(options: RestOptions) -> SourceSpec {
     })
 }
 
+/// Decides the jitter of back-offs. Processes that a provider has thrown out at the same moment must
+/// not come back at the same moment: each draws its own.
+fn jitter_seed() -> u64 {
+    SystemClock.now().as_micros().unsigned_abs() ^ (u64::from(std::process::id()) << 32)
+}
+
 /// Where a polling source goes on: each symbol at its last tick; all of them together where the one
 /// that is furthest behind stands, since a process that was killed may have left a batch with the
 /// later rows of one symbol stored and the earlier rows of another not. A symbol that is only quiet
@@ -102,9 +111,6 @@ fn rest(options: RestOptions) -> SourceSpec {
 async fn catch_up(store: &Arc<dyn Store>) -> Result<(Timestamp, Checkpoint)> {
     let mut checkpoint = Checkpoint::new();
     let now = SystemClock.now();
-    let before = |ts: Timestamp, span: Duration| {
-        ts.plus_micros(-i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
-    };
     let (mut oldest, mut newest) = (None, None);
     for instrument in store
         .instruments()
@@ -128,21 +134,44 @@ async fn catch_up(store: &Arc<dyn Store>) -> Result<(Timestamp, Checkpoint)> {
     Ok((since.max(before(now, CATCH_UP)).min(now), checkpoint))
 }
 
-fn credentials(preset: &str, key: &str, secret: &str) -> Vec<Credential> {
-    if key.is_empty() {
-        return Vec::new();
-    }
-    let header = |name: &str, value: &str| Credential::Header(name.into(), Secret::new(value));
-    match preset.split('-').next() {
-        Some("alpaca") => {
-            vec![
-                header("APCA-API-KEY-ID", key),
-                header("APCA-API-SECRET-KEY", secret),
-            ]
+/// Where a source of bars goes on: each symbol at its newest stored bar of the interval, which is
+/// asked for again because it may have grown since. A provider that is asked for all symbols at once
+/// goes on where the symbol furthest behind stands, at most [`CATCH_UP_BARS`] back.
+async fn catch_up_bars(
+    store: &Arc<dyn Store>,
+    interval: Interval,
+    symbols: &[Symbol],
+) -> Result<(Timestamp, Checkpoint)> {
+    let mut checkpoint = Checkpoint::new();
+    let now = SystemClock.now();
+    let mut oldest = None;
+    for instrument in store.instruments().await? {
+        let asked = symbols.is_empty() || symbols.contains(&instrument.symbol);
+        if !asked || !instrument.intervals.contains(&interval) {
+            continue;
         }
-        Some("finnhub") => vec![header("X-Finnhub-Token", key)],
-        _ => vec![header("Authorization", &format!("Bearer {key}"))],
+        let query = BarQuery {
+            symbol: instrument.symbol.clone(),
+            interval,
+            from: Timestamp::MIN,
+            until: Timestamp::MAX,
+            limit: 1,
+        };
+        let newest = store.bars(&query).await?;
+        let since = newest.last().map(|bar| bar.start.min(now));
+        oldest = [oldest, since].into_iter().flatten().min();
+        let position = StreamPosition {
+            cursor: None,
+            since,
+        };
+        checkpoint.insert(instrument.symbol.to_string(), position);
     }
+    let since = oldest.map_or(now, |oldest| oldest.max(before(now, CATCH_UP_BARS)));
+    Ok((since, checkpoint))
+}
+
+fn before(ts: Timestamp, span: Duration) -> Timestamp {
+    ts.plus_micros(-i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Starts the simulated exchange on a loopback port; returns its URL.
@@ -178,5 +207,38 @@ pub fn market_options(config: &Config) -> MarketOptions {
         seed: config.simulate.seed,
         trades_per_second: config.simulate.rate,
         ..MarketOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::{SqliteOptions, SqliteStore};
+
+    use super::*;
+    use crate::config::Layers;
+
+    #[tokio::test]
+    async fn every_preset_gets_from_the_settings_to_a_source() {
+        crate::wiring::install_cryptography();
+        let scratch = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(SqliteOptions::new(scratch.path()));
+        let store: Arc<dyn Store> = Arc::new(store.await.unwrap());
+        for preset in Provider::PRESETS {
+            let mut layers = Layers::default();
+            for (key, text) in [
+                ("source.kind", "rest"),
+                ("source.preset", preset),
+                ("source.url", "http://127.0.0.1:9"),
+                ("source.api_key", "key"),
+                ("ingest.symbols", "AAPL,MSFT"),
+            ] {
+                layers.add_flag(key, text, "--set");
+            }
+            let config = Config::from_layers(layers).unwrap();
+            let exchange = CancellationToken::new();
+            let (source, name) = open(&config, &store, &exchange).await.unwrap();
+            assert!(source.is_some());
+            assert_eq!(name, preset);
+        }
     }
 }

@@ -237,7 +237,15 @@ async fn health_lag_and_dead_letters_of_a_consumer_can_be_asked_for() {
     };
     let ready = get("/readyz").await;
     assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap());
-    let status: Value = get("/api/pipeline").await.json().await.unwrap();
+    // The web process answers once it finds the rows in the store; the consumer counts them after.
+    let mut status = Value::Null;
+    for _ in 0..200 {
+        status = get("/api/pipeline").await.json().await.unwrap();
+        if status["stages"]["stored"]["total"] == 5 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert_eq!(status["role"], "consume");
     assert_eq!(status["stages"]["stored"]["total"], 5);
     assert_eq!(status["dead_letters"][0]["reason"], "bad_price");
@@ -248,6 +256,12 @@ async fn health_lag_and_dead_letters_of_a_consumer_can_be_asked_for() {
         "tickcast_ticks_stored_total 5",
     ] {
         assert!(metrics.contains(name), "{name} is missing in {metrics}");
+    }
+    for path in ["/nothing", "/api/ticks"] {
+        let answer = get(path).await;
+        assert_eq!(answer.status(), 404, "{path}");
+        let kind = &answer.headers()["content-type"];
+        assert_eq!(kind, "application/problem+json", "{path}");
     }
     let (code, _) = tokio::task::block_in_place(|| consumer.stop());
     assert_eq!(code, Some(0));

@@ -56,9 +56,14 @@ impl Server {
         if !arguments.contains(&"--source") {
             command.args(["--source", "none"]);
         }
+        command.args(arguments);
+        Self::spawn(command, data_dir.parent().unwrap())
+    }
+
+    /// Starts a command that says where it listens, in a working directory.
+    pub fn spawn(mut command: Command, directory: &Path) -> Self {
         let mut child = command
-            .args(arguments)
-            .current_dir(data_dir.parent().unwrap())
+            .current_dir(directory)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

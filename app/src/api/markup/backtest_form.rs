@@ -167,6 +167,7 @@ mod tests {
             previous_close: None,
             intervals: vec![Interval::D1],
             bars_only: true,
+            simulated: false,
         };
         let query = BacktestQuery::read(
             "symbol=aapl&model=ets&model=arima(2,1,0)&interval=1h&origins=12&scale=price",

@@ -176,7 +176,7 @@ impl<'a> RowBuilder<'a> {
         let interval = match &row.interval {
             Scalar::Text(text) => text
                 .parse::<Interval>()
-                .map_err(|e| (RejectReason::BadField, e.to_string()))?,
+                .map_err(|e| (RejectReason::BadField, format!("interval {e}")))?,
             Scalar::Missing | Scalar::Null => self.interval.unwrap_or_else(|| {
                 if Interval::D1.start_of(ts) == ts {
                     Interval::D1
@@ -282,7 +282,7 @@ fn time(value: &Scalar<'_>, unit: TimeUnit) -> Result<Timestamp, Fault> {
             _ => text.parse().ok(),
         },
         Scalar::Missing => {
-            return Err((RejectReason::BadField, "the timestamp is missing".into()));
+            return Err((RejectReason::BadField, "timestamp is missing".into()));
         }
         Scalar::UInt(_) | Scalar::Null | Scalar::Other(_) => None,
     };

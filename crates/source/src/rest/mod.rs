@@ -12,10 +12,12 @@
 //!
 //! What it does not do: WebSocket feeds, OAuth.
 
+mod check;
 mod fetch;
 mod mapping;
 mod pace;
 mod poll;
+mod presets;
 mod provider;
 
 pub use mapping::{Answer, Fields, Mapping, Received, Shape};

@@ -4,14 +4,14 @@
 //! them reacts to anything, so the browser needs no code for them: it puts in what the server wrote,
 //! and the first download is 20 KiB smaller for it.
 
+mod stages;
+
 use leptos::{prelude::*, server_fn::ServerFn};
 use market::RejectReason;
 
 use super::{
     functions::ReplayDeadLetters,
-    pipeline::{
-        DeadLetterCount, DeadLetterLine, LETTERS_SHOWN, PipelineBoard, PipelineStatus, StageRate,
-    },
+    pipeline::{DeadLetterCount, DeadLetterLine, LETTERS_SHOWN, PipelineBoard, PipelineStatus},
 };
 use crate::{erase::Erase, format};
 
@@ -64,107 +64,13 @@ pub fn board(
 ) -> PipelineBoard {
     let counts = status.dead_letters.clone();
     PipelineBoard {
-        stages: view! { {missing(&status)} {standing(&status)} {stages(status.stages)} }.to_html(),
+        stages: stages::markup(status),
         letters: view! {
             {outcome(query)}
             {reasons(counts, query)}
             {rows(letters, query)}
         }
         .to_html(),
-    }
-}
-
-fn missing(status: &PipelineStatus) -> AnyView {
-    let parts: Vec<_> = status
-        .missing
-        .iter()
-        .map(|(what, why)| format!("{what}: {why}"))
-        .collect();
-    let (class, words) = if parts.is_empty() {
-        (
-            "state state-live",
-            "Everything that this process needs is there.".to_owned(),
-        )
-    } else {
-        (
-            "state state-offline",
-            format!("Missing: {}", parts.join("; ")),
-        )
-    };
-    view! { <p class=class data-testid="pipeline-missing">{words}</p> }.erased()
-}
-
-fn standing(status: &PipelineStatus) -> AnyView {
-    let lag = status
-        .lag_records
-        .map_or("not known".to_owned(), |n| n.to_string());
-    view! {
-        <dl class="standing">
-            <div><dt>"Role"</dt><dd data-testid="pipeline-role">{status.role.clone()}</dd></div>
-            <div><dt>"Topic"</dt><dd>{status.topic.clone()}</dd></div>
-            <div>
-                <dt>"Lag"</dt>
-                <dd data-testid="pipeline-lag" title="Records on the bus that are not stored yet">
-                    {lag}
-                </dd>
-            </div>
-            <div>
-                <dt>"Live readers"</dt>
-                <dd data-testid="pipeline-readers">{status.live_readers.to_string()}</dd>
-            </div>
-        </dl>
-    }
-    .erased()
-}
-
-fn stages(stages: Vec<StageRate>) -> AnyView {
-    let rows: Vec<_> = stages
-        .into_iter()
-        .map(|stage| {
-            let id = format!("stage-{}", stage.name.replace(' ', "-"));
-            let counted = counted(&stage.name);
-            view! {
-                <tr data-testid=id>
-                    <th scope="row">{stage.name}</th>
-                    <td>{format::fixed(stage.per_second, 1)}</td>
-                    <td>{stage.total.to_string()}</td>
-                    <td class="words">{counted}</td>
-                </tr>
-            }
-        })
-        .collect();
-    view! {
-        <section class="panel" aria-labelledby="stages-heading">
-            <h2 id="stages-heading">"Stages of this process"</h2>
-            <div class="scroll">
-                <table data-testid="pipeline-stages">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Stage"</th>
-                            <th scope="col">"Per second"</th>
-                            <th scope="col">"Since the start"</th>
-                            <th scope="col" class="words">"What is counted"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
-        </section>
-    }
-    .erased()
-}
-
-fn counted(stage: &str) -> &'static str {
-    match stage {
-        "received" => "Rows from the source and from pushes",
-        "published" => "Rows that the bus has taken",
-        "stored" => "Ticks that were new to the store",
-        "duplicates" => "Ticks that the store had already",
-        "rejected" => "Rows put aside as dead letters",
-        "followed" => "Ticks read from the topic for the live feed",
-        "live messages" => "Messages sent to live readers",
-        "forecasts" => "Forecasts written to the ledger",
-        _ => "",
     }
 }
 

@@ -1,0 +1,244 @@
+//! The board's first part: whether all is well, the sources, the stages.
+
+use leptos::prelude::*;
+
+use super::super::pipeline::{PipelineStatus, SourceLine, SourceState, StageRate};
+use crate::{erase::Erase, format};
+
+/// Writes it.
+pub fn markup(status: PipelineStatus) -> String {
+    view! {
+        {missing(&status)}
+        {standing(&status)}
+        {sources(status.sources)}
+        {stages(status.stages)}
+    }
+    .to_html()
+}
+
+/// Whether all is well, in one line: what is missing, and which source brings nothing and why.
+fn missing(status: &PipelineStatus) -> AnyView {
+    let mut parts: Vec<_> = status
+        .missing
+        .iter()
+        .map(|(what, why)| format!("Missing: {what}: {why}."))
+        .collect();
+    let mut class = if parts.is_empty() {
+        "state state-live"
+    } else {
+        "state state-offline"
+    };
+    for source in &status.sources {
+        let name = &source.name;
+        match &source.state {
+            SourceState::Failed { error } => {
+                class = "state state-offline";
+                parts.push(format!("The source {name} has failed: {error}."));
+            }
+            SourceState::Waiting { error, retry_ms } => {
+                if parts.is_empty() {
+                    class = "state state-stale";
+                }
+                let seconds = retry_ms.div_ceil(1_000);
+                parts.push(format!(
+                    "The source {name} is tried again after {seconds} s: {error}."
+                ));
+            }
+            _ => {}
+        }
+    }
+    let words = if parts.is_empty() {
+        "Everything that this process needs is there.".to_owned()
+    } else {
+        parts.join(" ")
+    };
+    view! { <p class=class data-testid="pipeline-missing">{words}</p> }.erased()
+}
+
+fn standing(status: &PipelineStatus) -> AnyView {
+    let lag = status
+        .lag_records
+        .map_or("not known".to_owned(), |n| n.to_string());
+    view! {
+        <dl class="standing">
+            <div><dt>"Role"</dt><dd data-testid="pipeline-role">{status.role.clone()}</dd></div>
+            <div><dt>"Topic"</dt><dd>{status.topic.clone()}</dd></div>
+            <div>
+                <dt>"Lag"</dt>
+                <dd data-testid="pipeline-lag" title="Records on the bus that are not stored yet">
+                    {lag}
+                </dd>
+            </div>
+            <div>
+                <dt>"Live readers"</dt>
+                <dd data-testid="pipeline-readers">{status.live_readers.to_string()}</dd>
+            </div>
+        </dl>
+    }
+    .erased()
+}
+
+/// Where prices come from; nothing where they are only pushed or imported.
+fn sources(sources: Vec<SourceLine>) -> AnyView {
+    if sources.is_empty() {
+        return ().erased();
+    }
+    let rows: Vec<_> = sources
+        .into_iter()
+        .map(|source| {
+            let state = match source.state {
+                SourceState::Starting => "starting",
+                SourceState::Running => "running",
+                SourceState::Waiting { .. } => "waiting",
+                SourceState::Finished => "finished",
+                SourceState::Failed { .. } => "failed",
+                SourceState::Stopped => "stopped",
+            };
+            view! {
+                <tr>
+                    <th scope="row">{source.name}</th>
+                    <td data-testid="source-state">{state}</td>
+                    <td>{source.rows.to_string()}</td>
+                    <td>{source.rejected.to_string()}</td>
+                    <td class="words">{source.newest.map(format::iso).unwrap_or_default()}</td>
+                </tr>
+            }
+        })
+        .collect();
+    view! {
+        <section class="panel" aria-labelledby="sources-heading">
+            <h2 id="sources-heading">"Sources"</h2>
+            <div class="scroll">
+                <table data-testid="pipeline-sources">
+                    <thead>
+                        <tr>
+                            <th scope="col">"Source"</th>
+                            <th scope="col">"State"</th>
+                            <th scope="col">"Rows"</th>
+                            <th scope="col">"Put aside"</th>
+                            <th scope="col" class="words">"Newest"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+    .erased()
+}
+
+fn stages(stages: Vec<StageRate>) -> AnyView {
+    let rows: Vec<_> = stages
+        .into_iter()
+        .map(|stage| {
+            let id = format!("stage-{}", stage.name.replace(' ', "-"));
+            let counted = counted(&stage.name);
+            view! {
+                <tr data-testid=id>
+                    <th scope="row">{stage.name}</th>
+                    <td>{format::fixed(stage.per_second, 1)}</td>
+                    <td>{stage.total.to_string()}</td>
+                    <td class="words">{counted}</td>
+                </tr>
+            }
+        })
+        .collect();
+    view! {
+        <section class="panel" aria-labelledby="stages-heading">
+            <h2 id="stages-heading">"Stages of this process"</h2>
+            <div class="scroll">
+                <table data-testid="pipeline-stages">
+                    <thead>
+                        <tr>
+                            <th scope="col">"Stage"</th>
+                            <th scope="col">"Per second"</th>
+                            <th scope="col">"Since the start"</th>
+                            <th scope="col" class="words">"What is counted"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+    .erased()
+}
+
+fn counted(stage: &str) -> &'static str {
+    match stage {
+        "received" => "Rows from the source and from pushes",
+        "published" => "Rows that the bus has taken",
+        "stored" => "Ticks that were new to the store",
+        "duplicates" => "Ticks that the store had already",
+        "rejected" => "Rows put aside as dead letters",
+        "followed" => "Ticks read from the topic for the live feed",
+        "live messages" => "Messages sent to live readers",
+        "forecasts" => "Forecasts written to the ledger",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_in_trouble_is_told_of_where_all_would_be_well() {
+        let told = |state: SourceState, missing: &[(&str, &str)]| {
+            let status = PipelineStatus {
+                role: "serve".into(),
+                topic: "stock-data".into(),
+                sources: vec![SourceLine {
+                    name: "rest:x".into(),
+                    state,
+                    rows: 3,
+                    rejected: 1,
+                    newest: None,
+                }],
+                stages: Vec::new(),
+                lag_records: None,
+                live_readers: 0,
+                missing: missing
+                    .iter()
+                    .map(|(what, why)| ((*what).into(), (*why).into()))
+                    .collect(),
+                dead_letters: Vec::new(),
+            };
+            markup(status)
+        };
+        let error = "401: <b>no such key</b>".to_owned();
+        let well = told(SourceState::Running, &[]);
+        assert!(
+            well.contains("state-live") && well.contains("running"),
+            "{well}"
+        );
+        let failed = told(
+            SourceState::Failed {
+                error: error.clone(),
+            },
+            &[],
+        );
+        assert!(
+            failed.contains("state-offline") && failed.contains("401"),
+            "{failed}"
+        );
+        assert!(
+            !failed.contains("Everything") && !failed.contains("<b>"),
+            "{failed}"
+        );
+        let waiting = SourceState::Waiting {
+            error,
+            retry_ms: 1_500,
+        };
+        let waits = told(waiting.clone(), &[]);
+        assert!(
+            waits.contains("state-stale") && waits.contains("after 2 s"),
+            "{waits}"
+        );
+        let both = told(waiting, &[("store", "away")]);
+        assert!(
+            both.contains("state-offline") && both.contains("store: away"),
+            "{both}"
+        );
+    }
+}

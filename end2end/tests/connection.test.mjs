@@ -1,0 +1,59 @@
+// The page says how it stands with the server, by name.
+import assert from "node:assert/strict";
+
+import { eventually } from "../harness/eventually.mjs";
+import { NO_SOURCE, connected, openLive, withServer } from "../harness/scenario.mjs";
+
+// After two heartbeats of silence a connection is stale; after four it is given up.
+const scenario = withServer({ ...NO_SOURCE, flags: [...NO_SOURCE.flags, "--set", "live.heartbeat_ms=1000"] });
+const cutOff = { complaints: /WebSocket|ERR_INTERNET_DISCONNECTED|Failed to fetch|ERR_NETWORK_CHANGED/ };
+
+// Enough bars for a forecast: a page without one says why, and the browser complains of the answer.
+const ticks = Array.from({ length: 9 }, (_, i) => (
+  { symbol: "ACME", ts: new Date(Date.now() - 60_000 + i * 1000).toISOString(), seq: i, price: 10 + i, size: 1 }));
+const chart = "/s/ACME?interval=1s";
+
+/** The names that the state takes from now on, each once it has changed. */
+async function watchStates(page) {
+  await page.id("connection-state").evaluate((element) => {
+    window.states = [element.innerText];
+    new MutationObserver(() => {
+      if (window.states.at(-1) !== element.innerText) window.states.push(element.innerText);
+    }).observe(element, { childList: true, characterData: true, subtree: true });
+  });
+  return () => page.evaluate(() => window.states);
+}
+
+scenario("a server that falls silent makes the page stale, then offline, and live again", cutOff, async (page, server) => {
+  await server.push(ticks);
+  await openLive(page, chart);
+  const states = await watchStates(page);
+  server.pause();
+  try {
+    await eventually("the page is offline", async () => (await states()).at(-1) === "offline");
+  } finally {
+    server.resume();
+  }
+  await connected(page);
+  assert.deepEqual(await states(), ["live", "stale", "offline", "live"]);
+  const colour = (state) => page.evaluate((name) => {
+    const probe = document.createElement("span");
+    probe.className = `state state-${name}`;
+    document.body.append(probe);
+    const { backgroundColor } = getComputedStyle(probe, "::before");
+    probe.remove();
+    return backgroundColor;
+  }, state);
+  const colours = new Set([await colour("live"), await colour("stale"), await colour("offline")]);
+  assert.equal(colours.size, 3, "each state has a colour of its own");
+});
+
+scenario("a browser without a network is offline at once, and live when it has one", cutOff, async (page, server) => {
+  await server.push(ticks.map((tick) => ({ ...tick, symbol: "LINE" })));
+  await openLive(page, chart.replace("ACME", "LINE"));
+  await page.context().setOffline(true);
+  await eventually("the page is offline", async () =>
+    (await page.id("connection-state").innerText()) === "offline");
+  await page.context().setOffline(false);
+  await connected(page);
+});
