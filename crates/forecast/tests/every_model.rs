@@ -1,5 +1,5 @@
-//! What holds for every model: no look at the future, no panic and no NaN on any input, the same
-//! forecast at any scale, and a state that can be saved.
+//! What holds for every model: no panic and no NaN on any input, the same forecast at any scale, and a
+//! state that can be saved. That none looks at the future is in leakage.rs.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -92,23 +92,6 @@ fn survives(model: &str, y: &[f64], options: &FitOptions) {
     }
     assert!(fitted.update(f64::INFINITY).is_err());
     check(fitted.as_ref());
-}
-
-#[test]
-fn changing_the_future_does_not_change_a_forecast() {
-    let y = walk(120, 1);
-    let mut other = y.clone();
-    for value in &mut other[90..] {
-        *value = 1000.0 - *value;
-    }
-    for model in MODELS {
-        let spec: ModelSpec = model.parse().unwrap();
-        let forecast = |y: &[f64]| {
-            let fitted = spec.fit(&y[..90], &options(4)).unwrap();
-            fitted.forecast(8, &Level::DEFAULT).unwrap()
-        };
-        assert_eq!(forecast(&y), forecast(&other), "{model}");
-    }
 }
 
 #[test]
