@@ -120,6 +120,30 @@ fn an_update_does_not_change_what_was_forecast_before() {
 }
 
 #[test]
+fn a_baseline_that_is_updated_is_the_fit_of_the_longer_series_to_the_last_bit() {
+    let mut y = walk(130, 12);
+    for t in [20, 21, 70, 101, 102, 117] {
+        y[t] = f64::NAN;
+    }
+    for model in ["naive", "drift", "snaive", "mean"] {
+        for log in [false, true] {
+            let spec: ModelSpec = model.parse().unwrap();
+            let options = FitOptions { log, ..options(4) };
+            let mut fitted = spec.fit(&y[..90], &options).unwrap();
+            for end in 90..y.len() {
+                let longer = spec.fit(&y[..end], &options).unwrap();
+                assert_eq!(
+                    fitted.forecast(6, &Level::DEFAULT).unwrap(),
+                    longer.forecast(6, &Level::DEFAULT).unwrap(),
+                    "{model} {log} {end}"
+                );
+                fitted.update(y[end]).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
 fn an_arima_update_is_the_filter_over_the_longer_series() {
     // With no coefficients to estimate, fit and update must agree to the last digits.
     let y = walk(100, 3);
