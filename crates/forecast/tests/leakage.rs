@@ -1,10 +1,14 @@
-//! The future is not seen: whatever comes after a fold, its scores are the same to the last bit.
+//! The future is not seen: whatever comes after an origin, what is forecast there is the same to the last
+//! bit, and whatever comes after a fold, so are its scores.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use forecast::backtest::{Backtest, Control, FoldScore};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use forecast::backtest::{Backtest, Control, FoldScore, Forecaster, Named};
 use forecast::conformal::{AdaptiveConformal, SplitConformal};
-use forecast::{FitOptions, Level, ModelSpec};
+use forecast::{FitOptions, Forecast, Level, ModelSpec, Result};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -93,6 +97,62 @@ fn no_fold_of_a_backtest_changes_with_what_comes_after_it() {
             // The later ones do see the change.
             assert_ne!(bits(&a.folds[2]), bits(&b.folds[2]), "{} {log}", a.model);
             assert_ne!(bits(&a.folds[3]), bits(&b.folds[3]), "{} {log}", a.model);
+        }
+    }
+}
+
+/// A named model that writes down what it forecast from how long a past.
+struct Watched {
+    model: Named,
+    made: Mutex<BTreeMap<usize, Forecast>>,
+}
+
+impl Forecaster for Watched {
+    fn name(&self) -> String {
+        format!("watched {}", self.model.name())
+    }
+
+    fn forecast(&self, past: &[f64], horizon: usize, levels: &[Level]) -> Result<Forecast> {
+        let forecast = self.model.forecast(past, horizon, levels)?;
+        let mut made = self.made.lock().unwrap();
+        made.insert(past.len(), forecast.clone());
+        Ok(forecast)
+    }
+}
+
+#[test]
+fn no_forecast_of_a_backtest_changes_with_the_first_value_after_its_origin() {
+    let y = walk(100);
+    for log in [false, true] {
+        let layout = Backtest {
+            horizon: 3,
+            origins: 4,
+            step: 4,
+            gap: 1,
+            options: options(log),
+            ..Backtest::default()
+        };
+        for model in MODELS {
+            let made = |y: &[f64]| {
+                let watched = Watched {
+                    model: Named {
+                        spec: model.parse().unwrap(),
+                        options: options(log),
+                    },
+                    made: Mutex::default(),
+                };
+                layout.run_with(y, &[&watched], Control::default()).unwrap();
+                watched.made.into_inner().unwrap()
+            };
+            let (before, after) = (made(&y), made(&changed(&y, 88)));
+            let origins: Vec<usize> = before.keys().copied().collect();
+            assert_eq!(origins, [84, 88, 92, 96], "{model}");
+            for origin in [84, 88] {
+                assert_eq!(before[&origin], after[&origin], "{model} {log} {origin}");
+            }
+            for origin in [92, 96] {
+                assert_ne!(before[&origin], after[&origin], "{model} {log} {origin}");
+            }
         }
     }
 }
