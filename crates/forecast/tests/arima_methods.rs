@@ -262,3 +262,43 @@ fn a_weighted_combination_is_the_weighted_mean_of_its_members() {
     }
     assert!(Combination::weighted(&[]).is_err());
 }
+
+// R 4.2.2, forecast 8.20: auto.arima(driven, xreg = x) and auto.arima(cumsum(Nile) / 100 + x %*% c(5, 5),
+// xreg = x), driven and x as in methods_reference.R.
+#[test]
+fn the_automatic_choice_with_regressors_is_as_good_as_r() {
+    let fits = reference();
+    let fit = fits
+        .iter()
+        .find(|fit| fit.name == "driven" && fit.xreg.len() == 2);
+    let fit = fit.unwrap();
+    let x = &fit.xreg;
+    let driven = fit.values();
+    let mut sum = 0.0;
+    let summed: Vec<f64> = (0..driven.len())
+        .map(|t| {
+            sum += driven[t] - 2.0 * x[0][t] + x[1][t];
+            sum + 5.0 * x[0][t] + 5.0 * x[1][t]
+        })
+        .collect();
+    for (y, d, want) in [(&driven, 1, 359.915399), (&summed, 1, 362.563232)] {
+        let chosen = AutoArima::new(1).fit_with(y, x).unwrap();
+        assert_eq!(chosen.order().d, d, "{}", chosen.order());
+        let aicc = chosen.aicc().unwrap();
+        assert!(aicc <= want + 0.5, "{} {aicc} R {want}", chosen.order());
+        // The fixed fit of the chosen order has these coefficients too.
+        let fixed = Arima::new(chosen.order())
+            .regressors(x.clone())
+            .fit(y)
+            .unwrap();
+        for (a, b) in chosen.summary().params.iter().zip(&fixed.summary().params) {
+            let near = (a.value - b.value).abs() < 0.05 * b.value.abs().max(1.0);
+            assert!(a.name == b.name && near, "{a:?} {b:?}");
+        }
+        let future = vec![vec![0.5, 1.0]; 3];
+        let forecast = chosen.forecast_with(3, &[Level(95.0)], &future).unwrap();
+        assert!(forecast.mean.iter().all(|v| v.is_finite()));
+    }
+    let short = vec![vec![1.0; 7]];
+    assert!(AutoArima::new(1).fit_with(&driven, &short).is_err());
+}
