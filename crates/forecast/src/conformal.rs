@@ -5,7 +5,8 @@
 //! the half width; *adaptive* (Gibbs & Candès 2021; the quantile tracker of Angelopoulos, Candès &
 //! Tibshirani 2023) moves a multiple of the model's own standard deviation up after every miss and
 //! down after every hit, so that long-run coverage comes right whatever the data do. In both the
-//! fan never narrows with the horizon, and a wider level never lies inside a narrower one.
+//! fan never narrows with the horizon, and a wider level never lies inside a narrower one. Of a model
+//! of logarithms both measure errors as logarithms, and the bands are multiples of the forecast.
 //! Does not: change point forecasts.
 
 use std::collections::VecDeque;
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::fit::FitOptions;
 use crate::output::{Forecast, Interval, Level, check_request};
 use crate::spec::ModelSpec;
+use crate::transform::{Point, log_moments};
 
 /// Split conformal intervals: errors of past forecasts, sorted, for every step ahead.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,18 +64,8 @@ impl SplitConformal {
         horizon: usize,
         origins: usize,
     ) -> Result<Self> {
-        check_request(horizon, &[])?;
-        let needed = horizon.saturating_add(origins).saturating_add(1);
-        if origins == 0 || y.len() < needed {
-            let reason = format!(
-                "{origins} origins need {needed} observations, got {}",
-                y.len()
-            );
-            return Err(Error::argument("origins", reason));
-        }
         let mut errors = vec![Vec::with_capacity(origins); horizon];
-        for origin in 0..origins {
-            let end = y.len() - horizon - origin;
+        for end in ends(y, horizon, origins)? {
             let forecast = spec.fit(&y[..end], options)?.forecast(horizon, &[])?;
             for (step, value) in forecast.mean.iter().enumerate() {
                 let actual = y[end + step];
@@ -151,6 +143,21 @@ impl SplitConformal {
     }
 }
 
+/// Ends of the pasts that a calibration forecasts from, oldest first, one step apart.
+fn ends(y: &[f64], horizon: usize, origins: usize) -> Result<std::ops::RangeInclusive<usize>> {
+    check_request(horizon, &[])?;
+    let needed = horizon.saturating_add(origins).saturating_add(1);
+    if origins == 0 || y.len() < needed {
+        let reason = format!(
+            "{origins} origins need {needed} observations, got {}",
+            y.len()
+        );
+        return Err(Error::argument("origins", reason));
+    }
+    let last = y.len() - horizon;
+    Ok(last + 1 - origins..=last)
+}
+
 /// Scores remembered to size the steps of the tracker.
 const REMEMBERED: usize = 100;
 
@@ -160,6 +167,8 @@ const REMEMBERED: usize = 100;
 pub struct AdaptiveConformal {
     levels: Vec<Level>,
     rate: f64,
+    /// Which point forecasts of a model of logarithms are; none for a model of the series itself.
+    log: Option<Point>,
     /// `multiples[level][step]`.
     multiples: Vec<Vec<f64>>,
     /// Latest standardised scores by step.
@@ -184,15 +193,73 @@ impl AdaptiveConformal {
         Ok(Self {
             levels: levels.to_vec(),
             rate,
+            log: None,
             multiples: levels.iter().map(start).collect(),
             recent: vec![VecDeque::new(); horizon],
         })
     }
 
+    /// For a model of logarithms whose forecasts, back in the units of the series, are this point of
+    /// their distribution ([`FitOptions::log`] and [`FitOptions::point`]). Errors are those of
+    /// logarithms, and bands lie around the median: the lower bound stays positive.
+    #[must_use]
+    pub fn log(self, point: Point) -> Self {
+        Self {
+            log: Some(point),
+            ..self
+        }
+    }
+
+    /// Starts from what `origins` past origins teach, one step apart and each fitted to what was
+    /// known then.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; too short a series, or what the model refuses.
+    pub fn calibrate(
+        spec: ModelSpec,
+        y: &[f64],
+        options: &FitOptions,
+        levels: &[Level],
+        horizon: usize,
+        origins: usize,
+        rate: f64,
+    ) -> Result<Self> {
+        let mut adaptive = Self::new(levels, horizon, rate)?;
+        adaptive.log = options.log.then_some(options.point);
+        for end in ends(y, horizon, origins)? {
+            let forecast = spec.fit(&y[..end], options)?.forecast(horizon, &[])?;
+            adaptive.learn(&forecast, &y[end..end + horizon]);
+        }
+        Ok(adaptive)
+    }
+
+    /// Learns from the outcomes of a forecast, first step first: NaN, or an end before the
+    /// horizon's, where there is none. A forecast without standard deviations teaches nothing.
+    pub fn learn(&mut self, forecast: &Forecast, actual: &[f64]) {
+        let Some(sd) = &forecast.sd else { return };
+        for (step, actual) in actual.iter().enumerate().take(sd.len()) {
+            self.observe(step, *actual, forecast.mean[step], sd[step]);
+        }
+    }
+
+    /// Where the bands of a forecast lie around, and in which standard deviation they are measured.
+    fn moments(&self, mean: f64, sd: f64) -> (f64, f64) {
+        match self.log {
+            Some(point) => log_moments(mean, sd, point),
+            None => (mean, sd),
+        }
+    }
+
     /// Learns from the outcome of a forecast `step` (from 0) steps ahead that had this mean and
     /// standard deviation. A missing outcome or an unusable deviation teaches nothing.
     pub fn observe(&mut self, step: usize, actual: f64, mean: f64, sd: f64) {
-        let score = (actual - mean).abs() / sd;
+        let (centre, sd) = self.moments(mean, sd);
+        let actual = if self.log.is_some() {
+            libm::log(actual)
+        } else {
+            actual
+        };
+        let score = (actual - centre).abs() / sd;
         let Some(recent) = self.recent.get_mut(step).filter(|_| score.is_finite()) else {
             return;
         };
@@ -221,6 +288,12 @@ impl AdaptiveConformal {
             let reason = format!("made for {} steps, got {}", self.recent.len(), sd.len());
             return Err(Error::argument("horizon", reason));
         }
+        let (centre, sd): (Vec<f64>, Vec<f64>) = forecast
+            .mean
+            .iter()
+            .zip(sd)
+            .map(|(mean, sd)| self.moments(*mean, *sd))
+            .unzip();
         // From the narrowest level to the widest, so that bands nest.
         let mut order: Vec<usize> = (0..self.levels.len()).collect();
         order.sort_by(|a, b| self.levels[*a].0.total_cmp(&self.levels[*b].0));
@@ -235,12 +308,15 @@ impl AdaptiveConformal {
                 inner[step] = widest;
             }
             let bound = |sign: f64| {
-                forecast
-                    .mean
-                    .iter()
-                    .zip(&inner)
-                    .map(|(m, half)| m + sign * half)
-                    .collect()
+                let bound = |(centre, half): (&f64, &f64)| {
+                    let bound = centre + sign * half;
+                    if self.log.is_some() {
+                        libm::exp(bound)
+                    } else {
+                        bound
+                    }
+                };
+                centre.iter().zip(&inner).map(bound).collect()
             };
             let level = self.levels[index];
             intervals[index] = Some(Interval {
@@ -306,6 +382,56 @@ mod tests {
         }
         let share = f64::from(covered) / 3000.0;
         assert!((share - 0.8).abs() < 0.02, "{share}");
+    }
+
+    #[test]
+    fn adaptive_bands_of_a_log_model_are_its_own_at_first_and_stay_positive() {
+        let y: Vec<f64> = noise(120, 9)
+            .iter()
+            .scan(0.0, |s, e| {
+                *s += 0.5 * e;
+                Some(libm::exp(*s))
+            })
+            .collect();
+        let levels = [Level(80.0), Level(95.0)];
+        for point in [Point::Median, Point::Mean] {
+            let options = FitOptions {
+                log: true,
+                point,
+                ..FitOptions::default()
+            };
+            let own = ModelSpec::Drift.fit(&y, &options).unwrap();
+            let own = own.forecast(9, &levels).unwrap();
+            let mut adaptive = AdaptiveConformal::new(&levels, 9, 0.1).unwrap().log(point);
+            let first = adaptive.apply(&own).unwrap();
+            for (a, b) in own.intervals.iter().zip(&first.intervals) {
+                for (a, b) in a
+                    .lower
+                    .iter()
+                    .chain(&a.upper)
+                    .zip(b.lower.iter().chain(&b.upper))
+                {
+                    assert!((a / b - 1.0).abs() < 1e-9, "{point:?} {a} {b}");
+                }
+            }
+            // Of equal chance above and below: a fall to a fifth is as far as a rise to five times.
+            let mut mirrored = adaptive.clone();
+            let median = libm::sqrt(own.intervals[0].lower[0] * own.intervals[0].upper[0]);
+            let (mean, sd) = (own.mean[0], own.sd.as_ref().unwrap()[0]);
+            adaptive.observe(0, median * 5.0, mean, sd);
+            mirrored.observe(0, median / 5.0, mean, sd);
+            let (up, down) = (adaptive.apply(&own).unwrap(), mirrored.apply(&own).unwrap());
+            for (a, b) in up.intervals.iter().zip(&down.intervals) {
+                assert!((a.lower[0] / b.lower[0] - 1.0).abs() < 1e-9);
+                assert!((a.upper[0] / b.upper[0] - 1.0).abs() < 1e-9);
+            }
+            assert!(up.intervals[1].upper[0] > first.intervals[1].upper[0]);
+            assert!(
+                up.intervals
+                    .iter()
+                    .all(|band| band.lower.iter().all(|v| *v > 0.0))
+            );
+        }
     }
 
     #[test]

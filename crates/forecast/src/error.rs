@@ -29,6 +29,12 @@ pub enum Error {
         /// The offending value.
         value: f64,
     },
+    /// The largest value of the series is so small that squares vanish.
+    #[error("the largest value is {largest:e} in size: expected 0 everywhere, or at least 1e-150")]
+    TooSmall {
+        /// The largest absolute value.
+        largest: f64,
+    },
     /// A logarithm was asked for and a value is zero or negative.
     #[error("observation {index} is {value}: the log transform needs positive values")]
     NotPositive {
@@ -93,6 +99,7 @@ impl Error {
         match self {
             Self::TooShort { .. }
             | Self::NotFinite { .. }
+            | Self::TooSmall { .. }
             | Self::NotPositive { .. }
             | Self::Argument { .. }
             | Self::Parse { .. } => ErrorKind::Invalid,

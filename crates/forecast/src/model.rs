@@ -36,7 +36,8 @@ pub trait FittedModel: std::fmt::Debug + Send + Sync {
     /// A horizon of zero, a level outside (0, 100), or a forecast that is not finite.
     fn forecast(&self, horizon: usize, levels: &[Level]) -> Result<Forecast>;
 
-    /// Takes the next observation (NaN: missing) into the state. Parameters stay as fitted; the
+    /// Takes the next observation (NaN: missing) into the state. Parameters that were searched for
+    /// stay as fitted; the baselines end where a fit to the longer series does, to the last bit. The
     /// cost does not grow with the length of the series.
     ///
     /// # Errors

@@ -1,13 +1,18 @@
 //! What a series must satisfy before a model looks at it, and how missing values are stored.
 //!
 //! Model: a series is a slice of `f64`, oldest first, equally spaced; NaN marks a missing value.
-//! Infinities and values whose squares would overflow are refused at the border.
+//! Infinities, values whose squares would overflow and series whose squares would vanish are refused
+//! at the border.
 //! Does not: know about time stamps; resampling happens before.
 
 use crate::error::{Error, Result};
 
 /// Values of this size and above are refused: their squares would overflow.
 pub(crate) const LARGEST: f64 = 1e150;
+
+/// A series that is nowhere of this size, but not 0 everywhere, is refused: the squares of its steps
+/// would vanish, and with them the width of every interval.
+pub(crate) const SMALLEST: f64 = 1e-150;
 
 /// Checks one value: finite and of a size that can be squared, or NaN for missing.
 pub(crate) fn check_value(index: usize, value: f64) -> Result<()> {
@@ -18,11 +23,14 @@ pub(crate) fn check_value(index: usize, value: f64) -> Result<()> {
     }
 }
 
-/// Checks a series and that it has at least `needed` non-missing values; returns their number.
+/// Checks a series: that its values can be squared, neither overflowing nor all vanishing, and that
+/// at least `needed` of them are not missing; returns their number.
 pub(crate) fn check_series(model: &str, y: &[f64], needed: usize) -> Result<usize> {
     let mut got = 0;
+    let mut largest: f64 = 0.0;
     for (index, &value) in y.iter().enumerate() {
         check_value(index, value)?;
+        largest = largest.max(value.abs());
         got += usize::from(!value.is_nan());
     }
     if got < needed {
@@ -31,6 +39,9 @@ pub(crate) fn check_series(model: &str, y: &[f64], needed: usize) -> Result<usiz
             needed,
             got,
         });
+    }
+    if largest > 0.0 && largest < SMALLEST {
+        return Err(Error::TooSmall { largest });
     }
     Ok(got)
 }

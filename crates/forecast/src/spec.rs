@@ -160,6 +160,12 @@ mod tests {
     }
 
     #[test]
+    fn a_season_that_no_order_uses_is_left_out() {
+        let spec: ModelSpec = "arima(1,0,0)(0,0,0)[4]+mean".parse().unwrap();
+        assert_eq!(spec, "arima(1,0,0)+mean".parse().unwrap());
+    }
+
+    #[test]
     fn anything_else_is_refused_with_what_was_expected() {
         for name in [
             "",

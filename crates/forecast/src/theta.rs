@@ -48,6 +48,9 @@ pub struct FittedTheta {
     alpha: f64,
     theta: f64,
     memory: Memory,
+    /// Missing values since the last one observed: they count as steps of the horizon.
+    #[serde(default)]
+    age: usize,
     /// Seasonal factors or terms, position 0 belonging to the first observation.
     seasonal: Vec<f64>,
     multiplicative: bool,
@@ -183,12 +186,19 @@ impl Lines<'_> {
     /// α, θ and first level from unbounded parameters.
     fn parameters(&self, x: &[f64]) -> (f64, f64, f64) {
         let alpha = 0.1 + 0.899 / (1.0 + libm::exp(-1.5 * x[0]));
-        let level = self.y[0] + 0.5 * x[1] * self.spread;
         let theta = match self.kind {
             ThetaKind::Standard => 2.0,
             ThetaKind::Optimised => 1.0 + libm::exp(x[2]),
         };
-        (alpha, theta, level)
+        // Every prediction adds a share of the line to the level. The search reaches only some
+        // spreads far, so it starts where level and line together make the first value: a level
+        // that starts there by itself is wrong by half the series, however small its steps are.
+        let line = match self.kind {
+            ThetaKind::Standard => self.intercept + self.slope,
+            ThetaKind::Optimised => self.y[0],
+        };
+        let start = self.y[0] - (1.0 - 1.0 / theta) * line;
+        (alpha, theta, start + 0.5 * x[1] * self.spread)
     }
 
     /// One-step errors; returns what is remembered after the last value.
@@ -258,6 +268,7 @@ impl Model for Theta {
             alpha: 0.0,
             theta: 2.0,
             memory: Memory::default(),
+            age: y.iter().rev().take_while(|v| v.is_nan()).count(),
             seasonal,
             multiplicative,
             scale,
@@ -365,7 +376,7 @@ impl FittedModel for FittedTheta {
                 m => base + self.seasonal[time % m],
             };
             mean.push(value * self.scale);
-            let growth = 1.0 + (ahead - 1) as f64 * self.alpha * self.alpha;
+            let growth = 1.0 + (ahead - 1 + self.age) as f64 * self.alpha * self.alpha;
             sd.push((self.sigma2 * growth).sqrt() * self.unit(time));
         }
         Forecast::normal(self.name(), mean, sd, levels)
@@ -374,8 +385,10 @@ impl FittedModel for FittedTheta {
     fn update(&mut self, y: f64) -> Result<()> {
         check_value(self.observations, y)?;
         let value = if y.is_nan() {
+            self.age += 1;
             self.memory.predict(self.alpha, self.theta)
         } else {
+            self.age = 0;
             self.observations += 1;
             self.adjusted(self.memory.time, y / self.scale)
         };

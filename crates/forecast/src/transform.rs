@@ -80,6 +80,24 @@ pub fn exp_forecast(mut forecast: Forecast, point: Point) -> Result<Forecast> {
     forecast.checked()
 }
 
+/// Mean and standard deviation on the log scale of a forecast that [`exp_forecast`] brought back:
+/// `point` of the distribution, and its standard deviation, in the units of the series.
+pub(crate) fn log_moments(value: f64, sd: f64, point: Point) -> (f64, f64) {
+    let ratio = (sd / value) * (sd / value);
+    match point {
+        // sd² = mean²·(exp(s²) − 1).
+        Point::Mean => {
+            let variance = libm::log1p(ratio);
+            (libm::log(value) - 0.5 * variance, variance.sqrt())
+        }
+        // The same with mean² = median²·exp(s²), solved for exp(s²) − 1.
+        Point::Median => {
+            let excess = 2.0 * ratio / (1.0 + (1.0 + 4.0 * ratio).sqrt());
+            (libm::log(value), libm::log1p(excess).sqrt())
+        }
+    }
+}
+
 /// A model fitted to the logarithm of a series. Residuals and summary are on the log scale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FittedLog {

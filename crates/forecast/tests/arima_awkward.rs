@@ -4,6 +4,8 @@
 
 use forecast::arima::{Arima, ArimaOrder, Constant, Method};
 use forecast::{FittedModel, Level, Model};
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Deterministic noise: sums of twelve uniform numbers.
 fn noise(n: usize, seed: u64) -> Vec<f64> {

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use forecast::arima::{Arima, ArimaOrder, AutoArima, Constant};
 use forecast::{FittedModel, Level, Model};
 use serde::Deserialize;
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[derive(Deserialize)]
 struct Series {

@@ -5,7 +5,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use forecast::backtest::{Backtest, Control, Forecaster, Verdict, Window};
+use forecast::backtest::{
+    Backtest, Control, Forecaster, Measures, Verdict, Window, diebold_mariano, overall,
+};
 use forecast::{Error, Forecast, Level, ModelSpec, Result};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -262,4 +264,115 @@ fn a_report_travels_as_json() {
         serde_json::from_str::<forecast::backtest::Report>(&text).unwrap(),
         report
     );
+}
+
+/// A walk of steps of mean 0, by `seed`.
+fn driftless(n: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut level = 100.0;
+    (0..n)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            level += (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+            level
+        })
+        .collect()
+}
+
+#[test]
+fn a_gap_makes_folds_overlap_and_the_test_against_naive_allows_for_it() {
+    let mut worse = 0;
+    for seed in 1..=20 {
+        let y = driftless(400, seed);
+        let layout = Backtest {
+            horizon: 1,
+            origins: 200,
+            gap: 20,
+            ..Backtest::default()
+        };
+        let report = layout
+            .run(&y, &models(&["drift"]), Control::default())
+            .unwrap();
+        let losses = |name: &str| -> Vec<f64> {
+            let folds = &report.model(name).unwrap().folds;
+            folds.iter().map(|fold| fold.mae.unwrap()).collect()
+        };
+        // Folds up to 20 apart share innovations: a moving average of order 20.
+        let want = diebold_mariano(&losses("drift"), &losses("naive"), 21);
+        let drift = report.model("drift").unwrap();
+        assert_eq!(drift.against_naive, want);
+        worse += usize::from(drift.verdict == Verdict::Worse);
+        let independent = diebold_mariano(&losses("drift"), &losses("naive"), 1);
+        assert!(want.unwrap().statistic.abs() < independent.unwrap().statistic.abs());
+    }
+    // Taken for independent, most of these folds make drift look worse beyond doubt.
+    assert!(worse <= 4, "{worse} of 20");
+}
+
+#[test]
+fn pinball_and_crps_do_not_depend_on_the_levels_asked_for() {
+    let y = series(80);
+    let scores = |levels: &[f64]| {
+        let layout = Backtest {
+            levels: levels.iter().map(|v| Level(*v)).collect(),
+            ..Backtest::default()
+        };
+        let report = layout
+            .run(&y, &models(&["ets"]), Control::default())
+            .unwrap();
+        let measures = &report.model("ets").unwrap().measures;
+        (measures.pinball.unwrap(), measures.crps.unwrap())
+    };
+    assert_eq!(scores(&[80.0, 95.0]), scores(&[42.0, 99.9]));
+    assert_eq!(scores(&[80.0, 95.0]), scores(&[]));
+}
+
+#[test]
+fn a_step_or_a_window_of_nothing_is_refused_by_name() {
+    for (step, window, name) in [
+        (0, Window::Expanding, "step"),
+        (1, Window::Sliding(0), "window"),
+    ] {
+        let layout = Backtest {
+            step,
+            window,
+            ..Backtest::default()
+        };
+        let error = layout.run(&series(80), &models(&["mean"]), Control::default());
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with(name), "{error}");
+    }
+}
+
+#[test]
+fn over_many_series_skills_are_averaged_and_failures_summed() {
+    let layout = Backtest {
+        horizon: 2,
+        ..Backtest::default()
+    };
+    let run = |n| {
+        layout
+            .run(&series(n), &models(&["mean", "ets"]), Control::default())
+            .unwrap()
+    };
+    let (a, b) = (run(80), run(110));
+    let all = overall(&[&a, &b]);
+    for (at, row) in all.iter().enumerate() {
+        let (a, b) = (&a.models[at], &b.models[at]);
+        let half = |f: fn(&Measures) -> Option<f64>| {
+            0.5 * (f(&a.measures).unwrap() + f(&b.measures).unwrap())
+        };
+        assert_eq!(row.model, a.model);
+        assert_eq!(row.measures.skill, Some(half(|m| m.skill)));
+        assert_eq!(row.measures.mase, Some(half(|m| m.mase)));
+        assert_eq!(
+            row.measures.levels[1].coverage,
+            Some(half(|m| m.levels[1].coverage))
+        );
+        assert_eq!(row.failures, a.failures + b.failures);
+        // These have the unit of their series.
+        assert_eq!((row.measures.mae, row.measures.crps), (None, None));
+    }
 }

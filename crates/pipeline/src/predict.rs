@@ -311,6 +311,7 @@ fn refusal(error: forecast::Error, series: &'static str) -> PipelineError {
     match &error {
         forecast::Error::TooShort { .. }
         | forecast::Error::NotFinite { .. }
+        | forecast::Error::TooSmall { .. }
         | forecast::Error::NotPositive { .. } => invalid(series, detail),
         forecast::Error::Argument { name: "season", .. } => invalid("season", detail),
         forecast::Error::Argument { name: "level", .. } => invalid("levels", detail),

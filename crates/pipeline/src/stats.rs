@@ -108,6 +108,7 @@ pub(crate) struct Counters {
     pub live_skipped: Counter,
     pub live_cut_offs: Counter,
     pub fans_made: Counter,
+    pub fans_fitted: Counter,
     pub fans_recorded: Counter,
     pub fans_too_late: Counter,
     pub fans_skipped: Counter,
@@ -138,6 +139,7 @@ impl Counters {
             live_skipped: Counter::new("tickcast_live_skipped_ticks_total"),
             live_cut_offs: Counter::new("tickcast_live_cut_offs_total"),
             fans_made: Counter::new("tickcast_forecasts_made_total"),
+            fans_fitted: Counter::new("tickcast_forecasts_fitted_total"),
             fans_recorded: Counter::new("tickcast_forecasts_recorded_total"),
             fans_too_late: Counter::new("tickcast_forecasts_too_late_total"),
             fans_skipped: Counter::new("tickcast_forecasts_skipped_total"),
@@ -213,6 +215,8 @@ pub struct ForecastStats {
     pub series: usize,
     /// Fans computed.
     pub made: Rate,
+    /// Those for which the model was fitted; for the others a kept one took the new bars.
+    pub fitted: Rate,
     /// Fans written to the ledger.
     pub recorded: Rate,
     /// Fans that came after their outcome could be known: not shown, not recorded.

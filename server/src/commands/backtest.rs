@@ -6,13 +6,13 @@ use chart::{Drawing as _, ErrorSeries, ErrorsChart, View};
 use clap::Args;
 use forecast::{
     FitOptions, Level, ModelSpec,
-    backtest::{Backtest, Control, LevelMeasures, Measures, ModelReport, Report, Verdict, Window},
+    backtest::{Backtest, Control, ModelReport, Report, Verdict, Window, overall},
 };
 use market::{Interval, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{
-    forecast::Format,
+    forecast::{Format, note_season},
     progress,
     series_input::{self, Series},
 };
@@ -77,6 +77,7 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
     let mut models = args.models.clone();
     let mut seen = std::collections::HashSet::new();
     models.retain(|m| seen.insert(m.to_string()));
+    note_season(&models, args.season);
 
     let started = Instant::now();
     let clock = || started.elapsed().as_secs_f64();
@@ -124,18 +125,39 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
         Format::Csv => write_csv(&mut out, &tested, &reports, many)?,
         Format::Table => write_table(&mut out, &tested, &reports, many)?,
     }
-    if failures.is_empty() {
-        return Ok(());
-    }
     for failure in &failures {
         eprintln!("tickcast: {failure}");
     }
-    let detail = format!(
-        "{} of {} series could not be tested",
-        failures.len(),
-        series.len()
-    );
+    let mut useless = 0;
+    for (s, report) in tested.iter().zip(&reports) {
+        for (row, reason) in failed_everywhere(report) {
+            let of = if many {
+                format!("series {:?}: ", s.id)
+            } else {
+                String::new()
+            };
+            eprintln!(
+                "tickcast: {of}{} failed at every origin: {reason}",
+                row.model
+            );
+            // A baseline that nobody asked for spoils nothing.
+            useless += usize::from(!row.baseline);
+        }
+    }
+    let detail = match (failures.len(), useless) {
+        (0, 0) => return Ok(()),
+        (0, _) => "not every model could be tested".to_owned(),
+        (failed, _) => format!("{failed} of {} series could not be tested", series.len()),
+    };
     Err(CommandError::Partial { detail })
+}
+
+/// Models that gave no forecast in any fold, with the first reason.
+fn failed_everywhere(report: &Report) -> impl Iterator<Item = (&ModelReport, &str)> {
+    report.models.iter().filter_map(|row| {
+        let first = row.folds.first()?.error.as_deref()?;
+        (row.failures == row.folds.len()).then_some((row, first))
+    })
 }
 
 fn layout(args: &BacktestArgs) -> Result<Backtest> {
@@ -149,7 +171,7 @@ fn layout(args: &BacktestArgs) -> Result<Backtest> {
     Ok(Backtest {
         horizon: args.horizon,
         origins: args.origins,
-        step: args.step.unwrap_or(args.horizon).max(1),
+        step: args.step.unwrap_or(args.horizon),
         gap: args.gap,
         window: args.window.map_or(Window::Expanding, Window::Sliding),
         levels,
@@ -195,61 +217,16 @@ fn cells(row: &ModelReport, write: impl Fn(f64) -> String) -> Vec<String> {
     cells
 }
 
-/// A row per model over all series: the means of what has no unit, the sums of failures and seconds.
-/// What has the unit of its series is left empty, and so is a test over series that are not
-/// independent.
-fn overall(reports: &[Report]) -> Vec<ModelReport> {
-    let Some(first) = reports.first() else {
-        return Vec::new();
-    };
-    let over = |model: &str| -> Vec<&ModelReport> {
-        reports.iter().filter_map(|r| r.model(model)).collect()
-    };
-    let mean = |rows: &[&ModelReport], of: &dyn Fn(&ModelReport) -> Option<f64>| {
-        let values: Vec<f64> = rows.iter().filter_map(|r| of(r)).collect();
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-    };
-    let naive = mean(&over("naive"), &|r| r.measures.mase);
-    let row = |model: &ModelReport| {
-        let rows = over(&model.model);
-        let mase = mean(&rows, &|r| r.measures.mase);
-        let skill = mase
-            .zip(naive)
-            .filter(|(_, n)| *n > 0.0)
-            .map(|(m, n)| 1.0 - m / n);
-        let levels = model
-            .measures
-            .levels
-            .iter()
-            .enumerate()
-            .map(|(at, level)| LevelMeasures {
-                level: level.level,
-                coverage: mean(&rows, &|r| r.measures.levels.get(at)?.coverage),
-                width: None,
-                score: None,
-                pinball: None,
-            });
-        ModelReport {
-            model: model.model.clone(),
-            baseline: model.baseline,
-            measures: Measures {
-                mase,
-                rmsse: mean(&rows, &|r| r.measures.rmsse),
-                smape: mean(&rows, &|r| r.measures.smape),
-                skill,
-                levels: levels.collect(),
-                ..Measures::default()
-            },
-            against_naive: None,
-            p_holm: None,
-            verdict: Verdict::Undecided,
-            steps: Vec::new(),
-            folds: Vec::new(),
-            failures: rows.iter().map(|r| r.failures).sum(),
-            seconds: Some(rows.iter().filter_map(|r| r.seconds).sum()),
-        }
-    };
-    first.models.iter().map(row).collect()
+/// The id of the rows over all series.
+const ALL: &str = "(all)";
+
+/// The rows over all series, where there are several.
+fn over_all(reports: &[Report], many: bool) -> Vec<ModelReport> {
+    if many && reports.len() > 1 {
+        overall(&reports.iter().collect::<Vec<_>>())
+    } else {
+        Vec::new()
+    }
 }
 
 /// Every row with its series' id, those over all series last.
@@ -258,13 +235,12 @@ fn rows(series: &[Series], reports: &[Report], many: bool) -> Vec<(String, Model
         .iter()
         .zip(reports)
         .flat_map(|(s, report)| report.models.iter().map(|row| (s.id.clone(), row.clone())));
-    let all = if many && reports.len() > 1 {
-        overall(reports)
-    } else {
-        Vec::new()
-    };
-    each.chain(all.into_iter().map(|row| ("(all)".to_owned(), row)))
-        .collect()
+    each.chain(
+        over_all(reports, many)
+            .into_iter()
+            .map(|row| (ALL.to_owned(), row)),
+    )
+    .collect()
 }
 
 fn verdict(row: &ModelReport) -> &'static str {
@@ -284,14 +260,20 @@ fn write_json(
     reports: &[Report],
     many: bool,
 ) -> Result<()> {
-    let mut values = Vec::with_capacity(reports.len());
-    for (s, report) in series.iter().zip(reports) {
+    let mut values = Vec::with_capacity(reports.len() + 1);
+    let ids = series.iter().map(|s| s.id.as_str());
+    let all = reports.first().map(|first| Report {
+        layout: first.layout.clone(),
+        models: over_all(reports, many),
+    });
+    let all = all.filter(|report| !report.models.is_empty());
+    for (id, report) in ids.zip(reports).chain(all.as_ref().map(|r| (ALL, r))) {
         let mut object = match serde_json::to_value(report) {
             Ok(Value::Object(object)) => object,
             Ok(_) | Err(_) => Map::new(),
         };
         if many {
-            object.insert("id".into(), json!(s.id));
+            object.insert("id".into(), json!(id));
         }
         values.push(Value::Object(object));
     }

@@ -3,7 +3,9 @@
 use std::{io::Write, path::PathBuf, time::Instant};
 
 use clap::{Args, ValueEnum};
-use forecast::{Answer, FitOptions, Forecast, Level, ModelSpec, Point, Summary};
+use forecast::{
+    Answer, FitOptions, Forecast, Level, ModelSpec, Point, Summary, ets::LONGEST_SEASON,
+};
 use rayon::prelude::*;
 
 use super::{progress, series_input};
@@ -97,6 +99,7 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
         },
         ..FitOptions::default()
     };
+    note_season(&[args.model], args.season);
 
     let bar = progress::bar(series.len() as u64, "series");
     let outcomes: Vec<Result<Outcome>> = series
@@ -132,14 +135,27 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match args.format {
         Format::Json => write_json(&mut out, &good, args.id.is_some())?,
-        Format::Csv => write_csv(&mut out, &good, args.id.as_deref())?,
-        Format::Table => write_table(&mut out, &good, args.id.is_some())?,
+        Format::Csv => write_csv(&mut out, &good, &levels, args.id.as_deref())?,
+        Format::Table => write_table(&mut out, &good, &levels, args.id.is_some())?,
     }
     if failed > 0 {
         let detail = format!("{failed} of {} series could not be forecast", series.len());
         return Err(CommandError::Partial { detail });
     }
     Ok(())
+}
+
+/// Says on standard error when a season that was asked for is longer than a model takes.
+pub fn note_season(models: &[ModelSpec], season: usize) {
+    for model in models {
+        let smooths = matches!(model, ModelSpec::Ets | ModelSpec::Combo);
+        if smooths && season > LONGEST_SEASON {
+            eprintln!(
+                "tickcast: {model} smooths seasons of at most {LONGEST_SEASON} steps: exponential \
+                 smoothing goes without that of {season}"
+            );
+        }
+    }
 }
 
 fn write_json(out: &mut impl Write, outcomes: &[Outcome], many: bool) -> Result<()> {
@@ -158,12 +174,12 @@ fn write_json(out: &mut impl Write, outcomes: &[Outcome], many: bool) -> Result<
 }
 
 /// The header of one row per series and step: id, step, mean, then lo and hi of each level.
-fn header(outcomes: &[Outcome], many: bool) -> Vec<String> {
+fn header(levels: &[Level], many: bool) -> Vec<String> {
     let mut names: Vec<String> = if many { vec!["id".into()] } else { Vec::new() };
     names.extend(["step".to_owned(), "mean".to_owned()]);
-    for band in outcomes.first().map_or(&[][..], |o| &o.forecast.intervals) {
-        names.push(format!("lo-{}", band.level));
-        names.push(format!("hi-{}", band.level));
+    for level in levels {
+        names.push(format!("lo-{level}"));
+        names.push(format!("hi-{level}"));
     }
     names
 }
@@ -182,9 +198,14 @@ fn rows(o: &Outcome) -> impl Iterator<Item = (usize, Vec<f64>)> {
     })
 }
 
-fn write_csv(out: &mut impl Write, outcomes: &[Outcome], id: Option<&str>) -> Result<()> {
+fn write_csv(
+    out: &mut impl Write,
+    outcomes: &[Outcome],
+    levels: &[Level],
+    id: Option<&str>,
+) -> Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(header(outcomes, id.is_some()))
+    csv.write_record(header(levels, id.is_some()))
         .map_err(std::io::Error::from)?;
     for o in outcomes {
         for (step, numbers) in rows(o) {
@@ -198,10 +219,15 @@ fn write_csv(out: &mut impl Write, outcomes: &[Outcome], id: Option<&str>) -> Re
     Ok(())
 }
 
-fn write_table(out: &mut impl Write, outcomes: &[Outcome], many: bool) -> Result<()> {
+fn write_table(
+    out: &mut impl Write,
+    outcomes: &[Outcome],
+    levels: &[Level],
+    many: bool,
+) -> Result<()> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
-    table.set_header(header(outcomes, many));
+    table.set_header(header(levels, many));
     for o in outcomes {
         for (step, numbers) in rows(o) {
             let id = many.then(|| o.id.clone());

@@ -1,11 +1,12 @@
 //! Reads series from CSV for `forecast` and `backtest`: a file or standard input, plain or gzipped,
 //! one series or a long table of many.
 //!
-//! Rows are taken in file order, oldest first. An empty cell, `NA`, `NaN` and `null` are missing.
+//! Rows are taken in file order, oldest first. An empty cell, `NA`, `NaN` and `null` are missing; so is
+//! an empty line between two values of a table of one column, where it is a row with an empty cell.
 
 use std::{
     collections::HashMap,
-    io::{BufReader, Read},
+    io::{BufRead, BufReader, Read},
     path::Path,
 };
 
@@ -55,6 +56,85 @@ pub fn open(input: &Path) -> Result<Box<dyn Read>> {
 /// # Errors
 /// Not CSV, no such column, a cell that is neither a number nor missing (with its line), no rows.
 pub fn read(input: impl Read, column: Option<&str>, id: Option<&str>) -> Result<Vec<Series>> {
+    let mut input = BufReader::new(input);
+    let mut head = String::new();
+    let mut line = 0;
+    while head.trim().is_empty() {
+        head.clear();
+        line += 1;
+        if read_line(&mut input, &mut head)? == 0 {
+            break;
+        }
+    }
+    if !head.contains(',') && id.is_none() {
+        return read_column(head, line, input, column).map(|series| vec![series]);
+    }
+    // So that lines keep their numbers.
+    let head = "\n".repeat(line - 1) + &head;
+    read_table(head.as_bytes().chain(input), column, id)
+}
+
+fn read_line(input: &mut impl BufRead, line: &mut String) -> Result<usize> {
+    let fault = |e| CommandError::input(format!("a line cannot be read: {e}"));
+    input.read_line(line).map_err(fault)
+}
+
+/// The only column of a table, line by line: a reader of CSV would pass over empty lines, and take
+/// a missing first value for a name.
+fn read_column(
+    head: String,
+    mut line: usize,
+    mut input: impl BufRead,
+    column: Option<&str>,
+) -> Result<Series> {
+    let bare = |text: &str| {
+        let text = text.trim_start_matches('\u{feff}').trim();
+        let quoted = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+        quoted.unwrap_or(text).trim().to_owned()
+    };
+    let name = bare(&head);
+    let mut series = Series::default();
+    match (column, parse(&name)) {
+        (Some(column), _) if !name.eq_ignore_ascii_case(column) => {
+            return Err(CommandError::input(format!(
+                "there is no column {column:?}: there are {name}"
+            )));
+        }
+        (None, Some(first)) => series.values.push(first),
+        (None, None) if TIME_COLUMNS.contains(&name.to_ascii_lowercase().as_str()) => {
+            return Err(CommandError::input(format!(
+                "which column? name it with --column: there are {name}"
+            )));
+        }
+        _ => {}
+    }
+    let mut text = String::new();
+    // Empty lines count once a value follows: those at the end of a file are no rows.
+    let mut empty = 0;
+    while read_line(&mut input, &mut text)? > 0 {
+        line += 1;
+        let cell = bare(&text);
+        if text.trim().is_empty() {
+            empty += 1;
+        } else {
+            let value = parse(&cell).ok_or_else(|| {
+                CommandError::input(format!("line {line}: {cell:?} in {name:?} is not a number"))
+            })?;
+            series
+                .values
+                .extend(std::iter::repeat_n(f64::NAN, std::mem::take(&mut empty)));
+            series.values.push(value);
+        }
+        text.clear();
+    }
+    if series.values.is_empty() {
+        return Err(CommandError::input("there is no row after the header line"));
+    }
+    Ok(series)
+}
+
+/// A table of several columns, or of one that is told apart by id.
+fn read_table(input: impl Read, column: Option<&str>, id: Option<&str>) -> Result<Vec<Series>> {
     let mut csv = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(input);
@@ -108,16 +188,6 @@ pub fn read(input: impl Read, column: Option<&str>, id: Option<&str>) -> Result<
         .filter(|at| Some(*at) != id_at);
     let mut series: Vec<Series> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
-    // A single column headed by a number is a plain list: the number is its first value.
-    if headers.len() == 1
-        && let Ok(first) = headers[0].parse::<f64>()
-    {
-        series.push(Series {
-            values: vec![first],
-            ..Series::default()
-        });
-        index.insert(String::new(), 0);
-    }
     for record in csv.records() {
         let record = record.map_err(|e| CommandError::input(e.to_string()))?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -189,6 +259,29 @@ mod tests {
         let series = text("1.5\n2\nNA\n", None, None).unwrap();
         assert_eq!(series[0].values[..2], [1.5, 2.0]);
         assert_eq!(series[0].values.len(), 3);
+    }
+
+    #[test]
+    fn an_empty_line_of_one_column_is_a_missing_value_and_the_last_ones_are_none() {
+        let bits = |csv: &str| -> Vec<u64> {
+            let series = text(csv, None, None).unwrap();
+            series[0].values.iter().map(|v| v.to_bits()).collect()
+        };
+        let table = bits("t,y\n1,1\n2,2\n3,\n4,4\n5,5\n6,7\n");
+        assert_eq!(bits("y\n1\n2\n\n4\n5\n7\n"), table);
+        assert_eq!(bits("y\r\n1\r\n2\r\n\r\n4\r\n5\r\n7\r\n\r\n\r\n"), table);
+        assert_eq!(bits("\u{feff}\"y\"\n1\n2\n\n4\n5\n7"), table);
+    }
+
+    #[test]
+    fn a_missing_first_value_is_no_header() {
+        for head in ["NA", "nan", "null"] {
+            let series = text(&format!("{head}\n1\n2\n"), None, None).unwrap();
+            assert_eq!(series[0].values.len(), 3, "{head}");
+            assert!(series[0].values[0].is_nan());
+        }
+        let series = text("NA\n1\n2\n", Some("NA"), None).unwrap();
+        assert_eq!(series[0].values, [1.0, 2.0]);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use chart::{
     CoverageChart, CoveragePoint, CoverageSeries, Drawing, ErrorSeries, ErrorsChart, View,
 };
-use forecast::backtest::{ModelReport, Report};
+use forecast::backtest::{ModelReport, Report, overall};
 use leptos::prelude::*;
 
 use super::{
@@ -95,10 +95,7 @@ fn over_all(reports: &[&Report]) -> AnyView {
         .filter(|(name, _)| *name != NAIVE)
         .map(|(name, rows)| verdict_line(name, verdict::over_symbols(rows)))
         .collect();
-    let cells: Vec<_> = rows
-        .iter()
-        .map(|(name, rows)| mean_row(name, rows))
-        .collect();
+    let cells: Vec<_> = overall(reports).iter().map(mean_row).collect();
     let levels = level_heads(reports[0], false);
     view! {
         <section class="result" data-testid="result-all">
@@ -131,26 +128,23 @@ fn over_all(reports: &[&Report]) -> AnyView {
     .erased()
 }
 
-fn mean_row(name: &str, rows: &[&ModelReport]) -> AnyView {
-    let mean = |of: &dyn Fn(&ModelReport) -> Option<f64>| {
-        let values: Vec<f64> = rows.iter().filter_map(|r| of(r)).collect();
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-    };
-    let held: Vec<_> = (0..rows.first().map_or(0, |r| r.measures.levels.len()))
-        .map(|at| cell(share(mean(&|r| r.measures.levels.get(at)?.coverage))))
+fn mean_row(row: &ModelReport) -> AnyView {
+    let m = &row.measures;
+    let held: Vec<_> = m
+        .levels
+        .iter()
+        .map(|level| cell(share(level.coverage)))
         .collect();
-    let failures: usize = rows.iter().map(|r| r.failures).sum();
-    let seconds = rows.iter().filter_map(|r| r.seconds).sum();
     view! {
         <tr>
-            <th scope="row">{name.to_owned()}</th>
-            {cell(measure(mean(&|r| r.measures.mase)))}
-            {cell(measure(mean(&|r| r.measures.rmsse)))}
-            {cell(measure(mean(&|r| r.measures.smape)))}
-            {cell(skill(name, mean(&|r| r.measures.skill)))}
+            <th scope="row">{row.model.clone()}</th>
+            {cell(measure(m.mase))}
+            {cell(measure(m.rmsse))}
+            {cell(measure(m.smape))}
+            {cell(skill(&row.model, m.skill))}
             {held}
-            {cell(failures.to_string())}
-            {cell(duration(Some(seconds)))}
+            {cell(row.failures.to_string())}
+            {cell(duration(row.seconds))}
         </tr>
     }
     .erased()

@@ -2,12 +2,11 @@
 //!
 //! Model: the number of differences comes from tests (see [`super::unit_root`]); the orders from a
 //! stepwise walk that moves to neighbours with a lower AICc (and looks a little further before it
-//! stops), or from a full search. Every
-//! candidate is fitted by exact maximum likelihood, never by the conditional approximation, so
-//! AICc is compared like with like. As in R, candidates with a root within 1 % of the unit circle
-//! are refused. On a long seasonal series with missing values candidates are ranked on the interpolated
-//! series and the best three are fitted exactly.
-//! Does not: choose a transformation or regressors.
+//! stops), or from a full search. Every candidate is fitted by exact maximum likelihood, never by the
+//! conditional approximation, so AICc is compared like with like. As in R, candidates with a root
+//! within 1 % of the unit circle are refused. On a long seasonal series with missing values candidates
+//! are ranked on the interpolated series and the best three are fitted exactly.
+//! Does not: choose a transformation, or which regressors to use.
 
 use std::collections::HashMap;
 
@@ -16,7 +15,7 @@ use super::fitted::{FittedArima, Method, criteria};
 use super::order::{ArimaOrder, Constant, MAX_SEASON_STEPS};
 use super::polynomial::{Arma, difference, roots_outside};
 use super::problem::{HEAVY, Problem};
-use super::unit_root::{differences, seasonal_differences};
+use super::unit_root::{differences, seasonal_differences, without};
 use crate::decompose::interpolate;
 use crate::error::{Error, Result};
 use crate::least_squares::{COARSE, FINE};
@@ -74,6 +73,17 @@ impl Model for AutoArima {
     }
 
     fn fit(&self, y: &[f64]) -> Result<FittedArima> {
+        self.fit_with(y, &[])
+    }
+}
+
+impl AutoArima {
+    /// As [`Model::fit`], with exogenous regressors: one column each, as long as the series, all
+    /// finite. The differences are those of what is left of the series without them.
+    ///
+    /// # Errors
+    /// As there, and for regressors that do not fit the series.
+    pub fn fit_with(&self, y: &[f64], regressors: &[Vec<f64>]) -> Result<FittedArima> {
         if self.season == 0 || self.season > MAX_SEASON_STEPS {
             let reason = format!(
                 "expected 1 to {MAX_SEASON_STEPS} steps, got {}",
@@ -83,7 +93,12 @@ impl Model for AutoArima {
         }
         check_series("auto-arima", y, 2)?;
         let lead = y.iter().take_while(|v| v.is_nan()).count();
-        let mut walk = Walk::new(self, y, &y[lead..])?;
+        if !regressors.is_empty() {
+            // Says what is wrong with one before anything is made of it.
+            Problem::new(y, regressors, ArimaOrder::new(0, 0, 0))?;
+        }
+        let left = without(y, regressors);
+        let mut walk = Walk::new(self, y, &left[lead..], regressors)?;
         if let Some(fitted) = walk.degenerate(y)? {
             return Ok(fitted);
         }
@@ -117,7 +132,8 @@ const MOVES: [[isize; 4]; 16] = [
 ];
 
 /// The search over one series.
-struct Walk {
+struct Walk<'a> {
+    regressors: &'a [Vec<f64>],
     most_p: usize,
     most_q: usize,
     most_seasonal_p: usize,
@@ -133,8 +149,14 @@ struct Walk {
     search: Search,
 }
 
-impl Walk {
-    fn new(model: &AutoArima, whole: &[f64], y: &[f64]) -> Result<Self> {
+impl<'a> Walk<'a> {
+    /// A walk over `whole`; the differences are taken from `y`, which is what its regressors leave.
+    fn new(
+        model: &AutoArima,
+        whole: &[f64],
+        y: &[f64],
+        regressors: &'a [Vec<f64>],
+    ) -> Result<Self> {
         let present = y.iter().filter(|v| !v.is_nan()).count();
         let season = if model.season < y.len() {
             model.season
@@ -149,12 +171,12 @@ impl Walk {
         let state = base.lost() + (model.most_seasonal + 1) * season;
         let interpolated = present < y.len() && state * state * y.len() > HEAVY;
         let filled = if interpolated {
-            interpolate(y, season)
+            interpolate(whole, season)
         } else {
             Vec::new()
         };
         let data = if interpolated { &filled } else { whole };
-        let problems = problems(data, base)?;
+        let problems = problems(data, regressors, base)?;
         let third = present / 3;
         let mut most = model.most.min(third);
         let most_seasonal = if season > 1 {
@@ -166,6 +188,7 @@ impl Walk {
             most = most.min(season - 1);
         }
         Ok(Self {
+            regressors,
             most_p: most,
             most_q: most,
             most_seasonal_p: most_seasonal,
@@ -183,7 +206,7 @@ impl Walk {
     /// A series that a constant or nothing explains without error.
     fn degenerate(&mut self, y: &[f64]) -> Result<Option<FittedArima>> {
         let mut exact = if self.interpolated {
-            problems(y, self.base)?
+            problems(y, self.regressors, self.base)?
         } else {
             Vec::new()
         };
@@ -194,7 +217,8 @@ impl Walk {
         };
         for problem in exact {
             if problem.is_degenerate() {
-                return FittedArima::degenerate(problem, Method::Ml, 0).map(Some);
+                return FittedArima::degenerate(problem, Method::Ml, self.regressors.len())
+                    .map(Some);
             }
         }
         Ok(None)
@@ -414,7 +438,7 @@ impl Walk {
         let fault = || Error::numeric("auto-arima", "no model could be fitted");
         let mut search = std::mem::take(&mut self.search);
         if self.interpolated {
-            self.problems = problems(y, self.base)?;
+            self.problems = problems(y, self.regressors, self.base)?;
             self.found.sort_by(|a, b| a.0.total_cmp(&b.0));
             let best: Vec<_> = self.found.drain(..).take(3).collect();
             for (_, order, optimum) in best {
@@ -428,6 +452,7 @@ impl Walk {
         }
         self.found.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (value, order, optimum) = self.found.first().cloned().ok_or_else(fault)?;
+        let count = self.regressors.len();
         let problem = self.problem(&order).ok_or_else(fault)?;
         let better = search
             .thorough(problem, std::slice::from_ref(&optimum.x), false)
@@ -439,20 +464,20 @@ impl Walk {
                 .filter(|found| score(problem, found).is_some())
                 .unwrap_or(optimum),
         };
-        FittedArima::conclude(problem, &best, Method::Ml, 0)
+        FittedArima::conclude(problem, &best, Method::Ml, count)
     }
 }
 
 /// The problems of a walk: without a constant and, where the differences allow one, with it.
-fn problems(y: &[f64], base: ArimaOrder) -> Result<Vec<Problem>> {
-    let mut problems = vec![Problem::new(y, &[], base)?];
+fn problems(y: &[f64], regressors: &[Vec<f64>], base: ArimaOrder) -> Result<Vec<Problem>> {
+    let mut problems = vec![Problem::new(y, regressors, base)?];
     let constant = match base.d + base.seasonal_d {
         0 => Constant::Mean,
         1 => Constant::Drift,
         _ => Constant::None,
     };
     if constant != Constant::None
-        && let Ok(problem) = Problem::new(y, &[], base.with(constant))
+        && let Ok(problem) = Problem::new(y, regressors, base.with(constant))
     {
         problems.push(problem);
     }

@@ -28,7 +28,8 @@ pub enum Method {
     /// Conditional sum of squares; no criteria, no missing values.
     Css,
     /// Exact maximum likelihood started at the conditional sum-of-squares optimum and at white noise
-    /// only: faster.
+    /// only: faster, and on a likelihood with several tops it can end on a lower one. With missing
+    /// values it is [`Method::Ml`], as in R.
     CssMl,
 }
 
@@ -90,9 +91,14 @@ impl Model for Arima {
         }
         let mut search = Search::default();
         let white = vec![0.0; self.order.coefficients()];
-        let found = match self.method {
+        let method = match self.method {
+            // As in R: the conditional sum has no place for a missing value.
+            Method::CssMl if !problem.allows_conditional() => Method::Ml,
+            method => method,
+        };
+        let found = match method {
             Method::Ml => as_r_or_better(&mut search, &mut problem),
-            Method::Css | Method::CssMl if !problem.allows_conditional() => {
+            Method::Css if !problem.allows_conditional() => {
                 let what = "conditional sum of squares on this series (missing or too few values)";
                 return Err(Error::Unsupported {
                     what: what.to_owned(),

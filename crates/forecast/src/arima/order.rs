@@ -191,6 +191,10 @@ impl std::str::FromStr for ArimaOrder {
             _ => return Err(fault()),
         };
         order.validate()?;
+        if order.seasonal_p + order.seasonal_d + order.seasonal_q == 0 {
+            // A season that nothing uses is not printed either: one model, one value.
+            order.season = 1;
+        }
         Ok(order)
     }
 }

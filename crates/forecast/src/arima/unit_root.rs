@@ -80,3 +80,35 @@ pub fn seasonal_differences(y: &[f64], season: usize) -> usize {
         stl(&interpolate(y, season), season).map_or(0.0, |parts| parts.seasonal_strength());
     usize::from(strength > STRONG)
 }
+
+/// The series without what a constant and the regressors explain of it, by least squares (modified
+/// Gram–Schmidt); the series itself when there is none. Missing values stay missing.
+pub(super) fn without(y: &[f64], regressors: &[Vec<f64>]) -> Vec<f64> {
+    let mut left = y.to_vec();
+    let mut axes: Vec<Vec<f64>> = Vec::new();
+    let along = |a: &[f64], b: &[f64]| -> f64 {
+        let present = y.iter().zip(a.iter().zip(b)).filter(|(y, _)| !y.is_nan());
+        present.map(|(_, (a, b))| a * b).sum()
+    };
+    let ones = vec![1.0; y.len()];
+    let constant = (!regressors.is_empty()).then_some(&ones);
+    for column in constant.into_iter().chain(regressors) {
+        let size = along(column, column);
+        let mut axis = column.clone();
+        for before in &axes {
+            let share = along(&axis, before) / along(before, before);
+            axis.iter_mut()
+                .zip(before)
+                .for_each(|(a, b)| *a -= share * b);
+        }
+        // What the others explain already would be divided by rounding errors.
+        if along(&axis, &axis) > 1e-20 * size {
+            let share = along(&left, &axis) / along(&axis, &axis);
+            left.iter_mut()
+                .zip(&axis)
+                .for_each(|(y, a)| *y -= share * a);
+            axes.push(axis);
+        }
+    }
+    left
+}

@@ -22,8 +22,8 @@ pub struct DieboldMariano {
 }
 
 /// Tests whether two series of losses over the same origins have the same mean; NaN pairs are left
-/// out. `overlap` is h: forecasts of h steps made at every step overlap in h − 1 (pass 1 when they
-/// do not overlap). None with fewer than three origins, or when the losses never differ.
+/// out. `overlap` is h: forecasts that reach h steps ahead (a gap before them included), made at every
+/// step, overlap in h − 1 (pass 1 when they do not overlap). None with fewer than three origins, or when the losses never differ.
 #[must_use]
 pub fn diebold_mariano(first: &[f64], second: &[f64], overlap: usize) -> Option<DieboldMariano> {
     let d: Vec<f64> = first

@@ -9,9 +9,11 @@
 //! Does not: read clocks (pass one in [`Control`]) or choose a winner silently: see [`Verdict`].
 
 mod compare;
+mod overall;
 mod report;
 mod run;
 
 pub use compare::{DieboldMariano, diebold_mariano, holm};
+pub use overall::overall;
 pub use report::{FoldScore, LevelMeasures, Measures, ModelReport, Report, StepMeasures, Verdict};
 pub use run::{Backtest, Control, Forecaster, Named, Window};

@@ -3,14 +3,14 @@
 //! Model: measures are means over all scored steps of all folds in which the model worked; scaled
 //! errors divide by the in-sample error of (seasonal) naive of the same fold; folds whose past does
 //! not vary have no scale and are left out of MASE and RMSSE. CRPS and pinball loss come from the
-//! quantiles that the intervals give. Skill and the tests compare with naive over the folds in
+//! quantiles that the intervals at 11 fixed levels give. Skill and the tests compare with naive over the folds in
 //! which both worked; p-values are corrected after Holm over all models compared.
 //! Does not: hold a single "accuracy".
 
 use serde::{Deserialize, Serialize};
 
 use super::compare::{DieboldMariano, diebold_mariano, holm};
-use super::run::Backtest;
+use super::run::{Backtest, QUANTILE_LEVELS};
 use crate::error::Error;
 use crate::metrics::{coverage, crps_quantiles, interval_score, mae, pinball, rmse, smape, width};
 use crate::output::{Forecast, Level};
@@ -54,7 +54,7 @@ pub struct Measures {
     pub rmsse: Option<f64>,
     /// Symmetric mean absolute percentage error, 0 to 200.
     pub smape: Option<f64>,
-    /// Mean pinball loss over the quantiles of all intervals.
+    /// Mean pinball loss over the bounds of 11 fixed levels, whatever levels are asked for.
     pub pinball: Option<f64>,
     /// Continuous ranked probability score in the units of the series.
     pub crps: Option<f64>,
@@ -155,10 +155,12 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     if n == 0 { None } else { finite(sum / n as f64) }
 }
 
-/// CRPS of each step of a fold, from the quantiles of its intervals and the point forecast.
+/// CRPS of each step of a fold, from the bounds at the fixed levels.
 fn crps_of(actual: &[f64], forecast: &Forecast) -> Vec<f64> {
-    let mut bands: Vec<usize> = (0..forecast.intervals.len()).collect();
     let level = |i: usize| forecast.intervals[i].level;
+    let mut bands: Vec<usize> = (0..forecast.intervals.len())
+        .filter(|i| QUANTILE_LEVELS.contains(&level(*i).0))
+        .collect();
     bands.sort_by(|a, b| level(*b).0.total_cmp(&level(*a).0));
     let upper: Vec<f64> = bands
         .iter()
@@ -179,12 +181,15 @@ fn crps_of(actual: &[f64], forecast: &Forecast) -> Vec<f64> {
 }
 
 fn pinball_of(actual: &[f64], forecast: &Forecast) -> f64 {
-    let mut sum = 0.0;
+    let (mut sum, mut bands) = (0.0, 0usize);
     for band in &forecast.intervals {
-        let p = band.level.upper_probability();
-        sum += 0.5 * (pinball(actual, &band.upper, p) + pinball(actual, &band.lower, 1.0 - p));
+        if QUANTILE_LEVELS.contains(&band.level.0) {
+            let p = band.level.upper_probability();
+            sum += 0.5 * (pinball(actual, &band.upper, p) + pinball(actual, &band.lower, 1.0 - p));
+            bands += 1;
+        }
     }
-    sum / forecast.intervals.len() as f64
+    sum / bands as f64
 }
 
 /// Turns folds into a report.

@@ -114,8 +114,9 @@ impl std::fmt::Debug for Control<'_> {
     }
 }
 
-/// Levels whose bounds give the quantiles from which CRPS is computed, besides those asked for.
-const QUANTILE_LEVELS: [f64; 11] = [
+/// Levels whose bounds give the quantiles from which CRPS and pinball loss are computed, whatever
+/// levels are asked for: else two reports could not be compared.
+pub(super) const QUANTILE_LEVELS: [f64; 11] = [
     10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0,
 ];
 
@@ -195,7 +196,9 @@ impl Backtest {
         for (job, fold) in folds?.into_iter().enumerate() {
             by_model[job % all.len()].push(fold);
         }
-        let overlap = self.horizon.div_ceil(self.step);
+        // The loss of a fold depends on every innovation from its origin to its last step, the gap's
+        // included: two folds k apart share some when k·step < gap + horizon.
+        let overlap = (self.gap + self.horizon).div_ceil(self.step);
         let names = all.iter().map(|model| model.name()).collect::<Vec<_>>();
         Ok(summarise(self, &names, models.len(), by_model, overlap))
     }
@@ -203,10 +206,16 @@ impl Backtest {
     /// Ends of the pasts of the folds, oldest first.
     fn origins(&self, n: usize) -> Result<Vec<usize>> {
         check_request(self.horizon, &self.levels)?;
-        if self.origins == 0 || self.step == 0 {
+        if self.origins == 0 {
+            return Err(Error::argument("origins", "expected at least 1, got 0"));
+        }
+        if self.step == 0 {
+            return Err(Error::argument("step", "expected at least 1, got 0"));
+        }
+        if self.window == Window::Sliding(0) {
             return Err(Error::argument(
-                "origins",
-                "origins and step must be at least 1",
+                "window",
+                "expected at least 1 observation, got 0",
             ));
         }
         let shortest = match self.window {

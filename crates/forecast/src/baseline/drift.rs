@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::moments::Moments;
 use crate::error::{Error, Result};
 use crate::model::{FittedModel, Model, Parameter, Summary};
 use crate::output::{Forecast, Level, check_request};
@@ -21,9 +22,8 @@ pub struct FittedDrift {
     last: f64,
     /// Steps since the last value was observed.
     age: usize,
-    drift: f64,
-    drift_se: f64,
-    sigma2: f64,
+    /// Of the steps between neighbouring observations.
+    steps: Moments,
     observations: usize,
     #[serde(with = "nullable")]
     residuals: Vec<f64>,
@@ -42,28 +42,29 @@ impl Model for Drift {
         for t in 1..y.len() {
             residuals[t] = y[t] - y[t - 1];
         }
-        let present = || residuals.iter().filter(|v| !v.is_nan());
-        let pairs = present().count();
-        if pairs < 2 {
+        let steps = Moments::of(residuals.iter().copied());
+        if steps.count < 2 {
             return Err(Error::numeric(
                 "drift",
                 "fewer than two pairs of neighbouring observations",
             ));
         }
-        let drift = present().sum::<f64>() / pairs as f64;
-        let squares: f64 = present().map(|v| (v - drift) * (v - drift)).sum();
-        let sigma2 = squares / (pairs - 1) as f64;
-        residuals.iter_mut().for_each(|v| *v -= drift);
+        residuals.iter_mut().for_each(|v| *v -= steps.mean);
         let age = y.iter().rev().take_while(|v| v.is_nan()).count();
         Ok(FittedDrift {
             last: y[y.len() - 1 - age],
             age,
-            drift,
-            drift_se: (sigma2 / pairs as f64).sqrt(),
-            sigma2,
+            steps,
             observations,
             residuals,
         })
+    }
+}
+
+impl FittedDrift {
+    /// Standard error of the mean step.
+    fn drift_se(&self) -> f64 {
+        (self.steps.variance() / self.steps.count as f64).sqrt()
     }
 }
 
@@ -74,19 +75,24 @@ impl FittedModel for FittedDrift {
 
     fn forecast(&self, horizon: usize, levels: &[Level]) -> Result<Forecast> {
         check_request(horizon, levels)?;
+        let (sigma2, se) = (self.steps.variance(), self.drift_se());
         let steps = || (1..=horizon).map(|h| (h + self.age) as f64);
-        let mean = steps().map(|h| self.last + h * self.drift).collect();
+        let mean = steps().map(|h| self.last + h * self.steps.mean).collect();
         let sd = steps()
-            .map(|h| (h * self.sigma2 + h * h * self.drift_se * self.drift_se).sqrt())
+            .map(|h| (h * sigma2 + h * h * se * se).sqrt())
             .collect();
         Forecast::normal(self.name(), mean, sd, levels)
     }
 
+    /// The drift and its error take the step in, as a fit to the longer series does.
     fn update(&mut self, y: f64) -> Result<()> {
         check_value(self.observations, y)?;
         if y.is_nan() {
             self.age += 1;
         } else {
+            if self.age == 0 {
+                self.steps.observe(y - self.last);
+            }
             self.last = y;
             self.age = 0;
             self.observations += 1;
@@ -99,11 +105,11 @@ impl FittedModel for FittedDrift {
             model: self.name(),
             params: vec![Parameter {
                 name: "drift".to_owned(),
-                value: self.drift,
-                se: Some(self.drift_se),
+                value: self.steps.mean,
+                se: Some(self.drift_se()),
             }],
             observations: self.observations,
-            sigma2: Some(self.sigma2),
+            sigma2: Some(self.steps.variance()),
             ljung_box: crate::diagnostics::ljung_box(&self.residuals, 1, 0),
             ..Summary::default()
         }

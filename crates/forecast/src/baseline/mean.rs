@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::moments::Moments;
 use crate::distribution::student_t_quantile;
 use crate::error::Result;
 use crate::model::{FittedModel, Model, Parameter, Summary};
@@ -19,9 +20,7 @@ pub struct Mean;
 /// A fitted [`Mean`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FittedMean {
-    mean: f64,
-    sigma2: f64,
-    observations: usize,
+    moments: Moments,
     #[serde(with = "nullable")]
     residuals: Vec<f64>,
 }
@@ -34,18 +33,10 @@ impl Model for Mean {
     }
 
     fn fit(&self, y: &[f64]) -> Result<FittedMean> {
-        let observations = check_series("mean", y, 2)?;
-        let n = observations as f64;
-        let present = || y.iter().filter(|v| !v.is_nan());
-        let mean = present().sum::<f64>() / n;
-        let squares: f64 = present().map(|v| (v - mean) * (v - mean)).sum();
-        let residuals = y.iter().map(|v| v - mean).collect();
-        Ok(FittedMean {
-            mean,
-            sigma2: squares / (n - 1.0),
-            observations,
-            residuals,
-        })
+        check_series("mean", y, 2)?;
+        let moments = Moments::of(y.iter().copied());
+        let residuals = y.iter().map(|v| v - moments.mean).collect();
+        Ok(FittedMean { moments, residuals })
     }
 }
 
@@ -56,38 +47,35 @@ impl FittedModel for FittedMean {
 
     fn forecast(&self, horizon: usize, levels: &[Level]) -> Result<Forecast> {
         check_request(horizon, levels)?;
-        let n = self.observations as f64;
-        let sd = (self.sigma2 * (1.0 + 1.0 / n)).sqrt();
+        let n = self.moments.count as f64;
+        let sd = (self.moments.variance() * (1.0 + 1.0 / n)).sqrt();
         Forecast::symmetric(
             self.name(),
-            vec![self.mean; horizon],
+            vec![self.moments.mean; horizon],
             vec![sd; horizon],
             levels,
             |p| student_t_quantile(p, n - 1.0),
         )
     }
 
-    /// The running mean takes the observation in; the variance stays as fitted.
+    /// Mean and variance take the observation in, as a fit to the longer series does.
     fn update(&mut self, y: f64) -> Result<()> {
-        check_value(self.observations, y)?;
-        if !y.is_nan() {
-            self.observations += 1;
-            self.mean += (y - self.mean) / self.observations as f64;
-        }
+        check_value(self.moments.count, y)?;
+        self.moments.observe(y);
         Ok(())
     }
 
     fn summary(&self) -> Summary {
-        let se = (self.sigma2 / self.observations as f64).sqrt();
+        let se = (self.moments.variance() / self.moments.count as f64).sqrt();
         Summary {
             model: self.name(),
             params: vec![Parameter {
                 name: "mean".to_owned(),
-                value: self.mean,
+                value: self.moments.mean,
                 se: Some(se),
             }],
-            observations: self.observations,
-            sigma2: Some(self.sigma2),
+            observations: self.moments.count,
+            sigma2: Some(self.moments.variance()),
             ljung_box: crate::diagnostics::ljung_box(&self.residuals, 1, 0),
             ..Summary::default()
         }

@@ -8,6 +8,7 @@
 
 mod drift;
 mod mean;
+mod moments;
 mod naive;
 
 pub use drift::{Drift, FittedDrift};

@@ -32,7 +32,9 @@ pub struct FittedNaive {
     last: Vec<f64>,
     /// Whole seasons since that value was observed.
     age: Vec<usize>,
-    sigma2: f64,
+    /// Sum of the squared seasonal differences, and how many there are.
+    squares: f64,
+    pairs: usize,
     observations: usize,
     #[serde(with = "nullable")]
     residuals: Vec<f64>,
@@ -93,15 +95,21 @@ fn fit_lag_walk(name: String, y: &[f64], season: usize) -> Result<FittedNaive> {
         }
         last[slot] = y[index];
     }
-    let sigma2 = sum / pairs as f64;
     Ok(FittedNaive {
         name,
         last,
         age,
-        sigma2,
+        squares: sum,
+        pairs,
         observations,
         residuals,
     })
+}
+
+impl FittedNaive {
+    fn sigma2(&self) -> f64 {
+        self.squares / self.pairs as f64
+    }
 }
 
 impl FittedModel for FittedNaive {
@@ -122,16 +130,22 @@ impl FittedModel for FittedNaive {
             }
             let seasons = step / season + 1 + self.age[step % season];
             mean.push(value);
-            sd.push((self.sigma2 * seasons as f64).sqrt());
+            sd.push((self.sigma2() * seasons as f64).sqrt());
         }
         Forecast::normal(self.name(), mean, sd, levels)
     }
 
+    /// The variance takes the step in, as a fit to the longer series does.
     fn update(&mut self, y: f64) -> Result<()> {
         check_value(self.observations, y)?;
         if y.is_nan() {
             self.age[0] += 1;
         } else {
+            let error = y - self.last[0];
+            if self.age[0] == 0 && !error.is_nan() {
+                self.squares += error * error;
+                self.pairs += 1;
+            }
             self.last[0] = y;
             self.age[0] = 0;
             self.observations += 1;
@@ -146,7 +160,7 @@ impl FittedModel for FittedNaive {
             model: self.name(),
             params: vec![Parameter::new("season", self.last.len() as f64)],
             observations: self.observations,
-            sigma2: Some(self.sigma2),
+            sigma2: Some(self.sigma2()),
             ljung_box: crate::diagnostics::ljung_box(&self.residuals, self.last.len(), 0),
             ..Summary::default()
         }
@@ -199,8 +213,8 @@ mod tests {
         fit.update(y[6]).unwrap();
         let longer = SeasonalNaive { season: 3 }.fit(&y).unwrap();
         assert_eq!(
-            fit.forecast(5, &[]).unwrap().mean,
-            longer.forecast(5, &[]).unwrap().mean
+            fit.forecast(5, &[]).unwrap(),
+            longer.forecast(5, &[]).unwrap()
         );
     }
 }

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::least_squares::LeastSquares;
 use crate::model::Model;
 
-/// Longest season that is smoothed.
-const LONGEST_SEASON: usize = 24;
+/// Longest season that is smoothed, in steps: every one of them is a state to estimate.
+pub const LONGEST_SEASON: usize = 24;
 
 /// Exponential smoothing with the form chosen by AICc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

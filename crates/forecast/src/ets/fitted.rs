@@ -4,7 +4,8 @@
 //! L = n·log Σe² + 2·Σlog|ŷ| (the second sum only for multiplicative errors) is a sum of squares
 //! after scaling (see [`super::objective`]). Forecast variances are the formulas of
 //! Hyndman et al. (2008), chapter 6: exact for class 1 and 2; for multiplicative seasons (class 3)
-//! only errors a whole number of seasons ago are taken to move level and season together.
+//! only errors a whole number of seasons ago are taken to move level and season together. Missing
+//! values at the end count as steps of the horizon, so they widen the forecast.
 //! Does not: choose the form (see [`super::AutoEts`]).
 
 use serde::{Deserialize, Serialize};
@@ -33,8 +34,11 @@ pub struct Ets {
 pub struct FittedEts {
     form: EtsForm,
     smoothing: Smoothing,
-    /// In units of `scale`.
+    /// After the last value observed, in units of `scale`.
     state: State,
+    /// Missing values since then: a forecast looks so many steps further.
+    #[serde(default)]
+    age: usize,
     scale: f64,
     sigma2: f64,
     loglik: Option<f64>,
@@ -55,7 +59,8 @@ impl Smoothable {
         let mut residuals = vec![f64::NAN; lead];
         let fault = || Error::numeric(form.to_string(), "the recursion broke down");
         let mut squares = 0.0;
-        for &y in &self.y {
+        let age = self.y.iter().rev().take_while(|v| v.is_nan()).count();
+        for &y in &self.y[..self.y.len() - age] {
             let step = state.step(form, &smoothing, y).ok_or_else(fault)?;
             if y.is_nan() {
                 residuals.push(f64::NAN);
@@ -69,6 +74,7 @@ impl Smoothable {
             };
             residuals.push(step.error * unit);
         }
+        residuals.resize(lead + self.y.len(), f64::NAN);
         let parameters = x.len() + 1;
         let freedom = self.present.saturating_sub(x.len()).max(1) as f64;
         let (loglik, [aic, aicc, bic]) = if value.is_finite() {
@@ -81,6 +87,7 @@ impl Smoothable {
             form,
             smoothing,
             state,
+            age,
             scale: self.scale,
             sigma2: squares / freedom,
             loglik,
@@ -204,30 +211,36 @@ impl FittedEts {
                 trend[h] + season[h]
             }
         };
+        // E[level²] and by how much it exceeds the squared mean: the difference of the two would be
+        // lost in rounding where the level is far above the errors.
         let mut theta: Vec<f64> = Vec::with_capacity(trend.len());
+        let mut excess: Vec<f64> = Vec::with_capacity(trend.len());
         for h in 0..trend.len() {
-            let mut value = level(h) * level(h);
+            let mut sum = 0.0;
             for j in 1..=h {
-                value += s2 * shares[j - 1] * shares[j - 1] * theta[h - j];
+                sum += s2 * shares[j - 1] * shares[j - 1] * theta[h - j];
             }
-            theta.push(value);
+            excess.push(sum);
+            theta.push(level(h) * level(h) + sum);
         }
-        let mut growth = 1.0;
+        // How much the season adds, less 1.
+        let mut growth = 0.0;
         (0..trend.len())
             .map(|h| {
                 if h > 0 && h % m == 0 {
                     // The error m·k steps before moved both the level and this season.
                     let (c, g) = (shares[h - 1], p.gamma);
-                    let both = 1.0
-                        + s2 * (c * c + g * g + 4.0 * c * g)
-                        + 3.0 * (c * g * s2) * (c * g * s2);
-                    growth *= both / (1.0 + c * c * s2);
+                    let both = s2 * (g * g + 4.0 * c * g) + 3.0 * (c * g * s2) * (c * g * s2);
+                    let more = both / (1.0 + c * c * s2);
+                    growth += more + growth * more;
                 }
                 if multiplies {
-                    let whole = theta[h] * (1.0 + s2) * growth;
-                    (whole - level(h) * level(h)) * season[h] * season[h]
+                    let whole = s2 + growth + s2 * growth;
+                    (level(h) * level(h) * whole + excess[h] * (1.0 + whole))
+                        * season[h]
+                        * season[h]
                 } else {
-                    (1.0 + s2) * theta[h] - level(h) * level(h)
+                    s2 * theta[h] + excess[h]
                 }
             })
             .collect()
@@ -241,10 +254,12 @@ impl FittedModel for FittedEts {
 
     fn forecast(&self, horizon: usize, levels: &[Level]) -> Result<Forecast> {
         check_request(horizon, levels)?;
-        let (trend, season) = self.state.path(self.form, &self.smoothing, horizon);
+        let steps = horizon + self.age;
+        let (trend, season) = self.state.path(self.form, &self.smoothing, steps);
         let mean = trend
             .iter()
             .zip(&season)
+            .skip(self.age)
             .map(|(t, s)| match self.form.season {
                 SeasonForm::Multiplicative => t * s * self.scale,
                 _ => (t + s) * self.scale,
@@ -253,6 +268,7 @@ impl FittedModel for FittedEts {
         let sd = self
             .variances(&trend, &season)
             .iter()
+            .skip(self.age)
             .map(|v| v.max(0.0).sqrt() * self.scale)
             .collect();
         Forecast::normal(self.name(), mean, sd, levels)
@@ -260,10 +276,17 @@ impl FittedModel for FittedEts {
 
     fn update(&mut self, y: f64) -> Result<()> {
         check_value(self.observations, y)?;
+        if y.is_nan() {
+            self.age += 1;
+            return Ok(());
+        }
         let mut state = self.state.clone();
-        state
-            .step(self.form, &self.smoothing, y / self.scale)
-            .ok_or_else(|| Error::numeric(self.form.to_string(), "the level is not positive"))?;
+        for value in std::iter::repeat_n(f64::NAN, self.age).chain([y / self.scale]) {
+            let fault = || Error::numeric(self.form.to_string(), "the level is not positive");
+            state
+                .step(self.form, &self.smoothing, value)
+                .ok_or_else(fault)?;
+        }
         if self.form.needs_positive() && y <= 0.0 {
             return Err(Error::NotPositive {
                 index: self.observations,
@@ -271,7 +294,8 @@ impl FittedModel for FittedEts {
             });
         }
         self.state = state;
-        self.observations += usize::from(!y.is_nan());
+        self.age = 0;
+        self.observations += 1;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ mod form;
 mod objective;
 mod recursion;
 
-pub use auto::AutoEts;
+pub use auto::{AutoEts, LONGEST_SEASON};
 pub use fitted::{Ets, FittedEts};
 pub use form::{ErrorForm, EtsForm, SeasonForm, TrendForm};
 pub(crate) use objective::line;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use forecast::ModelSpec;
 use futures::{StreamExt, TryStreamExt};
 use market::{Bar, Interval, Symbol, Timestamp, wire::Fan};
 use rayon::prelude::*;
@@ -19,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     hub::ForecastHub,
     ledger::Ledger,
-    series::{Origin, closes},
+    series::{Origin, timed_closes},
+    updated::{Kept, REFIT_BARS, Seen, State, Step},
 };
 use crate::{
     Result,
@@ -85,6 +87,7 @@ struct Inner {
     counters: Arc<Counters>,
     ledger: Ledger,
     followed: Mutex<HashMap<Key, Followed>>,
+    kept: Mutex<Kept>,
     /// The second of market time that was last looked at.
     looked_at: AtomicI64,
     wake: Notify,
@@ -112,6 +115,7 @@ impl Forecaster {
                 counters,
                 ledger,
                 followed: Mutex::default(),
+                kept: Mutex::default(),
                 looked_at: AtomicI64::new(i64::MIN),
                 wake: Notify::new(),
             }),
@@ -147,6 +151,7 @@ impl Forecaster {
         self.inner
             .followed()
             .retain(|(symbol, _), _| !symbols.contains(symbol));
+        self.inner.kept().forget(symbols);
     }
 
     /// Follows what the store has from before this process.
@@ -197,6 +202,7 @@ impl Forecaster {
             sessions: self.inner.hub.sessions(),
             series: self.inner.followed().len(),
             made: counters.fans_made.read(),
+            fitted: counters.fans_fitted.read(),
             recorded: counters.fans_recorded.read(),
             too_late: counters.fans_too_late.read(),
             skipped: counters.fans_skipped.read(),
@@ -209,6 +215,10 @@ impl Forecaster {
 impl Inner {
     fn followed(&self) -> MutexGuard<'_, HashMap<Key, Followed>> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_wanted(&self, symbol: &Symbol, interval: Interval) -> bool {
@@ -300,8 +310,7 @@ impl Inner {
             .buffered(READS)
             .try_collect()
             .await?;
-        let config = self.config.clone();
-        let models = config.models();
+        let models = self.config.models();
         let fresh: Vec<Origin> = origins.iter().filter_map(|(_, o)| o.clone()).collect();
         let made_at = self.market.made_at();
         let (timely, late): (Vec<Origin>, Vec<Origin>) = fresh.into_iter().partition(|origin| {
@@ -313,25 +322,7 @@ impl Inner {
             Vec::new()
         } else {
             let tries = timely.len() * models.len();
-            let fans: Vec<Fan> = self
-                .cpu
-                .run(move || {
-                    timely
-                        .par_iter()
-                        .flat_map_iter(|origin| {
-                            models.iter().map(|model| (origin, *model)).collect::<Vec<_>>()
-                        })
-                        .filter_map(|(origin, model)| {
-                            origin
-                                .fan(model, &config)
-                                .inspect_err(|e| {
-                                    tracing::debug!(symbol = %origin.symbol, interval = %origin.interval, %model, error = %e, "no forecast");
-                                })
-                                .ok()
-                        })
-                        .collect()
-                })
-                .await?;
+            let fans = self.fans(timely, models).await?;
             self.counters.fans_made.add(fans.len());
             self.counters.fans_failed.add(tries - fans.len());
             fans
@@ -365,10 +356,55 @@ impl Inner {
         Ok(())
     }
 
+    /// The fans of every model at every origin; those that cannot be made are left out.
+    async fn fans(&self, origins: Vec<Origin>, models: Vec<ModelSpec>) -> Result<Vec<Fan>> {
+        let kept: Vec<Vec<Option<State>>> = {
+            let mut kept = self.kept();
+            let mut of = |origin: &Origin| {
+                let key = (origin.symbol.clone(), origin.interval);
+                models.iter().map(|model| kept.take(&key, *model)).collect()
+            };
+            origins.iter().map(&mut of).collect()
+        };
+        let config = self.config.clone();
+        let made: Vec<(Fan, ModelSpec, State, Step)> = self
+            .cpu
+            .run(move || {
+                origins
+                    .par_iter()
+                    .zip(kept)
+                    .flat_map_iter(|(origin, kept)| {
+                        let jobs = models.iter().zip(kept);
+                        jobs.map(move |(model, kept)| (origin, *model, kept))
+                            .collect::<Vec<_>>()
+                    })
+                    .filter_map(|(origin, model, kept)| {
+                        origin
+                            .fan(model, kept, &config)
+                            .inspect_err(|e| {
+                                tracing::debug!(symbol = %origin.symbol, interval = %origin.interval, %model, error = %e, "no forecast");
+                            })
+                            .ok()
+                            .map(|(fan, state, step)| (fan, model, state, step))
+                    })
+                    .collect()
+            })
+            .await?;
+        let fitted = made.iter().filter(|(.., step)| *step == Step::Fitted);
+        self.counters.fans_fitted.add(fitted.count());
+        let mut kept = self.kept();
+        let fans = made.into_iter().map(|(fan, model, state, _)| {
+            kept.put((fan.symbol.clone(), fan.interval), model, state);
+            fan
+        });
+        Ok(fans.collect())
+    }
+
     /// The newest closed bar of a series with its window, when it has not been forecast from.
     async fn origin(&self, key: &Key, now: Timestamp) -> Result<Option<Origin>> {
         let (symbol, interval) = key;
         let made = self.followed().get(key).and_then(|s| s.made);
+        let window = self.config.window_bars.max(1);
         let bars = self
             .store
             .bars(&BarQuery {
@@ -376,7 +412,7 @@ impl Inner {
                 interval: *interval,
                 from: Timestamp::MIN,
                 until: interval.start_of(now),
-                limit: self.config.window_bars.max(1),
+                limit: window + REFIT_BARS,
             })
             .await?;
         let Some(last) = bars.last() else {
@@ -389,17 +425,14 @@ impl Inner {
             let passed = bars.iter().filter(|b| b.start > made).count() - 1;
             self.counters.fans_skipped.add(passed);
         }
+        let most = self.config.max_carried_bars;
+        let (starts, values) = timed_closes(&bars, *interval, usize::MAX, most);
         Ok(Some(Origin {
             symbol: symbol.clone(),
             interval: *interval,
             start: last.start,
             close: last.close,
-            closes: closes(
-                &bars,
-                *interval,
-                self.config.window_bars.max(1),
-                self.config.max_carried_bars,
-            ),
+            seen: Seen::new(&starts, values, *interval, window),
         }))
     }
 }

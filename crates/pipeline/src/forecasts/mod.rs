@@ -3,7 +3,8 @@
 //! Model: the sink tells the [`Forecaster`] which bars have changed; it remembers only, per (symbol,
 //! interval), from where on there may be a closed bar to forecast from. So nothing queues up: when
 //! it cannot keep pace, bars are passed over (and counted), for only the newest closed bar matters.
-//! A task of its own reads the window from the store, fits on a pool of threads, writes the fans to
+//! A task of its own reads the window from the store, updates its models or fits them anew (see
+//! [`updated`]) on a pool of threads, writes the fans to
 //! the ledger and only then shows them: a fan that the ledger refuses, since its outcome could be
 //! known, is never shown. When later bars close, it scores what is due.
 //!
@@ -15,6 +16,7 @@ mod ledger;
 mod read;
 mod series;
 mod session;
+mod updated;
 
 pub(crate) use follow::Forecaster;
 pub use hub::ForecastHub;

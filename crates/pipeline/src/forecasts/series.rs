@@ -6,21 +6,13 @@ use market::{
     wire::{Band, Fan},
 };
 
+use super::updated::{Seen, State, Step};
 use crate::config::ForecastConfig;
 
-/// The closes of bars, oldest first, equally spaced: the last `window` of them. An intraday bucket
-/// without a bar carries the close before it forward, at most `max_carried` in a row; a longer gap
-/// is a closed market and leaves none. Days are taken as they are.
-pub(crate) fn closes(
-    bars: &[Bar],
-    interval: Interval,
-    window: usize,
-    max_carried: usize,
-) -> Vec<f64> {
-    timed_closes(bars, interval, window, max_carried).1
-}
-
-/// As [`closes`], with the start of the bar or of the empty bucket of each.
+/// The closes of bars, oldest first, equally spaced: the last `window` of them, each with the start of
+/// its bar or of its empty bucket. An intraday bucket without a bar carries the close before it
+/// forward, at most `max_carried` in a row; a longer gap is a closed market and leaves none. Days are
+/// taken as they are.
 pub(crate) fn timed_closes(
     bars: &[Bar],
     interval: Interval,
@@ -75,7 +67,7 @@ pub(crate) struct Origin {
     pub interval: Interval,
     pub start: Timestamp,
     pub close: f64,
-    pub closes: Vec<f64>,
+    pub seen: Seen,
 }
 
 impl Origin {
@@ -86,18 +78,23 @@ impl Origin {
             .collect()
     }
 
-    /// Fits one model and makes its fan; `made_at` is set by who records it.
-    pub(crate) fn fan(&self, model: ModelSpec, config: &ForecastConfig) -> forecast::Result<Fan> {
+    /// Makes the fan of one model, from its kept state where that is still right; `made_at` is set by
+    /// who records it.
+    pub(crate) fn fan(
+        &self,
+        model: ModelSpec,
+        kept: Option<State>,
+        config: &ForecastConfig,
+    ) -> forecast::Result<(Fan, State, Step)> {
         let horizon = config.horizon(self.interval);
         let options = FitOptions {
             season: self.interval.default_season(),
             log: config.log,
             ..FitOptions::default()
         };
-        let mut forecast = model
-            .fit(&self.closes, &options)?
-            .forecast(horizon, &levels(&config.levels))?;
-        Ok(Fan {
+        let (state, step) = State::at(&self.seen, kept, model, &options)?;
+        let mut forecast = state.model().forecast(horizon, &levels(&config.levels))?;
+        let fan = Fan {
             symbol: self.symbol.clone(),
             interval: self.interval,
             model: model.to_string(),
@@ -107,7 +104,8 @@ impl Origin {
             targets: self.targets(horizon),
             bands: bands(&mut forecast),
             mean: forecast.mean,
-        })
+        };
+        Ok((fan, state, step))
     }
 }
 
@@ -130,6 +128,8 @@ mod tests {
     fn minutes_without_a_trade_carry_the_last_close_forward() {
         let m1 = |s, c| bar(Interval::M1, s, c);
         let bars = [m1(0, 1.0), m1(60, 2.0), m1(240, 3.0)];
+        let closes =
+            |bars: &[Bar], interval, window, most| timed_closes(bars, interval, window, most).1;
         assert_eq!(closes(&bars, Interval::M1, 9, 9), [1.0, 2.0, 2.0, 2.0, 3.0]);
         assert_eq!(closes(&bars, Interval::M1, 2, 9), [2.0, 3.0]);
         assert_eq!(closes(&bars, Interval::M1, 9, 1), [1.0, 2.0, 3.0]);
@@ -148,6 +148,6 @@ mod tests {
     fn days_are_taken_as_they_are() {
         let d1 = |day: i64, c| bar(Interval::D1, day * 86_400, c);
         let bars = [d1(1, 1.0), d1(4, 2.0)];
-        assert_eq!(closes(&bars, Interval::D1, 9, 9), [1.0, 2.0]);
+        assert_eq!(timed_closes(&bars, Interval::D1, 9, 9).1, [1.0, 2.0]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use forecast::{FitOptions, Level, ModelSpec};
 use market::{
     Interval, Timestamp,
     wire::{Fan, ForecastMessage, ForecastRequest},
@@ -167,6 +168,50 @@ async fn a_forecast_whose_outcome_could_be_known_is_neither_recorded_nor_shown()
             .latest(&symbol("AAA"), Interval::M1)
             .is_empty()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_bar_updates_the_models_and_the_fans_are_those_of_a_fresh_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let mut config = m1_only();
+    config.forecast.models = vec![ModelSpec::Drift];
+    let pipeline = start(config, store.clone()).await;
+    let close = |minute: i64| 50.0 + (minute * 7 % 11) as f64 + 0.1 * minute as f64;
+    let minute = async |minute: i64| {
+        let ticks = vec![tick("AAA", minute * 60, minute as u64, close(minute))];
+        pipeline.sink.write(ticks, None).await.unwrap();
+    };
+    let reached = async |origin: i64| {
+        until(|| async {
+            let fans = pipeline.forecasts.latest(&symbol("AAA"), Interval::M1);
+            fans.len() == 2 && fans.iter().all(|fan| fan.origin == at(60 * origin))
+        })
+        .await;
+    };
+    for m in 0..=61 {
+        minute(m).await;
+    }
+    // Bar 60 is closed; the models were fitted to the fifty before minute 50.
+    reached(60).await;
+    let before = pipeline.stats().await.forecasts;
+    for m in 62..=75 {
+        minute(m).await;
+        reached(m - 1).await;
+    }
+    let after = pipeline.stats().await.forecasts;
+    assert_eq!(after.made.total - before.made.total, 2 * 14);
+    assert_eq!(after.fitted.total, before.fitted.total);
+    let closes: Vec<f64> = (0..=74).map(close).collect();
+    for fan in pipeline.forecasts.latest(&symbol("AAA"), Interval::M1) {
+        let spec: ModelSpec = fan.model.parse().unwrap();
+        let fresh = spec.fit(&closes, &FitOptions::default()).unwrap();
+        let fresh = fresh.forecast(3, &[Level(80.0), Level(95.0)]).unwrap();
+        assert_eq!(fan.mean, fresh.mean);
+        for (band, fresh) in fan.bands.iter().zip(&fresh.intervals) {
+            assert_eq!((&band.lower, &band.upper), (&fresh.lower, &fresh.upper));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
