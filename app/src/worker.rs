@@ -155,7 +155,8 @@ impl Forecaster {
             .ok()
             .and_then(|text| text.as_string())
             .unwrap_or_default();
-        match serde_json::from_str(&text) {
+        // From bytes, as everything else: another way of reading is another copy of the code.
+        match serde_json::from_slice(text.as_bytes()) {
             Ok(Reply {
                 answer: Some(answer),
                 ..

@@ -41,6 +41,7 @@ mod sink;
 mod stages;
 mod start;
 mod stats;
+mod stop;
 mod watch;
 
 pub use backtests::{BacktestEvent, BacktestRequest, BacktestRun, Backtested, Backtests};

@@ -1,4 +1,4 @@
-//! The stages put together, started and stopped.
+//! The stages put together and started. See [`crate::stop`] for their end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,9 +43,9 @@ pub struct Pipeline {
     pub backtests: Backtests,
     role: Role,
     config: PipelineConfig,
-    bus: Arc<dyn EventBus>,
+    pub(crate) bus: Arc<dyn EventBus>,
     /// The bus keeps its records.
-    keeps: bool,
+    pub(crate) keeps: bool,
     shared_store: bool,
     dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
     store: Arc<dyn Store>,
@@ -57,22 +57,22 @@ pub struct Pipeline {
     forecaster: Forecaster,
     counters: Arc<Counters>,
     sources: Vec<watch::Receiver<SourceStatus>>,
-    tasks: tokio::sync::Mutex<Tasks>,
+    pub(crate) tasks: tokio::sync::Mutex<Tasks>,
     /// Stops the sources.
-    stop_sources: CancellationToken,
+    pub(crate) stop_sources: CancellationToken,
     /// Stops the consumer after what it has polled.
-    stop_consumer: CancellationToken,
+    pub(crate) stop_consumer: CancellationToken,
     /// Stops the consumer now.
-    abort_consumer: CancellationToken,
+    pub(crate) abort_consumer: CancellationToken,
     /// Stops the rest.
-    stop_rest: CancellationToken,
+    pub(crate) stop_rest: CancellationToken,
 }
 
 #[derive(Default)]
-struct Tasks {
-    sources: JoinSet<()>,
-    consumer: JoinSet<()>,
-    rest: JoinSet<()>,
+pub(crate) struct Tasks {
+    pub sources: JoinSet<()>,
+    pub consumer: JoinSet<()>,
+    pub rest: JoinSet<()>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -464,56 +464,4 @@ impl Pipeline {
             backtests: self.backtests.stats(),
         }
     }
-
-    /// Stops in the order of the flow: the sources, then the bus, then the consumer once it has
-    /// stored and committed what the bus holds (what it has polled, where the bus keeps the rest),
-    /// then the readers with a `Bye` and status 1001.
-    /// What does not end within `timeout` is cut short: what was not committed comes again from a
-    /// bus that outlives the process. Returns whether everything was drained. Further calls do
-    /// nothing.
-    pub async fn shutdown(&self, timeout: Duration) -> bool {
-        let deadline = tokio::time::Instant::now() + timeout;
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().await);
-        self.backtests.close();
-        self.stop_sources.cancel();
-        let mut drained = ends(&mut tasks.sources, deadline).await;
-        if self.keeps {
-            self.stop_consumer.cancel();
-            drained &= ends(&mut tasks.consumer, deadline).await;
-        }
-        self.bus.close().await;
-        if !ends(&mut tasks.consumer, deadline).await {
-            drained = false;
-            self.stop_consumer.cancel();
-            self.abort_consumer.cancel();
-            tasks.consumer.shutdown().await;
-        }
-        self.sink.close().await;
-        self.stop_rest.cancel();
-        // The hub delivers once more, so that readers get what was stored last before their `Bye`.
-        let grace = tokio::time::Instant::now() + Duration::from_secs(1);
-        drained &= ends(&mut tasks.rest, deadline.max(grace)).await;
-        self.live.close();
-        self.forecasts.close();
-        drained
-    }
-}
-
-impl Drop for Pipeline {
-    fn drop(&mut self) {
-        self.stop_sources.cancel();
-        self.stop_consumer.cancel();
-        self.abort_consumer.cancel();
-        self.stop_rest.cancel();
-    }
-}
-
-/// Waits for tasks; aborts those that have not ended by the deadline.
-async fn ends(tasks: &mut JoinSet<()>, deadline: tokio::time::Instant) -> bool {
-    let all = async { while tasks.join_next().await.is_some() {} };
-    let ended = tokio::time::timeout_at(deadline, all).await.is_ok();
-    if !ended {
-        tasks.shutdown().await;
-    }
-    ended
 }

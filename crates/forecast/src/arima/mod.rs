@@ -14,6 +14,7 @@
 //! | innovations | the fast exact filter without missing values |
 //! | kalman | the full filter: missing values, forecasts, updates |
 //! | prior | what R's prior on the values before the series does |
+//! | scale | how large a series is |
 //! | problem | the concentrated objective |
 //! | least_squares, estimate | the search |
 //! | as_r, roots | the search as R does it |
@@ -36,6 +37,7 @@ mod polynomial;
 mod prior;
 mod problem;
 mod roots;
+mod scale;
 mod stationary;
 mod unit_root;
 

@@ -12,6 +12,7 @@ use super::kalman::Filter;
 use super::order::{ArimaOrder, Constant};
 use super::polynomial::{Arma, difference, difference_polynomial};
 use super::prior::{COUNTED, HELD, is_within, pull, squares_of_head};
+use super::scale::{is_flat, root_mean_square};
 use crate::error::{Error, Result};
 use crate::least_squares::dot;
 
@@ -479,27 +480,4 @@ impl Problem {
     pub fn raw(&self) -> (&[f64], &[Vec<f64>]) {
         (&self.raw[0], &self.raw[1..])
     }
-}
-
-fn is_flat(x: &[f64]) -> bool {
-    let mut present = x.iter().filter(|v| !v.is_nan());
-    let first = present.next();
-    present.all(|v| Some(v) == first)
-}
-
-fn root_mean_square(x: &[f64]) -> f64 {
-    let largest = x
-        .iter()
-        .filter(|v| !v.is_nan())
-        .fold(0.0, |a: f64, v| a.max(v.abs()));
-    if largest == 0.0 {
-        return 0.0;
-    }
-    let (sum, n) = x
-        .iter()
-        .filter(|v| !v.is_nan())
-        .fold((0.0, 0usize), |(sum, n), v| {
-            (sum + (v / largest) * (v / largest), n + 1)
-        });
-    largest * (sum / n as f64).sqrt()
 }
