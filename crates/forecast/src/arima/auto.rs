@@ -11,10 +11,11 @@
 use std::collections::HashMap;
 
 use super::estimate::{Optimum, Search, spread};
-use super::fitted::{FittedArima, Method, criteria};
+use super::fitted::{FittedArima, Method};
 use super::order::{ArimaOrder, Constant, MAX_SEASON_STEPS};
-use super::polynomial::{Arma, difference, roots_outside};
+use super::polynomial::difference;
 use super::problem::{HEAVY, Problem};
+use super::score::score;
 use super::unit_root::{differences, seasonal_differences, without};
 use crate::decompose::interpolate;
 use crate::error::{Error, Result};
@@ -60,8 +61,6 @@ impl AutoArima {
     }
 }
 
-/// Smallest modulus of a root that a chosen model may have.
-const SMALLEST_ROOT: f64 = 1.01;
 /// Most candidates of a stepwise walk.
 const MOST_STEPS: usize = 150;
 
@@ -488,18 +487,4 @@ fn problems(y: &[f64], regressors: &[Vec<f64>], base: ArimaOrder) -> Result<Vec<
         problems.push(problem);
     }
     Ok(problems)
-}
-
-/// AICc of an optimum; None when it has a root near the unit circle or too few observations.
-fn score(problem: &Problem, found: &Optimum) -> Option<f64> {
-    let order = problem.order;
-    let mut arma = Arma::new(&order);
-    arma.expand(&order, &found.coefficients);
-    let minus: Vec<f64> = arma.theta[..arma.q].iter().map(|v| -v).collect();
-    if !roots_outside(&arma.phi[..arma.p], SMALLEST_ROOT) || !roots_outside(&minus, SMALLEST_ROOT) {
-        return None;
-    }
-    let parameters = order.coefficients() + found.beta.len() + 1;
-    let [_, aicc, _] = criteria(problem.loglik(found.evaluation), parameters, problem.used);
-    aicc
 }

@@ -19,7 +19,7 @@
 //! | least_squares, estimate | the search |
 //! | as_r, roots | the search as R does it |
 //! | fitted | the public model |
-//! | unit_root, auto | how often to difference, and which orders |
+//! | unit_root, auto, score | how often to difference, and which orders |
 //!
 //! References: Gardner, Harvey & Phillips (1980), AS 154, Applied Statistics 29(3); Jones (1980);
 //! Harvey & Pierse (1984); Hyndman & Khandakar (2008), J. Stat. Software 27(3). Golden numbers:
@@ -38,6 +38,7 @@ mod prior;
 mod problem;
 mod roots;
 mod scale;
+mod score;
 mod stationary;
 mod unit_root;
 
