@@ -2,27 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod support;
+
 use forecast::arima::{Arima, ArimaOrder, Constant, Method};
 use forecast::{FittedModel, Level, Model};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// Deterministic noise: sums of twelve uniform numbers.
-fn noise(n: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(2) + 1;
-    (0..n)
-        .map(|_| {
-            let mut sum = 0.0;
-            for _ in 0..12 {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(11);
-                sum += (state >> 11) as f64 / (1u64 << 53) as f64;
-            }
-            sum - 6.0
-        })
-        .collect()
-}
+use self::support::noise;
 
 fn walk(n: usize, seed: u64) -> Vec<f64> {
     let mut level = 50.0;

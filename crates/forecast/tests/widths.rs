@@ -3,27 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod support;
+
 use forecast::theta::{Theta, ThetaKind};
 use forecast::{FitOptions, Fitted, FittedModel, Forecast, Level, Model, ModelSpec};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// Deterministic noise: sums of twelve uniform numbers.
-fn noise(n: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(2) + 1;
-    (0..n)
-        .map(|_| {
-            let mut sum = 0.0;
-            for _ in 0..12 {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(11);
-                sum += (state >> 11) as f64 / (1u64 << 53) as f64;
-            }
-            sum - 6.0
-        })
-        .collect()
-}
+use self::support::noise;
 
 /// A walk from `level` with steps of size `unit`.
 fn walk(n: usize, seed: u64, level: f64, unit: f64) -> Vec<f64> {
