@@ -2,7 +2,7 @@
 // native one on the same series, in turns on one machine.
 //   node browser.mjs SERIES        after scripts/build-web and the example `many`; see `run`
 import { execFileSync } from "node:child_process";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,7 +22,9 @@ const figure = (name, value, unit, goal) =>
   console.log(`${name.padEnd(58)} ${value.padStart(12)} ${unit.padEnd(10)} goal: ${goal}`);
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 
-const bytes = FILES.map((name) => statSync(join(WORKER, `${name}.br`)).size).reduce((sum, size) => sum + size);
+// What is too small to be worth it has no compressed copy.
+const size = (path) => statSync(existsSync(`${path}.br`) ? `${path}.br` : path).size;
+const bytes = FILES.map((name) => size(join(WORKER, name))).reduce((sum, size) => sum + size);
 figure("forecasting worker, wasm and scripts, brotli", (bytes / 1024).toFixed(1), "KB", "<= 120");
 
 const [path] = process.argv.slice(2);

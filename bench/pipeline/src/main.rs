@@ -19,9 +19,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use bench_live::load;
 
-const SCENARIOS: [&str; 6] = [
+const SCENARIOS: [&str; 7] = [
     "producer",
     "throughput",
+    "mongodb",
     "original",
     "latency",
     "fanout",
@@ -79,7 +80,8 @@ async fn main() -> Result<()> {
         println!("load of the machine before {name}: {}", load().await?);
         match name {
             "producer" => producer::measure(&services).await?,
-            "throughput" => throughput::measure(&services).await?,
+            "throughput" => throughput::sqlite(&services).await?,
+            "mongodb" => throughput::mongodb(&services).await?,
             "original" => original::measure(&services).await?,
             "latency" => latency::measure(&services).await?,
             "fanout" => fanout::measure(&services).await?,

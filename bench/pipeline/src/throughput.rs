@@ -152,8 +152,8 @@ async fn warm_up(
     }
 }
 
-/// Measures and prints.
-pub async fn measure(services: &Services) -> Result<()> {
+/// Measures and prints, with SQLite as the store.
+pub async fn sqlite(services: &Services) -> Result<()> {
     let full = ["--set", "store.full_sync=true"];
     for (total, per_message, extra, what) in [
         (TO_MEASURE, 100, &[][..], "100 ticks a message"),
@@ -166,6 +166,11 @@ pub async fn measure(services: &Services) -> Result<()> {
         let what = format!("{what}, one by one to a reader");
         figure(&what, rate.delivered, "ticks/s", "");
     }
+    Ok(())
+}
+
+/// Measures and prints, with the servers of MongoDB's protocol as the store.
+pub async fn mongodb(services: &Services) -> Result<()> {
     let mut servers = vec![("secantusdb", services.mongodb.as_str())];
     servers.extend(services.ferretdb.as_deref().map(|uri| ("ferretdb", uri)));
     for (name, uri) in servers {
