@@ -144,3 +144,21 @@ async fn a_source_that_is_refused_is_told_of_on_the_pipeline_page() {
         "{html}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_cannot_be_reached_is_told_of_until_it_can() {
+    let (_scratch, data) = data_dir();
+    // Bound and not served: nobody else gets the port meanwhile.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let url = format!("source.url=http://{address}");
+    let server = Server::start(&data, &["--source", "rest", "--set", &url]);
+    let html = page_with(&server, "/pipeline", "is tried again after").await;
+    assert!(html.contains(&address.to_string()), "{html}");
+    let listener = socket.listen(16).unwrap();
+    let answer = async || r#"{"trades":[],"next_cursor":"0"}"#;
+    let router = Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    page_with(&server, "/pipeline", "Everything that this process needs").await;
+}

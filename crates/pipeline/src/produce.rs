@@ -12,7 +12,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bus::{EventBus, Payload, Record};
 use market::{Bar, Reject, RejectReason, Symbol, Tick, TickRules, Timestamp};
 use serde::Serialize;
-use source::{Delivered, SourceBatch, SourceError, SourceOutlet, TickSource, source_channel};
+use source::{
+    Delivered, SourceBatch, SourceError, SourceOutlet, TickSource, Trouble, source_channel,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +35,7 @@ pub enum SourceState {
     Starting,
     /// It hands rows over.
     Running,
-    /// It failed and is started again after a wait.
+    /// It failed, or its provider does; it is tried again after a wait.
     Waiting {
         /// What it said.
         error: String,
@@ -248,10 +250,18 @@ impl Producer {
     }
 
     async fn take_all(&self, outlet: &mut SourceOutlet, cancel: &CancellationToken) -> Result<()> {
+        let mut troubles = outlet.trouble();
         loop {
             let delivered = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Ok(()),
+                trouble = changed(&mut troubles) => {
+                    self.set(trouble.map_or(SourceState::Running, |trouble| SourceState::Waiting {
+                        error: trouble.error,
+                        retry_ms: trouble.wait.as_millis() as u64,
+                    }));
+                    continue;
+                }
                 delivered = outlet.recv() => delivered,
             };
             let Some(Delivered { batch, ack }) = delivered else {
@@ -349,6 +359,14 @@ impl Producer {
         }
         (by_symbol, rejects)
     }
+}
+
+/// The next word of a source on its troubles; never when it has ended.
+async fn changed(troubles: &mut watch::Receiver<Option<Trouble>>) -> Option<Trouble> {
+    if troubles.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    troubles.borrow_and_update().clone()
 }
 
 fn row_text<T: Serialize + std::fmt::Debug>(row: &T) -> String {

@@ -21,5 +21,5 @@ pub use decode::{Decoded, ticks_from_json};
 pub use error::{Result, SourceError};
 pub use port::{
     Acknowledgement, Delivered, OnItsWay, SourceBatch, SourceOutlet, SourceSink, TickSource,
-    source_channel,
+    Trouble, source_channel,
 };

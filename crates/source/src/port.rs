@@ -16,14 +16,20 @@
 //! - The queue between them is bounded in batches; a source waits while it is full, so back-pressure
 //!   reaches the provider as slower polling.
 //!
+//! A source that retries a fault inside tells of it by [`SourceSink::waits`], so that whoever looks
+//! sees why nothing comes.
+//!
 //! What it does not do: keep checkpoints across restarts. A source that can start from a checkpoint
 //! takes it as an option and reports each new one (see the sources).
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use market::{Bar, Reject, Tick};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Result, SourceError};
@@ -114,28 +120,60 @@ impl OnItsWay {
     }
 }
 
+/// A fault that a source retries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What went wrong.
+    pub error: String,
+    /// How long the source waits before it tries again.
+    pub wait: Duration,
+}
+
 /// The source's end of the queue.
 #[derive(Clone, Debug)]
 pub struct SourceSink {
     queue: mpsc::Sender<Delivered>,
+    trouble: Arc<watch::Sender<Option<Trouble>>>,
 }
 
 /// The pipeline's end of the queue.
 #[derive(Debug)]
 pub struct SourceOutlet {
     queue: mpsc::Receiver<Delivered>,
+    trouble: watch::Receiver<Option<Trouble>>,
 }
 
 /// A queue of at most `capacity` batches (at least one).
 pub fn source_channel(capacity: usize) -> (SourceSink, SourceOutlet) {
     let (sender, receiver) = mpsc::channel(capacity.max(1));
+    let (tell, told) = watch::channel(None);
     (
-        SourceSink { queue: sender },
-        SourceOutlet { queue: receiver },
+        SourceSink {
+            queue: sender,
+            trouble: Arc::new(tell),
+        },
+        SourceOutlet {
+            queue: receiver,
+            trouble: told,
+        },
     )
 }
 
 impl SourceSink {
+    /// Tells that the source tries again after `wait`, and why.
+    pub fn waits(&self, error: &SourceError, wait: Duration) {
+        self.trouble.send_replace(Some(Trouble {
+            error: error.to_string(),
+            wait,
+        }));
+    }
+
+    /// Tells that the trouble is over. Cheap where there was none.
+    pub fn is_well(&self) {
+        self.trouble
+            .send_if_modified(|trouble| trouble.take().is_some());
+    }
+
     /// Sends a batch and waits until it was taken.
     ///
     /// # Errors
@@ -192,6 +230,11 @@ impl SourceOutlet {
     /// The next batch; `None` when every source is done and the queue is empty.
     pub async fn recv(&mut self) -> Option<Delivered> {
         self.queue.recv().await
+    }
+
+    /// What the source tells of faults that it retries, `None` when one is over.
+    pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.trouble.clone()
     }
 
     /// A batch that is there already.

@@ -275,6 +275,71 @@ async fn an_unchanged_answer_is_not_read_again() {
     poll.stop().await.unwrap();
 }
 
+fn polygon_bar(close: f64) -> String {
+    format!(r#"{{"v":1,"o":1,"c":{close},"h":9,"l":1,"t":1700000040000}}"#)
+}
+
+#[tokio::test]
+async fn a_bar_is_handed_over_again_only_when_it_has_changed_and_a_bad_row_once() {
+    let bad = r#"{"v":1,"o":1,"c":1,"h":1,"l":2,"t":1700000040000}"#;
+    let (base, shared) = server(move |n, _, _| {
+        let close = if n < 10 { 2.0 } else { 3.0 };
+        let row = polygon_bar(close);
+        json(format!(r#"{{"results":[{row},{bad}]}}"#))
+    })
+    .await;
+    let mut options = options(Provider::polygon_bars(&base));
+    options.symbols = vec!["ABC".parse().unwrap()];
+    let mut poll = Poll::start(options);
+    let (mut closes, mut bad_rows) = (Vec::new(), 0);
+    while closes.len() < 2 {
+        let delivered = poll.outlet.recv().await.unwrap();
+        closes.extend(delivered.batch.bars.iter().map(|bar| bar.close));
+        bad_rows += delivered.batch.rejects.len();
+        delivered.ack.taken();
+    }
+    assert_eq!((closes, bad_rows), (vec![2.0, 3.0], 1));
+    let asked = shared.lock().unwrap().requests.len();
+    while shared.lock().unwrap().requests.len() < asked + 5 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(poll.outlet.try_recv().is_none());
+    poll.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_retried_is_told_of_until_it_is_over() {
+    let (base, shared) = server(|n, uri, _| match n {
+        0..5 => (StatusCode::BAD_GATEWAY, "no").into_response(),
+        _ => paged(uri),
+    })
+    .await;
+    let mut poll = Poll::start(options(one_per_page(&base)));
+    let mut troubles = poll.outlet.trouble();
+    let told = troubles.wait_for(Option::is_some).await.unwrap().clone();
+    assert!(told.unwrap().error.contains("502"));
+    assert_eq!(poll.next().await, [0]);
+    troubles.wait_for(Option::is_none).await.unwrap();
+    assert!(shared.lock().unwrap().requests.len() >= 6);
+    poll.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_symbol_whose_answers_cannot_be_read_does_not_hold_up_the_others() {
+    let (base, _) = server(|_, uri, _| {
+        if uri.path().contains("BAD") {
+            return json("busy".into());
+        }
+        alpaca(uri)
+    })
+    .await;
+    let mut options = options(Provider::alpaca_trades(&base));
+    options.symbols = vec!["BAD".parse().unwrap(), "GOOD".parse().unwrap()];
+    let mut poll = Poll::start(options);
+    assert_eq!(poll.next().await, [0, 1]);
+    poll.stop().await.unwrap();
+}
+
 /// Alpaca as documented: pages by token within a request, inclusive start, sorted by time.
 fn alpaca(uri: &Uri) -> Response {
     let query = uri.query().unwrap_or_default();
@@ -335,8 +400,12 @@ async fn pages_by_token_are_followed_for_each_symbol_and_then_the_latest_row_is_
         }
         assert_eq!(seqs, (0..12).collect::<Vec<u64>>());
     }
-    // The next round asks from the last row on, and gets it again.
-    assert_eq!(poll.next().await, [11]);
+    // The next round asks from the last row on, and gets it again: it is not handed over once more.
+    let asked = shared.lock().unwrap().requests.len();
+    while shared.lock().unwrap().requests.len() < asked + 6 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(poll.outlet.try_recv().is_none());
     let checkpoint = poll.checkpoints.borrow().clone();
     for symbol in ["AAA", "BBB"] {
         assert_eq!(

@@ -5,7 +5,7 @@
 //! moves only after the pipeline has taken the page ([`crate::SourceSink::send`]), and each new one
 //! is published on [`RestSource::checkpoints`], so that a caller can keep it and start from it. A
 //! provider without cursors is asked from the time of the last row on, inclusive: that row comes
-//! again, and the store drops it.
+//! again, and is left out.
 //!
 //! Model: [`Provider`] says how to ask and page, [`Mapping`] how to read; [`Backoff`],
 //! [`retry_after`] and [`RateLimit`] say when to ask next.
@@ -19,6 +19,7 @@ mod pace;
 mod poll;
 mod presets;
 mod provider;
+mod repeats;
 
 pub use mapping::{Answer, Fields, Mapping, Received, Shape};
 pub use pace::{Backoff, RateLimit, retry_after};

@@ -13,11 +13,15 @@ use super::{
     mapping::{Answer, Received},
     pace::Backoff,
     provider::{Ask, Paging, Provider, shown},
+    repeats::{Repeats, latest},
 };
 use crate::{Result, SourceBatch, SourceError, SourceSink, TickSource, WallClock, system_clock};
 
 /// Answers up to this size (about 400 rows, well below a millisecond) are read where they arrive.
 const INLINE_BYTES: usize = 32 << 10;
+
+/// Failures of one stream in a row after which the others get their turn.
+const PATIENCE: u32 = 5;
 
 /// Where a stream goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +104,8 @@ struct Stream {
     /// The latest row of the pages so far.
     latest: Option<Timestamp>,
     validator: Option<Validator>,
+    /// Of a provider that is asked for rows since a time.
+    repeats: Repeats,
 }
 
 /// Polls a provider.
@@ -154,6 +160,7 @@ impl RestSource {
                 page: None,
                 latest: None,
                 validator: None,
+                repeats: Repeats::default(),
             })
             .collect();
         if let Some(first) = streams.first() {
@@ -212,26 +219,34 @@ impl RestSource {
             }
         })?;
         let decoded = answer.decoded;
-        let rows = decoded.rows();
-        let latest = decoded
-            .ticks
-            .iter()
-            .map(|t| t.ts)
-            .chain(decoded.bars.iter().map(|b| b.start))
-            .max();
-        if rows > 0 {
+        let (rows, latest) = (decoded.rows(), latest(&decoded));
+        // A provider with a cursor sends nothing twice.
+        let (fresh, seen) = if cursor {
+            (decoded, None)
+        } else {
+            let fresh = self.streams[at].repeats.leave_out(decoded.clone());
+            (fresh, Some(decoded))
+        };
+        if fresh.rows() > 0 {
             let batch = SourceBatch {
                 source: self.options.name.clone(),
                 received,
-                ticks: decoded.ticks,
-                bars: decoded.bars,
-                rejects: decoded.rejects,
+                ticks: fresh.ticks,
+                bars: fresh.bars,
+                rejects: fresh.rejects,
             };
             // Not taken: the same page is asked for again.
             out.send(batch).await?;
         }
+        if let Some(seen) = seen {
+            self.streams[at].repeats.remember(&seen);
+        }
         let full = rows >= self.options.provider.page_limit;
-        Ok(self.advance(at, answer.next, latest, full, validator))
+        let more = self.advance(at, answer.next, latest, full, validator);
+        if !more {
+            self.streams[at].repeats.end_round();
+        }
+        Ok(more)
     }
 
     /// Decodes on the thread pool for blocking work when it is worth the way there.
@@ -301,13 +316,16 @@ impl RestSource {
         more
     }
 
-    /// Polls every stream until it has no more pages.
+    /// Polls every stream until it has no more pages, or has failed too often for the others to wait.
     async fn round(&mut self, out: &SourceSink) -> Result<()> {
         for at in 0..self.streams.len() {
-            loop {
+            let mut failures = 0;
+            while failures < PATIENCE {
                 match self.turn(at, out).await {
                     Ok(more) => {
+                        failures = 0;
                         self.backoff.reset();
+                        out.is_well();
                         if !more {
                             break;
                         }
@@ -319,10 +337,11 @@ impl RestSource {
                         if let SourceError::Unavailable {
                             retry_after: Some(asked),
                             ..
-                        } = error
+                        } = &error
                         {
-                            wait = wait.max(asked);
+                            wait = wait.max(*asked);
                         }
+                        out.waits(&error, wait);
                         metrics::counter!(
                             "tickcast_source_retries_total",
                             "source" => self.options.name.to_string()
@@ -334,6 +353,7 @@ impl RestSource {
                             "{error}; trying again"
                         );
                         tokio::time::sleep(wait).await;
+                        failures += 1;
                     }
                 }
             }
