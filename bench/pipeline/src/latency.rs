@@ -1,7 +1,8 @@
 //! From produce to WebSocket at 100 ticks a second, on both sides.
 //!
 //! One process produces (librdkafka, without lingering) and reads, on its monotonic clock. Both sides
-//! store in the same server of MongoDB's protocol; Tickcast with SQLite too.
+//! store in the same server of MongoDB's protocol; Tickcast with SQLite too. Beside them librdkafka's
+//! own consumer, in the same process and without a socket behind it: below that nobody gets.
 
 use std::{
     sync::{Arc, RwLock},
@@ -11,7 +12,11 @@ use std::{
 use anyhow::{Result, ensure};
 use bench_live::figure;
 use futures::{FutureExt as _, StreamExt as _};
-use rdkafka::producer::BaseProducer;
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    producer::BaseProducer,
+};
 
 use crate::{
     Services, python,
@@ -21,12 +26,14 @@ use crate::{
 };
 
 const TICKS_PER_S: u64 = 100;
-const SECONDS: u64 = 15;
+/// The slowest hundredth of a shorter run is another one each time.
+const SECONDS: u64 = 60;
 /// Ticks that are sent before any is counted.
 const WARM_UP: u64 = 200;
 
 /// Measures and prints.
 pub async fn measure(services: &Services) -> Result<()> {
+    bare_consumer(services).await?;
     let mut documented = f64::NAN;
     for kind in ["documented", "kinder"] {
         let topic = fresh("latency")?;
@@ -60,6 +67,64 @@ pub async fn measure(services: &Services) -> Result<()> {
         )
         .await?;
         server.stop().await?;
+    }
+    Ok(())
+}
+
+/// From librdkafka's producer to its consumer, printed.
+async fn bare_consumer(services: &Services) -> Result<()> {
+    let topic = fresh("latency")?;
+    make_topic(services, &topic).await?;
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &services.brokers)
+        .set("group.id", &topic)
+        .set("enable.auto.commit", "false")
+        .set("fetch.wait.max.ms", "50")
+        .create()?;
+    let mut all = TopicPartitionList::new();
+    for partition in consumer
+        .fetch_metadata(Some(&topic), Duration::from_secs(10))?
+        .topics()
+        .iter()
+        .flat_map(|t| t.partitions())
+    {
+        all.add_partition_offset(&topic, partition.id(), Offset::Beginning)?;
+    }
+    consumer.assign(&all)?;
+    let total = WARM_UP + TICKS_PER_S * SECONDS;
+    let arrivals = std::thread::spawn(move || -> Result<Vec<Instant>> {
+        let mut arrivals = Vec::new();
+        while (arrivals.len() as u64) < total {
+            let message = consumer.poll(Duration::from_secs(10));
+            let message = message.ok_or_else(|| anyhow::anyhow!("nothing arrives"))??;
+            let now = Instant::now();
+            ensure!(message.payload().is_some(), "a message without a payload");
+            arrivals.push(now);
+        }
+        Ok(arrivals)
+    });
+    // One symbol, so one partition: they arrive in order.
+    let producer: BaseProducer = settings(&services.brokers, 0).create()?;
+    let mut sent = Vec::new();
+    let began = tokio::time::Instant::now();
+    for n in 0..total {
+        tokio::time::sleep_until(began + Duration::from_micros(n * 1_000_000 / TICKS_PER_S)).await;
+        let payload = serde_json::to_vec(&tick(&symbols()?, 1_700_000_000_000_000, 0))?;
+        sent.push(Instant::now());
+        send(&producer, &topic, symbol(0)?.as_str(), &payload)?;
+        producer.poll(Duration::ZERO);
+    }
+    let arrivals = tokio::task::spawn_blocking(move || arrivals.join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("the consumer's thread panicked"))??;
+    let latencies = sent.iter().zip(arrivals).skip(WARM_UP as usize);
+    let mut latencies: Vec<f64> = latencies
+        .map(|(left, arrived)| (arrived - *left).as_secs_f64() * 1e3)
+        .collect();
+    latencies.sort_by(f64::total_cmp);
+    for (name, q) in [("p50", 0.5), ("p99", 0.99)] {
+        let what = format!("librdkafka's consumer alone: produce to reader at 100/s, {name}");
+        figure(&what, quantile(&latencies, q), "ms", "");
     }
     Ok(())
 }

@@ -60,6 +60,7 @@ pub fn settings(brokers: &str, linger_ms: u32) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
+        .set("socket.nagle.disable", "true")
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("partitioner", "murmur2_random")

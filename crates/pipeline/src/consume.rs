@@ -31,6 +31,9 @@ use crate::{
 
 /// Raw bytes from which on they are decoded away from the async threads.
 const DECODE_APART_BYTES: usize = 64 * 1_024;
+/// How often to commit at most on a bus that keeps its records, where a commit is a write of the
+/// broker's: so much may come again after a kill, and the store drops it.
+const COMMIT_EVERY: Duration = Duration::from_millis(200);
 /// How often to look which partitions are still one's own.
 const OWNED_EVERY: Duration = Duration::from_secs(1);
 
@@ -121,33 +124,53 @@ impl ConsumeStage {
         let timeout = Duration::from_millis(self.config.poll_timeout_ms.max(1));
         let mut partitions = Partitions::new();
         let mut looked = Instant::now();
-        let mut committed = true;
+        // What is stored and not committed, and when a commit was last tried.
+        let (mut owed, mut tried) = (false, Instant::now());
+        let every = if self.keeps {
+            COMMIT_EVERY
+        } else {
+            Duration::ZERO
+        };
         loop {
             if looked.elapsed() >= OWNED_EVERY {
                 looked = Instant::now();
                 self.leave_to_others(consumer.as_ref(), &mut partitions);
             }
+            if owed && tried.elapsed() >= every {
+                tried = Instant::now();
+                owed = !self.commit(consumer.as_mut()).await?;
+            }
+            let wait = if owed {
+                let due = every.saturating_sub(tried.elapsed());
+                // A commit that failed is no reason to ask without a pause.
+                due.max(Duration::from_millis(10)).min(timeout)
+            } else {
+                timeout
+            };
             let polled = tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(()),
-                polled = consumer.poll(self.config.batch_rows, timeout) => polled,
+                // As when the bus has nothing more.
+                () = stop.cancelled() => Err(BusError::Closed),
+                polled = consumer.poll(self.config.batch_rows, wait) => polled,
             };
             let deliveries = match polled {
                 Ok(deliveries) => deliveries,
-                Err(BusError::Closed) => return Ok(()),
+                Err(BusError::Closed) => {
+                    if owed {
+                        self.commit(consumer.as_mut()).await?;
+                    }
+                    return Ok(());
+                }
                 Err(e) => return Err(e.into()),
             };
             if deliveries.is_empty() {
-                if !committed {
-                    committed = self.commit(consumer.as_mut()).await?;
-                }
                 continue;
             }
             if self.shared_with.is_some() {
                 note_partitions(&deliveries, &mut partitions);
             }
             self.store(deliveries).await?;
-            committed = self.commit(consumer.as_mut()).await?;
+            owed = true;
         }
     }
 

@@ -105,6 +105,8 @@ impl KafkaOptions {
         config
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", &self.client_id)
+            // A tick alone in its packet waits for nothing.
+            .set("socket.nagle.disable", "true")
             // A broker that comes back is found again within a second.
             .set("reconnect.backoff.max.ms", "1000")
             .set("topic.metadata.refresh.interval.ms", "30000")
