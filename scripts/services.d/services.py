@@ -5,7 +5,7 @@ A service is stopped by its process id, and only if that id is still the process
 Its ports are kept in the folder, so `kill` and `start` with the same --dir bring the same service
 back with its data at the same address: that is how the fault tests restart a broker.
 
-What it does not do: anything with Docker, more than one node of a service, TLS.
+What it does not do: anything with Docker, more than one node of a service, TLS of MongoDB's protocol.
 """
 
 import argparse
@@ -44,7 +44,8 @@ all (the three).
   scripts/services setup [SERVICE...]           only fetches and builds what they need
 
 Variables: KAFKA_BROKERS, KAFKA_SASL_BROKERS (SASL_PLAINTEXT, PLAIN, user tickcast, password
-correct), KAFKA_FRONT and KAFKA_BEHIND (the broker listens on the second and tells its clients to come to
+correct), KAFKA_TLS_BROKERS (SASL_SSL, SCRAM-SHA-256, the same user; a certificate that is its own authority, in
+KAFKA_TLS_CA), KAFKA_FRONT and KAFKA_BEHIND (the broker listens on the second and tells its clients to come to
 the first, where a test puts a proxy), MONGODB_URI, FERRETDB_URI. One that is set already is kept, and its service is not started.
 With ferretdb and without mongo, MONGODB_URI is FerretDB's.
 Jars, virtual environments and binaries are kept in ${TICKCAST_CACHE:-~/.cache/tickcast}/services.
@@ -151,14 +152,16 @@ def ferretdb_binary():
 
 
 class Kafka:
-    ports = ("plain", "sasl", "controller", "front", "behind")
+    ports = ("plain", "sasl", "tls", "controller", "front", "behind")
     variable = "KAFKA_BROKERS"
     setup = staticmethod(kafka_jars)
 
     @staticmethod
-    def env(ports):
+    def env(folder, ports):
         return {"KAFKA_BROKERS": f"127.0.0.1:{ports['plain']}",
                 "KAFKA_SASL_BROKERS": f"127.0.0.1:{ports['sasl']}",
+                "KAFKA_TLS_BROKERS": f"127.0.0.1:{ports['tls']}",
+                "KAFKA_TLS_CA": str(folder / "tls.pem"),
                 "KAFKA_FRONT": f"127.0.0.1:{ports['front']}",
                 "KAFKA_BEHIND": f"127.0.0.1:{ports['behind']}"}
 
@@ -166,22 +169,29 @@ class Kafka:
     def arguments(folder, ports):
         jars = f"{kafka_jars()}/*"
         properties = folder / "server.properties"
-        plain, sasl, front, behind = (f"127.0.0.1:{ports[p]}"
-                                      for p in ("plain", "sasl", "front", "behind"))
+        plain, sasl, tls, front, behind = (f"127.0.0.1:{ports[p]}"
+                                           for p in ("plain", "sasl", "tls", "front", "behind"))
         controller = f"127.0.0.1:{ports['controller']}"
         # The short session lets a broker that was killed back in after 4 s instead of 9.
         login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+        scram = "org.apache.kafka.common.security.scram.ScramLoginModule required"
         properties.write_text(f"""\
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers={controller}
-listeners=PLAINTEXT://{plain},SASL://{sasl},BEHIND://{behind},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{plain},SASL://{sasl},BEHIND://{front},CONTROLLER://{controller}
+listeners=PLAINTEXT://{plain},SASL://{sasl},TLS://{tls},BEHIND://{behind},CONTROLLER://{controller}
+advertised.listeners=PLAINTEXT://{plain},SASL://{sasl},TLS://{tls},BEHIND://{front},CONTROLLER://{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,SASL:SASL_PLAINTEXT
-sasl.enabled.mechanisms=PLAIN
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
 listener.name.sasl.plain.sasl.jaas.config={login} user_tickcast="correct";
+listener.name.sasl.sasl.enabled.mechanisms=PLAIN
+listener.name.tls.scram-sha-256.sasl.jaas.config={scram};
+listener.name.tls.sasl.enabled.mechanisms=SCRAM-SHA-256
+listener.name.tls.ssl.keystore.type=PKCS12
+listener.name.tls.ssl.keystore.location={folder}/tls.p12
+listener.name.tls.ssl.keystore.password=tickcast
 log.dirs={folder}/log
 num.partitions=3
 offsets.topic.replication.factor=1
@@ -193,8 +203,14 @@ broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=4000
 """)
         if not (folder / "log" / "meta.properties").exists():
+            key = ["-keystore", folder / "tls.p12", "-storepass", "tickcast", "-alias", "broker"]
+            command("making Kafka's certificate", "keytool", "-genkeypair", *key, "-keyalg", "EC",
+                    "-dname", "CN=tickcast-test", "-ext", "san=ip:127.0.0.1", "-validity", "30")
+            command("writing Kafka's certificate", "keytool", "-exportcert", *key, "-rfc",
+                    "-file", folder / "tls.pem")
             command("formatting Kafka's log folder", "java", "-Xmx128m", "-cp", jars,
                     "kafka.tools.StorageTool", "format", "--standalone",
+                    "--add-scram", "SCRAM-SHA-256=[name=tickcast,password=correct]",
                     "-t", "dGlja2Nhc3QtdGVzdC0wMQ", "-c", properties)
         return ["java", "-Xmx512m",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -213,7 +229,7 @@ class Mongo:
     setup = staticmethod(secantusdb_python)
 
     @staticmethod
-    def env(ports):
+    def env(_folder, ports):
         return {"MONGODB_URI": f"mongodb://127.0.0.1:{ports['wire']}/?directConnection=true"}
 
     @staticmethod
@@ -222,7 +238,9 @@ class Mongo:
         config.touch()
         return [str(secantusdb_python() / "bin" / "secantusd-py"), "--config", str(config),
                 "--host", "127.0.0.1", "--port", str(ports["wire"]), "--log-level", "WARNING",
-                "--storage-path", str(folder / "data"), "--sync-on-commit"]
+                "--storage-path", str(folder / "data"), "--sync-on-commit",
+                # A test has it answer as a full or a read-only server does.
+                "--enable-test-commands"]
 
     @staticmethod
     def ready(ports):
@@ -235,7 +253,7 @@ class FerretDb:
     setup = staticmethod(ferretdb_binary)
 
     @staticmethod
-    def env(ports):
+    def env(_folder, ports):
         return {"FERRETDB_URI": f"mongodb://127.0.0.1:{ports['wire']}/?retryWrites=false"}
 
     @staticmethod
@@ -379,7 +397,7 @@ def variables(folder, names):
     env = {}
     for name in names:
         entry = folder.read()[name]
-        own = SERVICES[name].env(entry["ports"])
+        own = SERVICES[name].env(folder.path / name, entry["ports"])
         if os.environ.get(SERVICES[name].variable):
             del own[SERVICES[name].variable]
         env.update(own)

@@ -11,6 +11,8 @@
 #[path = "../torture/processes.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod processes;
+#[cfg(test)]
+mod refusing_store;
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -182,7 +182,7 @@ pub(super) fn fault(doing: &str, error: &KafkaError, complaints: &Complaints) ->
 
 fn tls_hint(why: &str, value: &str) -> &'static str {
     let text = format!("{why} {value}").to_ascii_lowercase();
-    if text.contains("ssl") || text.contains("scram") {
+    if !cfg!(feature = "kafka-tls") && (text.contains("ssl") || text.contains("scram")) {
         "; TLS and SCRAM need a build with the feature kafka-tls"
     } else {
         ""

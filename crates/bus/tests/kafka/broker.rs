@@ -24,17 +24,17 @@ use crate::suite::{BusUnderTest, contract_tests};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn required(variable: &str) -> String {
+pub(crate) fn required(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is not set: run through `scripts/services run kafka -- cargo test …`")
     })
 }
 
-fn options() -> KafkaOptions {
+pub(crate) fn options() -> KafkaOptions {
     KafkaOptions::new(required("KAFKA_BROKERS"))
 }
 
-fn topic(name: &str) -> String {
+pub(crate) fn topic(name: &str) -> String {
     format!("kafka-{name}-{}", std::process::id())
 }
 
@@ -76,7 +76,7 @@ async fn bus() -> KafkaBus {
     .unwrap()
 }
 
-fn raw(key: &str, text: impl Into<Bytes>) -> Record {
+pub(crate) fn raw(key: &str, text: impl Into<Bytes>) -> Record {
     Record {
         key: key.into(),
         source: "test".into(),
@@ -420,67 +420,4 @@ async fn a_record_keeps_the_moment_of_its_arrival_on_its_way_through_the_broker(
     let got = take(&mut consumer, 1).await;
     let off = got[0].received.max(received) - got[0].received.min(received);
     assert!(off < Duration::from_secs(20), "{off:?}");
-}
-
-async fn refusal(options: KafkaOptions) -> BusError {
-    match KafkaBus::connect(options).await {
-        Ok(_) => panic!("connected"),
-        Err(error) => error,
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_not_there_is_unavailable_and_the_message_says_what_to_check() {
-    // Port 1 of the loopback: nobody listens there.
-    let error = refusal(KafkaOptions {
-        timeout: Duration::from_secs(3),
-        ..KafkaOptions::new("127.0.0.1:1")
-    })
-    .await;
-    let BusError::Unavailable { detail } = &error else {
-        panic!("{error:?}");
-    };
-    assert!(detail.contains("127.0.0.1:1"), "{detail}");
-    assert!(detail.contains("check the brokers' addresses"), "{detail}");
-}
-
-fn with_password(password: &str) -> KafkaOptions {
-    let extra = [
-        ("security.protocol", "sasl_plaintext"),
-        ("sasl.mechanisms", "PLAIN"),
-        ("sasl.username", "tickcast"),
-        ("sasl.password", password),
-    ];
-    KafkaOptions {
-        extra: extra.map(|(k, v)| (k.into(), v.into())).into(),
-        ..KafkaOptions::new(required("KAFKA_SASL_BROKERS"))
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_right_credentials_are_taken() {
-    let bus = KafkaBus::connect(with_password("correct")).await.unwrap();
-    let topic = topic("sasl");
-    bus.publish(&topic, vec![raw("A", "x")]).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn wrong_credentials_are_refused_with_what_to_check_and_without_the_password() {
-    let error = refusal(with_password("swordfish")).await;
-    let BusError::Configuration { detail } = &error else {
-        panic!("{error:?}");
-    };
-    assert!(detail.contains("sasl.password"), "{detail}");
-    assert!(!detail.contains("swordfish"), "{detail}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_setting_that_is_none_is_named() {
-    let mut options = options();
-    options.extra.insert("no.such.setting".into(), "1".into());
-    let error = refusal(options).await;
-    let BusError::Configuration { detail } = &error else {
-        panic!("{error:?}");
-    };
-    assert!(detail.contains("no.such.setting"), "{detail}");
 }
