@@ -105,19 +105,35 @@ fn sources(sources: Vec<SourceLine>) -> AnyView {
             }
         })
         .collect();
+    let columns = ["Source", "State", "Rows", "Put aside", "Newest"];
+    table("sources", "Sources", &columns, rows)
+}
+
+/// A table in a panel of its own; words, not numbers, in its last column.
+fn table(
+    name: &'static str,
+    heading: &'static str,
+    columns: &[&'static str],
+    rows: Vec<impl IntoView + 'static>,
+) -> AnyView {
+    let heading_id = format!("{name}-heading");
+    let labelled_by = heading_id.clone();
+    let last = columns.len().saturating_sub(1);
+    let columns: Vec<_> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| {
+            let class = (at == last).then_some("words");
+            view! { <th scope="col" class=class>{*column}</th> }
+        })
+        .collect();
     view! {
-        <section class="panel" aria-labelledby="sources-heading">
-            <h2 id="sources-heading">"Sources"</h2>
+        <section class="panel" aria-labelledby=labelled_by>
+            <h2 id=heading_id>{heading}</h2>
             <div class="scroll">
-                <table data-testid="pipeline-sources">
+                <table data-testid=format!("pipeline-{name}")>
                     <thead>
-                        <tr>
-                            <th scope="col">"Source"</th>
-                            <th scope="col">"State"</th>
-                            <th scope="col">"Rows"</th>
-                            <th scope="col">"Put aside"</th>
-                            <th scope="col" class="words">"Newest"</th>
-                        </tr>
+                        <tr>{columns}</tr>
                     </thead>
                     <tbody>{rows}</tbody>
                 </table>
@@ -143,25 +159,8 @@ fn stages(stages: Vec<StageRate>) -> AnyView {
             }
         })
         .collect();
-    view! {
-        <section class="panel" aria-labelledby="stages-heading">
-            <h2 id="stages-heading">"Stages of this process"</h2>
-            <div class="scroll">
-                <table data-testid="pipeline-stages">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Stage"</th>
-                            <th scope="col">"Per second"</th>
-                            <th scope="col">"Since the start"</th>
-                            <th scope="col" class="words">"What is counted"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
-        </section>
-    }
-    .erased()
+    let columns = ["Stage", "Per second", "Since the start", "What is counted"];
+    table("stages", "Stages of this process", &columns, rows)
 }
 
 fn counted(stage: &str) -> &'static str {
