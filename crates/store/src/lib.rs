@@ -15,6 +15,7 @@
 //! What it does not do: decide what is a good row (see `market::TickRules`), forecast, score.
 
 mod blocking;
+mod check;
 mod csv;
 pub mod csv_rows;
 mod error;

@@ -28,7 +28,7 @@ use super::{
     recent::{Known, State},
     schema::duplicates,
 };
-use crate::{BarQuery, Result};
+use crate::{BarQuery, Result, check};
 
 /// How old what is remembered of other processes' parts may be, while others append too: so long a
 /// bar may be told without what they added. What is stored and read is right at any time.
@@ -58,23 +58,6 @@ pub(super) fn put(part: &Bar, writer: i64) -> Result<Document> {
     let filter = doc! { "_id": &document.id };
     let document = serialize_to_document(&document).map_err(fault::foreign)?;
     Ok(doc! { "q": filter, "u": document, "upsert": true })
-}
-
-/// Refuses what the documents cannot hold.
-fn check(bars: &[Bar]) -> Result<()> {
-    for bar in bars {
-        let numbers = [bar.open, bar.high, bar.low, bar.close, bar.volume];
-        let sequences = [bar.first.seq, bar.last.seq];
-        if numbers.iter().any(|n| !n.is_finite())
-            || sequences.iter().any(|s| i64::try_from(*s).is_err())
-        {
-            return Err(fault::invalid(format!(
-                "bar {} {} {} cannot be stored: expected finite numbers and sequences below 2^63",
-                bar.symbol, bar.interval, bar.start
-            )));
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn merge_into(whole: &mut Option<Bar>, part: Bar) {
@@ -278,7 +261,7 @@ impl Inner {
 
     /// See [`crate::BarStore::put_bars`].
     pub(super) async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
-        check(&bars)?;
+        check::bars(&bars)?;
         if bars.is_empty() {
             return Ok(0);
         }

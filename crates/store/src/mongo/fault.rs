@@ -75,13 +75,6 @@ fn refused(detail: &str) -> StoreError {
     }
 }
 
-/// The error for a call that cannot be right.
-pub(super) fn invalid(detail: impl Into<String>) -> StoreError {
-    StoreError::Invalid {
-        detail: detail.into(),
-    }
-}
-
 /// The error for content that this crate did not write so.
 pub(super) fn foreign(detail: impl std::fmt::Display) -> StoreError {
     StoreError::Internal {

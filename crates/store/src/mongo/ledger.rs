@@ -17,7 +17,9 @@ use mongodb::bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
 use super::{Inner, documents::number, fault, keys, limit_of, schema::duplicates};
-use crate::{LedgerQuery, LedgerRow, OpenForecast, Recorded, Result, StepOutcome, StoreError};
+use crate::{
+    LedgerQuery, LedgerRow, OpenForecast, Recorded, Result, StepOutcome, StoreError, check,
+};
 
 /// `due_us` of a forecast that is scored to its end: later than every time.
 const NEVER: i64 = i64::MAX;
@@ -104,38 +106,6 @@ fn due(interval: Interval, targets: &[Timestamp], scored: usize) -> i64 {
     next.map_or(NEVER, |t| interval.end_of(*t).as_micros())
 }
 
-/// Refuses a fan whose lengths disagree or whose numbers cannot be scored.
-fn check(fan: &Fan) -> Result<()> {
-    let steps = fan.targets.len();
-    let finite = |numbers: &[f64]| numbers.iter().all(|n| n.is_finite());
-    let fits = |numbers: &[f64]| numbers.len() == steps && finite(numbers);
-    let bands = fan
-        .bands
-        .iter()
-        .all(|b| b.level.is_finite() && fits(&b.lower) && fits(&b.upper));
-    let targets = steps > 0 && fan.targets.is_sorted_by(|a, b| a < b);
-    if targets && bands && fits(&fan.mean) && fan.origin_close.is_finite() {
-        return Ok(());
-    }
-    Err(fault::invalid(format!(
-        "the forecast of {} {} by {} cannot be kept: expected targets that follow each other, as many means and bounds as targets, and finite numbers",
-        fan.symbol, fan.interval, fan.model
-    )))
-}
-
-/// Refuses outcomes that cannot be right whatever the ledger holds.
-fn check_outcomes(outcomes: &[StepOutcome]) -> Result<()> {
-    for outcome in outcomes {
-        if outcome.step == 0 || !(outcome.actual.is_finite() && outcome.naive.is_finite()) {
-            return Err(fault::invalid(format!(
-                "the outcome of step {} of forecast {} cannot be right: expected a step from 1 and finite numbers",
-                outcome.step, outcome.forecast_id
-            )));
-        }
-    }
-    Ok(())
-}
-
 fn outcome_document(forecast: &ForecastDocument, outcome: &StepOutcome) -> Document {
     let steps = forecast.mean.len();
     let at = outcome.step as usize - 1;
@@ -188,7 +158,7 @@ impl Inner {
 
     /// See [`crate::ForecastLedger::record`].
     pub(super) async fn record(&self, fans: Vec<Fan>) -> Result<Vec<Recorded>> {
-        fans.iter().try_for_each(check)?;
+        fans.iter().try_for_each(check::fan)?;
         let ids: Vec<String> = fans
             .iter()
             .map(|f| keys::forecast(&f.symbol, f.interval, f.origin, &f.model))
@@ -282,7 +252,7 @@ impl Inner {
     /// See [`crate::ForecastLedger::score`]. All is checked before the first write; the writes
     /// themselves are one by one, and doing them again does no harm.
     pub(super) async fn score(&self, mut outcomes: Vec<StepOutcome>) -> Result<usize> {
-        check_outcomes(&outcomes)?;
+        check::outcomes(&outcomes)?;
         outcomes.sort_by_key(|o| (o.forecast_id, o.step));
         let of_each: Vec<&[StepOutcome]> = outcomes
             .chunk_by(|a, b| a.forecast_id == b.forecast_id)
@@ -316,7 +286,7 @@ impl Inner {
                     continue; // it is there already
                 }
                 if step > scored + 1 || step > steps {
-                    return Err(fault::invalid(format!(
+                    return Err(check::invalid(format!(
                         "step {step} of forecast {id} cannot be scored: {scored} of its {steps} steps are, and they are scored in order"
                     )));
                 }

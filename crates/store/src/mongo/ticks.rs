@@ -13,31 +13,18 @@ use super::{
     Inner, Writer,
     bars::{Key, bars_of},
     documents::TickDocument,
-    fault, instruments, keys, limit_of,
+    instruments, keys, limit_of,
     ranges::Ranges,
     recent::Known,
     schema::duplicates,
 };
-use crate::{Appended, Result, StoredTick};
+use crate::{Appended, Result, StoredTick, check};
 
 /// Ticks of failed appends that are remembered as told of at most; then all of these appends are
 /// forgotten, and what is left of them counts as doubles.
 const TOLD_KEPT: usize = 1_000_000;
 /// `_id`s that one question names at most.
 const IDS_ASKED: usize = 1_000;
-
-/// Refuses what the documents cannot hold.
-fn check(ticks: &[Tick]) -> Result<()> {
-    for tick in ticks {
-        if !(tick.price.is_finite() && tick.size.is_finite()) || i64::try_from(tick.seq).is_err() {
-            return Err(fault::invalid(format!(
-                "tick {} {} {} cannot be stored: expected finite numbers and a sequence below 2^63",
-                tick.symbol, tick.ts, tick.seq
-            )));
-        }
-    }
-    Ok(())
-}
 
 /// A batch without its own doubles, in order.
 struct Batch {
@@ -68,7 +55,7 @@ fn without_doubles(ticks: Vec<Tick>) -> Batch {
 impl Inner {
     /// See [`crate::TickStore::append`].
     pub(super) async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
-        check(&ticks)?;
+        check::ticks(&ticks)?;
         if ticks.is_empty() {
             return Ok(Appended::default());
         }

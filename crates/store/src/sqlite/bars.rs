@@ -8,7 +8,6 @@ use market::{Bar, Interval, Symbol, TickKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{
-    fault,
     symbols::{interval_code, intervals_of, seq_from, symbol_from},
     ticks::limit_of,
     writer::Writer,
@@ -18,23 +17,6 @@ use crate::{BarQuery, Instrument, Result, StoreError};
 /// The columns that [`read_bar`] reads, in its order.
 const COLUMNS: &str =
     "start, open, high, low, close, volume, trades, first_ts, first_seq, last_ts, last_seq";
-
-/// Refuses what the columns cannot hold.
-pub(super) fn check(bars: &[Bar]) -> Result<()> {
-    for bar in bars {
-        let numbers = [bar.open, bar.high, bar.low, bar.close, bar.volume];
-        let sequences = [bar.first.seq, bar.last.seq];
-        if numbers.iter().any(|n| !n.is_finite())
-            || sequences.iter().any(|s| i64::try_from(*s).is_err())
-        {
-            return Err(fault::invalid(format!(
-                "bar {} {} {} cannot be stored: expected finite numbers and sequences below 2^63",
-                bar.symbol, bar.interval, bar.start
-            )));
-        }
-    }
-    Ok(())
-}
 
 /// Merges bars made of new ticks into the stored ones; returns them as they stand now.
 pub(super) fn merge(writer: &mut Writer, partial: Vec<Bar>) -> Result<Vec<Bar>> {

@@ -5,46 +5,8 @@ use market::{
     wire::{Band, Fan},
 };
 
-use super::fault::{self, damaged};
+use super::fault::damaged;
 use crate::Result;
-
-/// Refuses a fan whose lengths disagree or whose numbers cannot be scored.
-pub(super) fn check(fan: &Fan) -> Result<()> {
-    let steps = fan.targets.len();
-    let refuse = |what: String| {
-        Err(fault::invalid(format!(
-            "the forecast of {} {} by {} {what}",
-            fan.symbol, fan.interval, fan.model
-        )))
-    };
-    if steps == 0 {
-        return refuse("has no steps".into());
-    }
-    if fan.mean.len() != steps {
-        return refuse(format!("has {steps} targets and {} means", fan.mean.len()));
-    }
-    if !fan.targets.is_sorted_by(|a, b| a < b) {
-        return refuse("has targets that do not follow each other in time".into());
-    }
-    let finite = |numbers: &[f64]| numbers.iter().all(|n| n.is_finite());
-    if !fan.origin_close.is_finite() || !finite(&fan.mean) {
-        return refuse("has a number that is not finite".into());
-    }
-    for band in &fan.bands {
-        if band.lower.len() != steps || band.upper.len() != steps {
-            return refuse(format!(
-                "has {steps} steps and a band of {} % with {} lower and {} upper bounds",
-                band.level,
-                band.lower.len(),
-                band.upper.len()
-            ));
-        }
-        if !band.level.is_finite() || !finite(&band.lower) || !finite(&band.upper) {
-            return refuse("has a bound that is not finite".into());
-        }
-    }
-    Ok(())
-}
 
 fn words<'a>(numbers: impl IntoIterator<Item = &'a f64>) -> Vec<u8> {
     numbers.into_iter().flat_map(|n| n.to_le_bytes()).collect()

@@ -46,13 +46,6 @@ pub(super) fn closed() -> StoreError {
     }
 }
 
-/// The error for a call that cannot be right.
-pub(super) fn invalid(detail: impl Into<String>) -> StoreError {
-    StoreError::Invalid {
-        detail: detail.into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use market::ErrorKind;

@@ -11,12 +11,14 @@ use market::{
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{
-    blobs, fault, scores,
+    blobs, scores,
     symbols::{interval_code, interval_from},
     ticks::limit_of,
     writer::Writer,
 };
-use crate::{LedgerQuery, LedgerRow, OpenForecast, Recorded, Result, StepOutcome, StoreError};
+use crate::{
+    LedgerQuery, LedgerRow, OpenForecast, Recorded, Result, StepOutcome, StoreError, check,
+};
 
 /// The columns that [`read_fan`] reads from `forecasts f`, in its order.
 const COLUMNS: &str =
@@ -238,19 +240,6 @@ impl Scored {
     }
 }
 
-/// Refuses outcomes that cannot be right whatever the ledger holds.
-pub(super) fn check(outcomes: &[StepOutcome]) -> Result<()> {
-    for outcome in outcomes {
-        if outcome.step == 0 || !(outcome.actual.is_finite() && outcome.naive.is_finite()) {
-            return Err(fault::invalid(format!(
-                "the outcome of step {} of forecast {} cannot be right: expected a step from 1 and finite numbers",
-                outcome.step, outcome.forecast_id
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// See [`crate::ForecastLedger::score`].
 pub(super) fn score(writer: &mut Writer, mut outcomes: Vec<StepOutcome>) -> Result<usize> {
     let conn = &writer.conn;
@@ -267,7 +256,7 @@ pub(super) fn score(writer: &mut Writer, mut outcomes: Vec<StepOutcome>) -> Resu
                 continue; // it is there already
             }
             if outcome.step > entry.scored_steps + 1 || outcome.step as usize > entry.mean.len() {
-                return Err(fault::invalid(format!(
+                return Err(check::invalid(format!(
                     "step {} of forecast {id} cannot be scored: {} of its {} steps are, and they are scored in order",
                     outcome.step,
                     entry.scored_steps,

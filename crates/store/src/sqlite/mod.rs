@@ -46,7 +46,7 @@ use self::{
 use crate::{
     Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
     LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Result, Retention,
-    ScoreRow, StepOutcome, StoreError, StoredTick, TickStore, lock::lock,
+    ScoreRow, StepOutcome, StoreError, StoredTick, TickStore, check, lock::lock,
 };
 
 /// What a [`SqliteStore`] is opened with.
@@ -194,7 +194,7 @@ impl TickStore for SqliteStore {
         if ticks.is_empty() {
             return Ok(Appended::default());
         }
-        ticks::check(&ticks)?;
+        check::ticks(&ticks)?;
         self.write(ticks.len(), |writer| ticks::append(writer, ticks))
             .await
     }
@@ -234,7 +234,7 @@ impl BarStore for SqliteStore {
         if bars.is_empty() {
             return Ok(0);
         }
-        bars::check(&bars)?;
+        check::bars(&bars)?;
         self.write(bars.len(), move |writer| bars::put(writer, &bars))
             .await
     }
@@ -252,7 +252,7 @@ impl BarStore for SqliteStore {
 #[async_trait]
 impl ForecastLedger for SqliteStore {
     async fn record(&self, fans: Vec<Fan>) -> Result<Vec<Recorded>> {
-        fans.iter().try_for_each(blobs::check)?;
+        fans.iter().try_for_each(check::fan)?;
         self.write(fans.len(), move |writer| ledger::record(writer, &fans))
             .await
     }
@@ -270,7 +270,7 @@ impl ForecastLedger for SqliteStore {
     }
 
     async fn score(&self, outcomes: Vec<StepOutcome>) -> Result<usize> {
-        ledger::check(&outcomes)?;
+        check::outcomes(&outcomes)?;
         self.write(outcomes.len(), |writer| ledger::score(writer, outcomes))
             .await
     }
@@ -380,7 +380,7 @@ mod tests {
         let undone = store
             .write(1, move |writer| {
                 ticks::append(writer, vec![tick(1), tick(2)])?;
-                Err::<(), _>(fault::invalid("on purpose"))
+                Err::<(), _>(check::invalid("on purpose"))
             })
             .await;
         assert!(undone.is_err());

@@ -7,24 +7,11 @@ use market::{Interval, Symbol, Tick, Timestamp, bars_from_ticks};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{
-    bars, fault,
+    bars,
     symbols::{page_of, seq_from},
     writer::Writer,
 };
 use crate::{Appended, Result, StoredTick};
-
-/// Refuses what the columns cannot hold: SQLite has no NaN and no integer above 2^63 - 1.
-pub(super) fn check(ticks: &[Tick]) -> Result<()> {
-    for tick in ticks {
-        if !(tick.price.is_finite() && tick.size.is_finite()) || i64::try_from(tick.seq).is_err() {
-            return Err(fault::invalid(format!(
-                "tick {} {} seq {} price {} size {} cannot be stored: expected finite numbers and a sequence below 2^63",
-                tick.symbol, tick.ts, tick.seq, tick.price, tick.size
-            )));
-        }
-    }
-    Ok(())
-}
 
 /// Stores ticks and corrects their bars.
 pub(super) fn append(writer: &mut Writer, ticks: Vec<Tick>) -> Result<Appended> {
