@@ -3,31 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "support/models.rs"]
+mod models;
 mod support;
 
 use forecast::{ErrorKind, FitOptions, Fitted, FittedModel, Level, ModelSpec, Point};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use self::support::noise;
-
-const MODELS: [&str; 15] = [
-    "naive",
-    "drift",
-    "snaive",
-    "mean",
-    "ets",
-    "theta",
-    "arima(1,1,1)",
-    "arima(2,0,1)+mean",
-    "arima(1,1,0)+drift",
-    "arima(0,2,2)",
-    "arima(1,0,1)(1,1,1)[4]",
-    "auto-arima",
-    "garch",
-    "combo",
-    "arima(0,0,0)",
-];
+use self::{models::MODELS, support::noise};
 
 fn options(season: usize) -> FitOptions {
     FitOptions {

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "support/models.rs"]
+mod models;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -12,21 +15,7 @@ use forecast::{FitOptions, Forecast, Level, ModelSpec, Result};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-const MODELS: [&str; 13] = [
-    "naive",
-    "drift",
-    "snaive",
-    "mean",
-    "ets",
-    "theta",
-    "arima(1,1,1)",
-    "arima(2,0,1)+mean",
-    "arima(1,1,0)+drift",
-    "arima(1,0,1)(1,1,1)[4]",
-    "auto-arima",
-    "garch",
-    "combo",
-];
+use self::models::MODELS;
 
 /// A positive seasonal walk.
 fn walk(n: usize) -> Vec<f64> {

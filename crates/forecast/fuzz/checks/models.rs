@@ -1,23 +1,12 @@
 //! Any bytes as a series: an error or a finite forecast, never a panic. The fuzz target runs it, and so
 //! does an ordinary test, on the seeds.
 
+#[path = "../../tests/support/models.rs"]
+mod names;
+
 use forecast::{FitOptions, Level, ModelSpec};
 
-const MODELS: [&str; 13] = [
-    "naive",
-    "drift",
-    "snaive",
-    "mean",
-    "ets",
-    "theta",
-    "arima(1,1,1)",
-    "arima(2,0,1)+mean",
-    "arima(1,1,0)+drift",
-    "arima(1,0,1)(1,1,1)[4]",
-    "auto-arima",
-    "garch",
-    "combo",
-];
+use names::MODELS;
 
 fn value(bytes: &[u8]) -> f64 {
     match bytes[0] % 4 {
