@@ -167,7 +167,11 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
     let exchange = CancellationToken::new();
     let feeds = matches!(role, Role::Serve | Role::Ingest);
     let (source, name) = if feeds {
-        sources::open(config, &backbone.store.port, &exchange).await?
+        let topic = backbone.log.as_deref().map(|log| sources::Topic {
+            log,
+            name: &config.bus.topic,
+        });
+        sources::open(config, &backbone.store.port, topic, &exchange).await?
     } else {
         (None, sources::name(config))
     };

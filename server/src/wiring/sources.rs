@@ -1,7 +1,13 @@
 //! Where prices come from: the source that is configured, and where it goes on after a stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
+use bus::{Payload, Position, TopicLog};
 use market::{Interval, Symbol, Timestamp};
 use pipeline::{Clock as _, SourceSpec, SystemClock};
 use source::{
@@ -32,6 +38,19 @@ const CATCH_UP_BARS: Duration = Duration::from_secs(7 * 86_400);
 /// How far apart the symbols of one batch of a source may stand.
 const UNEVEN: Duration = Duration::from_secs(120);
 
+/// Messages of each partition that are looked at for what a source has handed over last.
+const LAST_MESSAGES: u64 = 500;
+
+/// How long to wait for one of these, and how often in vain: a partition may end in records that are not
+/// given to readers.
+const LOOK: (Duration, u32) = (Duration::from_millis(250), 8);
+
+/// The topic that a source's rows go to, where it is kept.
+pub(super) struct Topic<'a> {
+    pub log: &'a dyn TopicLog,
+    pub name: &'a str,
+}
+
 /// The source's name for people.
 pub(super) fn name(config: &Config) -> String {
     match &config.source {
@@ -46,6 +65,7 @@ pub(super) fn name(config: &Config) -> String {
 pub(super) async fn open(
     config: &Config,
     store: &Arc<dyn Store>,
+    topic: Option<Topic<'_>>,
     exchange: &CancellationToken,
 ) -> Result<(Option<SourceSpec>, String)> {
     let name = name(config);
@@ -54,7 +74,7 @@ pub(super) async fn open(
         SourceConfig::Simulated => {
             let url = start_exchange(config, exchange.clone()).await?;
             let provider = Provider::tickcast(&url);
-            let (since, checkpoint) = catch_up(store).await?;
+            let (since, checkpoint) = catch_up("rest:simulated", store, topic).await?;
             let mut options = RestOptions::new("rest:simulated", provider, since);
             options.checkpoint = checkpoint;
             options.seed = jitter_seed();
@@ -63,12 +83,13 @@ pub(super) async fn open(
         }
         SourceConfig::Rest { provider, .. } => {
             let provider = Provider::clone(provider);
+            let source = format!("rest:{name}");
             let symbols: Vec<Symbol> = config.ingest.symbols.iter().cloned().collect();
             let (since, checkpoint) = match provider.mapping.interval {
                 Some(interval) => catch_up_bars(store, interval, &symbols).await?,
-                None => catch_up(store).await?,
+                None => catch_up(&source, store, topic).await?,
             };
-            let mut options = RestOptions::new(format!("rest:{name}"), provider, since);
+            let mut options = RestOptions::new(source, provider, since);
             options.checkpoint = checkpoint;
             options.seed = jitter_seed();
             options.symbols = symbols;
@@ -107,31 +128,88 @@ fn jitter_seed() -> u64 {
 /// Where a polling source goes on: each symbol at its last tick; all of them together where the one
 /// that is furthest behind stands, since a process that was killed may have left a batch with the
 /// later rows of one symbol stored and the earlier rows of another not. A symbol that is only quiet
-/// does not hold the others back for longer than [`UNEVEN`]. What comes again does no harm.
-async fn catch_up(store: &Arc<dyn Store>) -> Result<(Timestamp, Checkpoint)> {
-    let mut checkpoint = Checkpoint::new();
+/// does not hold the others back for longer than [`UNEVEN`]. What comes again does no harm to the store;
+/// to those who follow the topic it does, when it is older than what they remember, so what the topic has
+/// counts too, however far behind the store is.
+async fn catch_up(
+    source: &str,
+    store: &Arc<dyn Store>,
+    topic: Option<Topic<'_>>,
+) -> Result<(Timestamp, Checkpoint)> {
     let now = SystemClock.now();
-    let (mut oldest, mut newest) = (None, None);
-    for instrument in store
-        .instruments()
-        .await?
-        .into_iter()
-        .filter(|i| !i.bars_only)
-    {
-        let since = Some(instrument.last);
-        newest = newest.max(since);
-        oldest = [oldest, since].into_iter().flatten().min();
-        let position = StreamPosition {
-            cursor: None,
-            since,
-        };
-        checkpoint.insert(instrument.symbol.to_string(), position);
+    let mut last: BTreeMap<Symbol, Timestamp> = BTreeMap::new();
+    let stored = store.instruments().await?.into_iter();
+    last.extend(stored.filter(|i| !i.bars_only).map(|i| (i.symbol, i.last)));
+    if let Some(topic) = topic {
+        for (symbol, ts) in topic.last_ticks(source).await? {
+            let known = last.entry(symbol).or_insert(ts);
+            *known = ts.max(*known);
+        }
     }
-    let since = match (oldest, newest) {
-        (Some(oldest), Some(newest)) => oldest.max(before(newest, UNEVEN)),
+    let since = match (last.values().min(), last.values().max()) {
+        (Some(oldest), Some(newest)) => (*oldest).max(before(*newest, UNEVEN)),
         _ => now,
     };
+    let position = |since| StreamPosition {
+        cursor: None,
+        since: Some(since),
+    };
+    let checkpoint = last
+        .iter()
+        .map(|(symbol, ts)| (symbol.to_string(), position(*ts)))
+        .collect();
     Ok((since.max(before(now, CATCH_UP)).min(now), checkpoint))
+}
+
+impl Topic<'_> {
+    /// The time of the newest tick of each symbol that a source has among the last messages of each
+    /// partition.
+    async fn last_ticks(&self, source: &str) -> Result<HashMap<Symbol, Timestamp>> {
+        let mut last = HashMap::new();
+        let bounds = self.log.bounds(self.name).await?;
+        let mut left: HashMap<u32, u64> = bounds
+            .iter()
+            .filter(|b| b.next > b.oldest)
+            .map(|b| (b.partition, b.next))
+            .collect();
+        let from: Vec<Position> = bounds
+            .iter()
+            .filter(|b| b.next > b.oldest)
+            .map(|b| Position {
+                partition: b.partition,
+                offset: b.next.saturating_sub(LAST_MESSAGES).max(b.oldest),
+            })
+            .collect();
+        if from.is_empty() {
+            return Ok(last);
+        }
+        let mut reader = self.log.read_from(self.name, &from).await?;
+        let (wait, mut looks) = LOOK;
+        while !left.is_empty() && looks > 0 {
+            let deliveries = reader.poll(usize::MAX, wait).await?;
+            if deliveries.is_empty() {
+                looks -= 1;
+            }
+            for delivery in deliveries {
+                let at = delivery.position;
+                if left
+                    .get(&at.partition)
+                    .is_some_and(|end| at.offset + 1 >= *end)
+                {
+                    left.remove(&at.partition);
+                }
+                let record = delivery.record;
+                if let (Payload::Ticks(ticks), true) = (&record.payload, &*record.source == source)
+                {
+                    for tick in ticks.iter() {
+                        let newest = last.entry(tick.symbol.clone()).or_insert(tick.ts);
+                        *newest = tick.ts.max(*newest);
+                    }
+                }
+            }
+        }
+        Ok(last)
+    }
 }
 
 /// Where a source of bars goes on: each symbol at its newest stored bar of the interval, which is
@@ -236,7 +314,7 @@ mod tests {
             }
             let config = Config::from_layers(layers).unwrap();
             let exchange = CancellationToken::new();
-            let (source, name) = open(&config, &store, &exchange).await.unwrap();
+            let (source, name) = open(&config, &store, None, &exchange).await.unwrap();
             assert!(source.is_some());
             assert_eq!(name, preset);
         }

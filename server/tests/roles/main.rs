@@ -8,6 +8,11 @@
     reason = "what fails in a test's own plumbing fails the test"
 )]
 
+#[path = "../torture/exchange.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part of it")]
+mod exchange;
+#[cfg(test)]
+mod going_on;
 #[path = "../torture/processes.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod processes;
