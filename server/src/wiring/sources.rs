@@ -166,15 +166,11 @@ impl Topic<'_> {
     /// partition.
     async fn last_ticks(&self, source: &str) -> Result<HashMap<Symbol, Timestamp>> {
         let mut last = HashMap::new();
-        let bounds = self.log.bounds(self.name).await?;
-        let mut left: HashMap<u32, u64> = bounds
-            .iter()
-            .filter(|b| b.next > b.oldest)
-            .map(|b| (b.partition, b.next))
-            .collect();
+        let mut bounds = self.log.bounds(self.name).await?;
+        bounds.retain(|b| b.next > b.oldest);
+        let mut left: HashMap<u32, u64> = bounds.iter().map(|b| (b.partition, b.next)).collect();
         let from: Vec<Position> = bounds
             .iter()
-            .filter(|b| b.next > b.oldest)
             .map(|b| Position {
                 partition: b.partition,
                 offset: b.next.saturating_sub(LAST_MESSAGES).max(b.oldest),
