@@ -31,6 +31,14 @@ async fn a_broker_that_is_not_there_is_unavailable_and_the_message_says_what_to_
     assert!(detail.contains("check the brokers' addresses"), "{detail}");
 }
 
+/// Options for the broker that a variable names, with settings of librdkafka's.
+fn with<const N: usize>(brokers: &str, extra: [(&str, &str); N]) -> KafkaOptions {
+    KafkaOptions {
+        extra: extra.map(|(k, v)| (k.into(), v.into())).into(),
+        ..KafkaOptions::new(required(brokers))
+    }
+}
+
 fn with_password(password: &str) -> KafkaOptions {
     let extra = [
         ("security.protocol", "sasl_plaintext"),
@@ -38,10 +46,7 @@ fn with_password(password: &str) -> KafkaOptions {
         ("sasl.username", "tickcast"),
         ("sasl.password", password),
     ];
-    KafkaOptions {
-        extra: extra.map(|(k, v)| (k.into(), v.into())).into(),
-        ..KafkaOptions::new(required("KAFKA_SASL_BROKERS"))
-    }
+    with("KAFKA_SASL_BROKERS", extra)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,10 +85,7 @@ fn by_tls(user: &str, password: &str, ca: &str) -> KafkaOptions {
         ("sasl.password", password),
         ("ssl.ca.location", ca),
     ];
-    KafkaOptions {
-        extra: extra.map(|(k, v)| (k.into(), v.into())).into(),
-        ..KafkaOptions::new(required("KAFKA_TLS_BROKERS"))
-    }
+    with("KAFKA_TLS_BROKERS", extra)
 }
 
 #[tokio::test(flavor = "multi_thread")]
