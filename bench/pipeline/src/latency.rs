@@ -105,13 +105,14 @@ async fn bare_consumer(services: &Services) -> Result<()> {
     });
     // One symbol, so one partition: they arrive in order.
     let producer: BaseProducer = settings(&services.brokers, 0).create()?;
+    let names = [symbol(0)?];
+    let payload = serde_json::to_vec(&tick(&names, 1_700_000_000_000_000, 0))?;
     let mut sent = Vec::new();
     let began = tokio::time::Instant::now();
     for n in 0..total {
         tokio::time::sleep_until(began + Duration::from_micros(n * 1_000_000 / TICKS_PER_S)).await;
-        let payload = serde_json::to_vec(&tick(&symbols()?, 1_700_000_000_000_000, 0))?;
         sent.push(Instant::now());
-        send(&producer, &topic, symbol(0)?.as_str(), &payload)?;
+        send(&producer, &topic, names[0].as_str(), &payload)?;
         producer.poll(Duration::ZERO);
     }
     let arrivals = tokio::task::spawn_blocking(move || arrivals.join())
