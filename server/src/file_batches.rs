@@ -83,6 +83,7 @@ pub fn stream(
         let read = file.for_each(progress, |decoded| {
             let batch = SourceBatch {
                 source: Arc::clone(&source),
+                source_offset: None,
                 received: Instant::now(),
                 ticks: decoded.ticks,
                 bars: decoded.bars,

@@ -110,6 +110,7 @@ async fn tickcast(services: &Services) -> Result<f64> {
                 Record {
                     key: tick.symbol.to_string(),
                     source: Arc::clone(&source),
+                    source_offset: None,
                     received: Instant::now(),
                     payload: Payload::Ticks([tick].into()),
                 }

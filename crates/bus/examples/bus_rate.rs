@@ -52,6 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let record = Record {
             key: symbol.to_string(),
             source: "bench".into(),
+            source_offset: None,
             received: Instant::now(),
             payload: Payload::Ticks(ticks.into()),
         };

@@ -40,6 +40,9 @@ pub struct Record {
     pub key: String,
     /// Who made it: `rest:tickcast`, `push`, `replay:prices.csv`.
     pub source: Arc<str>,
+    /// Where the source stood before the batch that the rows are of, in its own words, for a source
+    /// that goes on from the topic.
+    pub source_offset: Option<Arc<str>>,
     /// When the process that published it got the rows, by a monotonic clock of the host.
     pub received: std::time::Instant,
     /// The rows.

@@ -46,6 +46,7 @@ fn records(ticks: Vec<Tick>, symbols: &[Symbol], received: Instant) -> Vec<Recor
             (!own.is_empty()).then(|| Record {
                 key: symbol.to_string(),
                 source: "bench".into(),
+                source_offset: None,
                 received,
                 payload: Payload::Ticks(own.into()),
             })

@@ -280,15 +280,20 @@ impl Producer {
     /// Puts a batch on the bus, trying again while the bus or the store is away.
     async fn take(&self, batch: SourceBatch) -> Result<()> {
         let rows = batch.rows();
-        let source = Arc::clone(&batch.source);
-        let received = batch.received;
+        let template = Record {
+            key: String::new(),
+            source: Arc::clone(&batch.source),
+            source_offset: batch.source_offset.clone(),
+            received: batch.received,
+            payload: Payload::Ticks([].into()),
+        };
         let (mut by_symbol, rejects) = self.check(batch);
         let newest = by_symbol.values().filter_map(Rows::newest).max();
         let rejected = rejects.len();
         self.counters.received.add(rows);
         let mut records = Vec::new();
         for (symbol, rows) in &mut by_symbol {
-            records.extend(rows.records(symbol, &source, received, self.config.publish_rows));
+            records.extend(rows.records(symbol, &template, self.config.publish_rows));
         }
         let good: usize = records.iter().map(|r| r.payload.rows()).sum();
         let mut backoff = Backoff::new(self.config.backoff_min_ms, self.config.backoff_max_ms);
@@ -387,18 +392,12 @@ impl Rows {
         ticks.chain(self.bars.iter().map(|b| b.start)).max()
     }
 
-    fn records(
-        &mut self,
-        symbol: &Symbol,
-        source: &Arc<str>,
-        received: std::time::Instant,
-        most: usize,
-    ) -> Vec<Record> {
+    /// Records of at most so many rows, with what else is in `template`.
+    fn records(&mut self, symbol: &Symbol, template: &Record, most: usize) -> Vec<Record> {
         let record = |payload| Record {
             key: symbol.to_string(),
-            source: Arc::clone(source),
-            received,
             payload,
+            ..template.clone()
         };
         let ticks = self.ticks.chunks(most.max(1));
         let ticks = ticks.map(|part| record(Payload::Ticks(part.into())));

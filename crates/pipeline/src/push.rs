@@ -120,6 +120,7 @@ fn records(ticks: Vec<Tick>, bars: Vec<Bar>, received: Instant) -> Vec<Record> {
     let record = |symbol: &Symbol, payload| Record {
         key: symbol.to_string(),
         source: "push".into(),
+        source_offset: None,
         received,
         payload,
     };

@@ -39,6 +39,9 @@ use crate::{Result, SourceError};
 pub struct SourceBatch {
     /// Who made it: `rest:tickcast`, `push`, `replay:prices.csv`.
     pub source: Arc<str>,
+    /// Where the source stood before it, in the source's own words; `None` of one that always starts
+    /// with its first row, or keeps where it stands elsewhere.
+    pub source_offset: Option<Arc<str>>,
     /// When the process got the rows, by its monotonic clock.
     pub received: Instant,
     /// The good trades.
@@ -250,6 +253,7 @@ mod tests {
     fn batch() -> SourceBatch {
         SourceBatch {
             source: "test".into(),
+            source_offset: None,
             received: Instant::now(),
             ticks: Vec::new(),
             bars: Vec::new(),

@@ -12,10 +12,12 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use market::Timestamp;
+use market::{Tick, Timestamp};
 use source::{
     SourceError, SourceOutlet, TickSource,
-    rest::{Checkpoint, Credential, Provider, RestOptions, RestSource, Secret},
+    rest::{
+        Checkpoint, Credential, Paging, Provider, RestOptions, RestSource, Secret, SourceOffset,
+    },
     source_channel,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -168,6 +170,63 @@ async fn a_page_that_is_not_taken_is_asked_for_again_and_the_checkpoint_stays() 
     poll.stop().await.unwrap();
 }
 
+/// Rows of one time, from `since` on as a provider without cursors gives them, three a page.
+fn three_since(uri: &Uri) -> Response {
+    let since: i64 = uri
+        .query()
+        .and_then(|q| q.split('&').find_map(|p| p.strip_prefix("since=")))
+        .map_or(0, |s| s.parse().unwrap());
+    let first = (since - START.as_micros()).max(0) as u64;
+    let row = |at: u64| {
+        let ts = START.as_micros() + at as i64;
+        format!(r#"{{"symbol":"ABC","ts_us":{ts},"seq":{at},"price":1.5,"size":1}}"#)
+    };
+    let rows: Vec<String> = (first..first + 3).map(row).collect();
+    json(format!(r#"{{"trades":[{}]}}"#, rows.join(",")))
+}
+
+#[tokio::test]
+async fn a_source_goes_on_in_the_middle_of_a_batch_by_what_the_batch_carried() {
+    type Answer = fn(&Uri) -> Response;
+    let by_cursor = |base: &str| Provider {
+        page_limit: 1,
+        ..Provider::tickcast(base)
+    };
+    let by_time = |base: &str| Provider {
+        page_limit: 3,
+        paging: Paging::None,
+        ..Provider::tickcast(base)
+    };
+    // By cursor the batch is one row, and all of it was taken; by time it brings two new ones, and one was.
+    let cases: [(Answer, &dyn Fn(&str) -> Provider, &[u64]); 2] =
+        [(paged, &by_cursor, &[2]), (three_since, &by_time, &[5, 6])];
+    for (answer, provider, batch) in cases {
+        let (base, _) = server(move |_, uri, _| answer(uri)).await;
+        let mut poll = Poll::start(options(provider(&base)));
+        poll.next().await;
+        poll.next().await;
+        let last = poll.outlet.recv().await.unwrap();
+        let seqs: Vec<u64> = last.batch.ticks.iter().map(|t| t.seq).collect();
+        assert_eq!(seqs, batch);
+        let offset = SourceOffset::read(last.batch.source_offset.as_deref().unwrap()).unwrap();
+        let mut again = options(provider(&base));
+        again.checkpoint = Checkpoint::from([(offset.stream, offset.position)]);
+        again.taken = last.batch.ticks[..1].to_vec();
+        // The row before it, of the time from which the provider is asked, is in the topic too.
+        let at = batch[0] - 1;
+        again.taken.push(Tick {
+            ts: START.plus_micros(at as i64),
+            seq: at,
+            ..again.taken[0].clone()
+        });
+        poll.stop().await.unwrap();
+        let mut poll = Poll::start(again);
+        let goes_on = poll.next().await;
+        assert_eq!(goes_on[0], batch[0] + 1);
+        poll.stop().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn retry_after_is_honoured() {
     let (base, shared) = server(|n, uri, _| match n {
@@ -244,7 +303,11 @@ async fn a_provider_that_cannot_be_reached_does_not_show_the_key_either() {
     let mut provider = Provider::tickcast("http://127.0.0.1:1");
     provider.credentials = vec![Credential::Query("apiKey".into(), Secret::new("hunter2"))];
     let poll = Poll::start(options(provider));
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    let mut troubles = poll.outlet.trouble();
+    let told = troubles.wait_for(Option::is_some).await.unwrap().clone();
+    let shown = format!("{told:?}");
+    assert!(shown.contains("127.0.0.1:1"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
     assert!(!poll.task.is_finished());
     poll.stop().await.unwrap();
 }

@@ -2,6 +2,7 @@
 //! Which role runs which stages is `pipeline::Role`'s to say.
 
 mod backbone;
+mod catch_up;
 mod sources;
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
@@ -167,7 +168,7 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
     let exchange = CancellationToken::new();
     let feeds = matches!(role, Role::Serve | Role::Ingest);
     let (source, name) = if feeds {
-        let topic = backbone.log.as_deref().map(|log| sources::Topic {
+        let topic = backbone.log.as_deref().map(|log| catch_up::Topic {
             log,
             name: &config.bus.topic,
         });

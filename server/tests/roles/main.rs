@@ -18,6 +18,8 @@ mod going_on;
 mod processes;
 #[cfg(test)]
 mod refusing_store;
+#[cfg(test)]
+mod topic_on_the_page;
 
 use std::{net::SocketAddr, time::Duration};
 

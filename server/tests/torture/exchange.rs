@@ -35,7 +35,7 @@ pub fn symbols() -> Vec<Symbol> {
         .collect()
 }
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
@@ -61,6 +61,11 @@ impl Exchange {
 
     /// Makes `count` trades, now.
     pub fn trade(&self, count: usize) {
+        self.trade_at(now(), SYMBOLS, count);
+    }
+
+    /// Makes `count` trades of the first symbols, at that time, or right after the last one.
+    pub fn trade_at(&self, at: Timestamp, of_symbols: usize, count: usize) {
         let mut book = self.book.lock().unwrap();
         let symbols = symbols();
         for _ in 0..count {
@@ -69,9 +74,9 @@ impl Exchange {
             let ts = book
                 .trades
                 .last()
-                .map_or(now(), |last| now().max(last.ts.plus_micros(1)));
+                .map_or(at, |last| at.max(last.ts.plus_micros(1)));
             book.trades.push(Tick {
-                symbol: symbols[n % SYMBOLS].clone(),
+                symbol: symbols[n % of_symbols].clone(),
                 ts,
                 seq: n as u64,
                 price: 100.0 + (n % 97) as f64 / 10.0,

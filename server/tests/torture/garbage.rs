@@ -16,6 +16,7 @@ pub async fn publish_garbage(bus: &KafkaBus, topic: &str, numbers: std::ops::Ran
         let record = Record {
             key: String::new(),
             source: "torture".into(),
+            source_offset: None,
             received: Instant::now(),
             payload: Payload::Raw(garbage(n).into()),
         };

@@ -5,6 +5,7 @@
 //! | `schema-version` | `1`; absent in messages from elsewhere                             |
 //! | `content`        | `ticks`, `bars` or `raw`; absent in messages from elsewhere        |
 //! | `source`         | who made the rows                                                  |
+//! | `source-offset`  | where the source stood before the batch, in its own words          |
 //! | `clock`          | when they were received, by the host's monotonic clock             |
 //!
 //! The key is the symbol. `ticks` and `bars` are an object, or an array of objects, of one symbol:
@@ -47,10 +48,13 @@ pub(super) fn encode(
             key,
             value: Some(value),
         };
-        let mut headers = OwnedHeaders::new_with_capacity(4)
+        let mut headers = OwnedHeaders::new_with_capacity(5)
             .insert(header("schema-version", SCHEMA_VERSION))
             .insert(header("content", content))
             .insert(header("source", &*record.source));
+        if let Some(offset) = &record.source_offset {
+            headers = headers.insert(header("source-offset", offset));
+        }
         if let Some(stamp) = &stamp {
             headers = headers.insert(header("clock", stamp));
         }
@@ -98,6 +102,7 @@ impl Decoder {
         let mut version = None;
         let mut content = None;
         let mut source = None;
+        let mut source_offset = None;
         let mut stamp = None;
         if let Some(headers) = message.headers() {
             for header in headers.iter() {
@@ -106,6 +111,7 @@ impl Decoder {
                     "schema-version" => version = value,
                     "content" => content = value,
                     "source" => source = value,
+                    "source-offset" => source_offset = value,
                     "clock" => stamp = value,
                     _ => {}
                 }
@@ -118,6 +124,7 @@ impl Decoder {
                 .map(|k| String::from_utf8_lossy(k).into_owned())
                 .unwrap_or_default(),
             source: source.map_or_else(|| format!("kafka:{}", message.topic()).into(), Into::into),
+            source_offset: source_offset.map(Into::into),
             received: stamp
                 .and_then(|s| self.clock.read(s))
                 .unwrap_or_else(Instant::now),
@@ -296,6 +303,7 @@ mod tests {
         let record = Record {
             key: "ABC".into(),
             source: "test".into(),
+            source_offset: None,
             received: Instant::now(),
             payload: Payload::Ticks(ticks.clone().into()),
         };

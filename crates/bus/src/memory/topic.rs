@@ -299,6 +299,7 @@ mod tests {
             .map(|key| Record {
                 key: (*key).to_owned(),
                 source: "test".into(),
+                source_offset: None,
                 received: std::time::Instant::now(),
                 payload: Payload::Raw(Bytes::from_static(b"x")),
             })

@@ -73,6 +73,7 @@ fn raw(key: &str, text: &str) -> Record {
     Record {
         key: key.to_owned(),
         source: "test".into(),
+        source_offset: None,
         received: std::time::Instant::now(),
         payload: Payload::Raw(Bytes::copy_from_slice(text.as_bytes())),
     }
@@ -125,6 +126,7 @@ pub async fn what_is_published_comes_as_it_was(side: &dyn BusUnderTest) {
     let records: Vec<Record> = payloads
         .into_iter()
         .map(|payload| Record {
+            source_offset: Some("page 7".into()),
             payload,
             ..raw("ABC", "")
         })
@@ -135,6 +137,7 @@ pub async fn what_is_published_comes_as_it_was(side: &dyn BusUnderTest) {
     for (delivery, record) in got.iter().zip(&records) {
         assert_eq!(delivery.record.key, record.key);
         assert_eq!(delivery.record.source, record.source);
+        assert_eq!(delivery.record.source_offset, record.source_offset);
         assert_eq!(delivery.record.payload, record.payload);
     }
 }

@@ -80,6 +80,7 @@ pub(crate) fn raw(key: &str, text: impl Into<Bytes>) -> Record {
     Record {
         key: key.into(),
         source: "test".into(),
+        source_offset: None,
         received: Instant::now(),
         payload: Payload::Raw(text.into()),
     }

@@ -34,6 +34,7 @@ async fn with_days(dir: &Path) -> Pipeline {
     });
     let batch = SourceBatch {
         source: "test".into(),
+        source_offset: None,
         received: std::time::Instant::now(),
         ticks: Vec::new(),
         bars: bars.collect(),

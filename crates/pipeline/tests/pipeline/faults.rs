@@ -353,6 +353,7 @@ async fn a_topic_of_dead_letters_that_refuses_stops_no_good_row() {
     let record = |payload: &str| bus::Record {
         key: "BBB".into(),
         source: "test".into(),
+        source_offset: None,
         received: std::time::Instant::now(),
         payload: bus::Payload::Raw(payload.to_owned().into_bytes().into()),
     };

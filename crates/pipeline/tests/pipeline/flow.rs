@@ -159,6 +159,7 @@ async fn an_import_reports_what_it_did_and_can_be_repeated() {
     let pipeline = start(config(), store.clone()).await;
     let batch = || SourceBatch {
         source: "csv:x.csv".into(),
+        source_offset: None,
         received: std::time::Instant::now(),
         ticks: vec![tick("AAA", 1, 1, 10.0), tick("AAA", 2, 2, 11.0)],
         bars: vec![market::Bar::from_tick(

@@ -131,6 +131,7 @@ impl TickSource for Batches {
             }
             out.send(SourceBatch {
                 source: "test".into(),
+                source_offset: None,
                 received: Instant::now(),
                 ticks,
                 bars: Vec::new(),

@@ -251,6 +251,7 @@ impl Sending<'_> {
         }
         let batch = SourceBatch {
             source: self.source.clone(),
+            source_offset: None,
             received: std::time::Instant::now(),
             ticks: rows.ticks,
             bars: rows.bars,

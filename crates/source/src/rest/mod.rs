@@ -3,7 +3,8 @@
 //! Checkpoint semantics: for each stream (each symbol of a provider that is asked for one at a time,
 //! else the provider) the source keeps where to go on: a cursor, or the time of the latest row. It
 //! moves only after the pipeline has taken the page ([`crate::SourceSink::send`]), and each new one
-//! is published on [`RestSource::checkpoints`], so that a caller can keep it and start from it. A
+//! is published on [`RestSource::checkpoints`], so that a caller can keep it and start from it; each batch
+//! also carries the position before it ([`SourceOffset`]), for a source that goes on from a topic. A
 //! provider without cursors is asked from the time of the last row on, inclusive: that row comes
 //! again, and is left out.
 //!
@@ -15,6 +16,7 @@
 mod check;
 mod fetch;
 mod mapping;
+mod offset;
 mod pace;
 mod poll;
 mod presets;
@@ -22,8 +24,9 @@ mod provider;
 mod repeats;
 
 pub use mapping::{Answer, Fields, Mapping, Received, Shape};
+pub use offset::{Checkpoint, SourceOffset, StreamPosition};
 pub use pace::{Backoff, RateLimit, retry_after};
-pub use poll::{Checkpoint, RestOptions, RestSource, StreamPosition};
+pub use poll::{RestOptions, RestSource};
 pub use provider::{Ask, Credential, Paging, Provider, Secret, TimeFormat};
 
 #[cfg(test)]

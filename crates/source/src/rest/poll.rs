@@ -1,16 +1,16 @@
 //! The source itself: asks, reads, hands on, waits.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use market::{Symbol, TickRules, Timestamp};
-use serde::{Deserialize, Serialize};
+use market::{Symbol, Tick, TickRules, Timestamp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     fetch::{Client, Fetched, Validator},
     mapping::{Answer, Received},
+    offset::{Checkpoint, SourceOffset, StreamPosition},
     pace::Backoff,
     provider::{Ask, Paging, Provider, shown},
     repeats::{Repeats, latest},
@@ -22,19 +22,6 @@ const INLINE_BYTES: usize = 32 << 10;
 
 /// Failures of one stream in a row after which the others get their turn.
 const PATIENCE: u32 = 5;
-
-/// Where a stream goes on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamPosition {
-    /// The cursor of a provider that has them.
-    pub cursor: Option<String>,
-    /// The time of the latest row taken.
-    pub since: Option<Timestamp>,
-}
-
-/// Where a source goes on: a position for each stream, by symbol; the empty name is that of a
-/// provider which is asked for all symbols at once.
-pub type Checkpoint = BTreeMap<String, StreamPosition>;
 
 /// What to poll, and how hard.
 #[derive(Clone)]
@@ -50,6 +37,8 @@ pub struct RestOptions {
     pub since: Timestamp,
     /// Where to go on.
     pub checkpoint: Checkpoint,
+    /// Rows at the checkpoint and after it that were handed over already: left out when they come.
+    pub taken: Vec<Tick>,
     /// The wait between two polls of a stream that has no more pages.
     pub poll_interval: Duration,
     /// The limit of a request, first byte to last.
@@ -80,6 +69,7 @@ impl RestOptions {
             symbols: Vec::new(),
             since,
             checkpoint: Checkpoint::new(),
+            taken: Vec::new(),
             poll_interval: Duration::from_millis(if holds { 5 } else { 1_000 }),
             timeout: Duration::from_secs(10),
             requests_per_second: None,
@@ -104,7 +94,7 @@ struct Stream {
     /// The latest row of the pages so far.
     latest: Option<Timestamp>,
     validator: Option<Validator>,
-    /// Of a provider that is asked for rows since a time.
+    /// Of a provider that is asked for rows since a time, and what was taken before the start.
     repeats: Repeats,
 }
 
@@ -153,14 +143,17 @@ impl RestSource {
         };
         let streams: Vec<Stream> = names
             .into_iter()
-            .map(|(name, symbol)| Stream {
-                position: options.checkpoint.get(&name).cloned().unwrap_or_default(),
-                name,
-                symbol,
-                page: None,
-                latest: None,
-                validator: None,
-                repeats: Repeats::default(),
+            .map(|(name, symbol)| {
+                let own = |tick: &&Tick| symbol.as_ref().is_none_or(|s| *s == tick.symbol);
+                Stream {
+                    position: options.checkpoint.get(&name).cloned().unwrap_or_default(),
+                    repeats: Repeats::after(options.taken.iter().filter(own)),
+                    name,
+                    symbol,
+                    page: None,
+                    latest: None,
+                    validator: None,
+                }
             })
             .collect();
         if let Some(first) = streams.first() {
@@ -220,16 +213,13 @@ impl RestSource {
         })?;
         let decoded = answer.decoded;
         let (rows, latest) = (decoded.rows(), latest(&decoded));
-        // A provider with a cursor sends nothing twice.
-        let (fresh, seen) = if cursor {
-            (decoded, None)
-        } else {
-            let fresh = self.streams[at].repeats.leave_out(decoded.clone());
-            (fresh, Some(decoded))
-        };
+        // A provider with a cursor sends nothing twice, once it goes on.
+        let seen = (!cursor).then(|| decoded.clone());
+        let fresh = self.streams[at].repeats.leave_out(decoded);
         if fresh.rows() > 0 {
             let batch = SourceBatch {
                 source: self.options.name.clone(),
+                source_offset: self.offset(at).text(),
                 received,
                 ticks: fresh.ticks,
                 bars: fresh.bars,
@@ -237,6 +227,7 @@ impl RestSource {
             };
             // Not taken: the same page is asked for again.
             out.send(batch).await?;
+            self.streams[at].position.batches += 1;
         }
         if let Some(seen) = seen {
             self.streams[at].repeats.remember(&seen);
@@ -244,9 +235,21 @@ impl RestSource {
         let full = rows >= self.options.provider.page_limit;
         let more = self.advance(at, answer.next, latest, full, validator);
         if !more {
-            self.streams[at].repeats.end_round();
+            let stream = &mut self.streams[at];
+            stream.repeats.end_round(stream.position.since);
         }
         Ok(more)
+    }
+
+    /// Where a stream stands; before its first row, where it was started.
+    fn offset(&self, at: usize) -> SourceOffset {
+        let stream = &self.streams[at];
+        let mut position = stream.position.clone();
+        position.since = position.since.or(Some(self.options.since));
+        SourceOffset {
+            stream: stream.name.clone(),
+            position,
+        }
     }
 
     /// Decodes on the thread pool for blocking work when it is worth the way there.

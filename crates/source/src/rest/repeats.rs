@@ -2,7 +2,8 @@
 //! sent.
 //!
 //! Model: of good rows those of the latest time are remembered, of bad ones, whose time may not be
-//! known, those of the round before. Only rows that are the same in every field are left out: a bar
+//! known, those of the round before. What was taken before the start is remembered until the stream
+//! is past it. Only rows that are the same in every field are left out: a bar
 //! that is still going on comes again with what has changed.
 
 use std::collections::{HashMap, HashSet};
@@ -14,6 +15,8 @@ use crate::Decoded;
 /// What was taken of a stream and may come again.
 #[derive(Debug, Default)]
 pub struct Repeats {
+    /// Taken before the start.
+    earlier: HashMap<(Symbol, TickKey), Tick>,
     at: Option<Timestamp>,
     ticks: HashMap<(Symbol, TickKey), Tick>,
     bars: HashMap<(Symbol, Interval), Bar>,
@@ -22,11 +25,24 @@ pub struct Repeats {
 }
 
 impl Repeats {
+    /// Of a stream of which these rows were taken before the start.
+    pub fn after<'a>(taken: impl Iterator<Item = &'a Tick>) -> Self {
+        Self {
+            earlier: taken
+                .map(|tick| ((tick.symbol.clone(), tick.key()), tick.clone()))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
     /// The rows of an answer that have not been taken before.
     pub fn leave_out(&self, mut answer: Decoded) -> Decoded {
-        answer
-            .ticks
-            .retain(|tick| self.ticks.get(&(tick.symbol.clone(), tick.key())) != Some(tick));
+        if !(self.ticks.is_empty() && self.earlier.is_empty()) {
+            answer.ticks.retain(|tick| {
+                let key = (tick.symbol.clone(), tick.key());
+                self.ticks.get(&key) != Some(tick) && self.earlier.get(&key) != Some(tick)
+            });
+        }
         answer
             .bars
             .retain(|bar| self.bars.get(&(bar.symbol.clone(), bar.interval)) != Some(bar));
@@ -57,9 +73,12 @@ impl Repeats {
             .extend(answer.rejects.iter().map(bad));
     }
 
-    /// All pages of a request have been read.
-    pub fn end_round(&mut self) {
+    /// All pages of a request have been read; the stream stands at `since`.
+    pub fn end_round(&mut self, since: Option<Timestamp>) {
         self.bad = std::mem::take(&mut self.bad_of_this_round);
+        if self.earlier.values().all(|tick| Some(tick.ts) < since) {
+            self.earlier = HashMap::new();
+        }
     }
 }
 

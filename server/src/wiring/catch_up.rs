@@ -1,0 +1,301 @@
+//! Where a source goes on after a stop.
+//!
+//! Model: rows that the topic has are not to be sent again, however far behind the store is: what comes
+//! twice does no harm to the store, but it does to those who follow the topic, when it is older than
+//! what they remember. So a source goes on where its last batch in the topic says that it stood before
+//! it, and leaves out what the topic has of that batch. Without a topic, or where it says nothing, the
+//! store decides.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use bus::{Delivery, Payload, Position, TopicLog};
+use market::{Interval, Symbol, Tick, Timestamp};
+use pipeline::{Clock as _, SystemClock};
+use source::rest::{Checkpoint, SourceOffset, StreamPosition};
+use store::{BarQuery, Store};
+
+use crate::error::Result;
+
+/// How far back a source is asked for what was missed while the server was down. What is older comes
+/// as bars, where the source has them.
+const CATCH_UP: Duration = Duration::from_secs(300);
+
+/// How far back a source that is asked for the bars of all symbols at once goes for the one that is
+/// furthest behind: it may have left the market long ago.
+const CATCH_UP_BARS: Duration = Duration::from_secs(7 * 86_400);
+
+/// How far apart the symbols of one batch of a source may stand.
+const UNEVEN: Duration = Duration::from_secs(120);
+
+/// How much later than others a row may come to a provider of all symbols.
+const LATE: Duration = Duration::from_secs(10);
+
+/// Messages of each partition that are looked at for what a source has handed over last.
+const LAST_MESSAGES: u64 = 2_000;
+
+/// How long to wait for one of these, and how often in vain: a partition may end in records that are not
+/// given to readers.
+const LOOK: (Duration, u32) = (Duration::from_millis(250), 8);
+
+/// Where a source of ticks or bars begins.
+#[derive(Debug, Default)]
+pub(super) struct Start {
+    /// From when on, where the checkpoint says nothing.
+    pub since: Timestamp,
+    /// Where each stream goes on.
+    pub checkpoint: Checkpoint,
+    /// Rows that come again then, and are to be left out.
+    pub taken: Vec<Tick>,
+}
+
+/// The topic that a source's rows go to, where it is kept.
+#[derive(Clone, Copy)]
+pub(super) struct Topic<'a> {
+    pub log: &'a dyn TopicLog,
+    pub name: &'a str,
+}
+
+/// Where a source of ticks goes on: each stream where the topic says, else each symbol at its last
+/// tick. Without a topic all symbols together go on where the one that is furthest behind stands,
+/// since a process that was killed may have left a batch with the later rows of one symbol stored and
+/// the earlier rows of another not; a symbol that is only quiet does not hold the others back for longer
+/// than [`UNEVEN`].
+pub(super) async fn ticks(
+    source: &str,
+    store: &Arc<dyn Store>,
+    topic: Option<Topic<'_>>,
+) -> Result<Start> {
+    let now = SystemClock.now();
+    let earliest = before(now, CATCH_UP);
+    let mut last: BTreeMap<Symbol, Timestamp> = BTreeMap::new();
+    let stored = store.instruments().await?.into_iter();
+    last.extend(stored.filter(|i| !i.bars_only).map(|i| (i.symbol, i.last)));
+    let handed = match topic {
+        Some(topic) => topic.handed_over_by(source).await?,
+        None => HandedOver::default(),
+    };
+    for (symbol, ts) in handed.last {
+        let known = last.entry(symbol).or_insert(ts);
+        *known = ts.max(*known);
+    }
+    let since = match (last.values().min(), last.values().max()) {
+        (Some(oldest), Some(newest)) => before((*oldest).max(before(*newest, UNEVEN)), LATE),
+        _ => now,
+    };
+    let at = |since| StreamPosition {
+        since: Some(since),
+        ..StreamPosition::default()
+    };
+    let mut start = Start {
+        since: since.max(earliest).min(now),
+        checkpoint: last
+            .iter()
+            .map(|(symbol, ts)| (symbol.to_string(), at(*ts)))
+            .collect(),
+        taken: Vec::new(),
+    };
+    for (stream, stand) in handed.streams {
+        let old = stand.position.since < Some(earliest);
+        let position = if old { at(earliest) } else { stand.position };
+        start.checkpoint.insert(stream, position);
+        start.taken.extend(stand.ticks.into_iter().map(|(t, _)| t));
+    }
+    Ok(start)
+}
+
+/// Where a source of bars goes on: each symbol at its newest stored bar of the interval, which is
+/// asked for again because it may have grown since. A provider that is asked for all symbols at once
+/// goes on where the symbol furthest behind stands, at most [`CATCH_UP_BARS`] back. Bars that come again
+/// do no harm to anybody, so the topic is not asked.
+pub(super) async fn bars(
+    store: &Arc<dyn Store>,
+    interval: Interval,
+    symbols: &[Symbol],
+) -> Result<Start> {
+    let mut checkpoint = Checkpoint::new();
+    let now = SystemClock.now();
+    let mut oldest = None;
+    for instrument in store.instruments().await? {
+        let asked = symbols.is_empty() || symbols.contains(&instrument.symbol);
+        if !asked || !instrument.intervals.contains(&interval) {
+            continue;
+        }
+        let query = BarQuery {
+            symbol: instrument.symbol.clone(),
+            interval,
+            from: Timestamp::MIN,
+            until: Timestamp::MAX,
+            limit: 1,
+        };
+        let newest = store.bars(&query).await?;
+        let since = newest.last().map(|bar| bar.start.min(now));
+        oldest = [oldest, since].into_iter().flatten().min();
+        let position = StreamPosition {
+            since,
+            ..StreamPosition::default()
+        };
+        checkpoint.insert(instrument.symbol.to_string(), position);
+    }
+    let since = oldest.map_or(now, |oldest| oldest.max(before(now, CATCH_UP_BARS)));
+    Ok(Start {
+        since,
+        checkpoint,
+        taken: Vec::new(),
+    })
+}
+
+fn before(ts: Timestamp, span: Duration) -> Timestamp {
+    ts.plus_micros(-i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Where a stream stood before its last batch in the topic.
+#[derive(Debug, Default)]
+struct Stand {
+    position: StreamPosition,
+    /// What the topic has that comes again from there, each with the number of its batch.
+    ticks: Vec<(Tick, u64)>,
+}
+
+/// What the end of a topic says of a source.
+#[derive(Debug, Default)]
+struct HandedOver {
+    /// The time of the newest tick of each symbol.
+    last: HashMap<Symbol, Timestamp>,
+    streams: HashMap<String, Stand>,
+}
+
+impl HandedOver {
+    /// Takes a message of the source in. The partitions' messages come in any order.
+    fn take(&mut self, ticks: &[Tick], offset: Option<SourceOffset>) {
+        for tick in ticks {
+            let newest = self.last.entry(tick.symbol.clone()).or_insert(tick.ts);
+            *newest = tick.ts.max(*newest);
+        }
+        let Some(SourceOffset { stream, position }) = offset else {
+            return;
+        };
+        let batch = position.batches;
+        let stand = self.streams.entry(stream).or_default();
+        let comes_again = |position: &StreamPosition, tick: &Tick, of: u64| {
+            // A row may be late: what came with the last batch comes again whatever its time is.
+            Some(tick.ts) >= position.since || of == position.batches
+        };
+        if position.is_after(&stand.position) {
+            stand.position = position;
+            let now = &stand.position;
+            stand.ticks.retain(|(tick, of)| comes_again(now, tick, *of));
+        }
+        let again = ticks
+            .iter()
+            .filter(|t| comes_again(&stand.position, t, batch));
+        stand.ticks.extend(again.map(|tick| (tick.clone(), batch)));
+    }
+}
+
+impl Topic<'_> {
+    /// What a source has handed over, by the last messages of each partition.
+    async fn handed_over_by(&self, source: &str) -> Result<HandedOver> {
+        let mut handed = HandedOver::default();
+        let mut bounds = self.log.bounds(self.name).await?;
+        bounds.retain(|b| b.next > b.oldest);
+        let mut left: HashMap<u32, u64> = bounds.iter().map(|b| (b.partition, b.next)).collect();
+        let from: Vec<Position> = bounds
+            .iter()
+            .map(|b| Position {
+                partition: b.partition,
+                offset: b.next.saturating_sub(LAST_MESSAGES).max(b.oldest),
+            })
+            .collect();
+        if from.is_empty() {
+            return Ok(handed);
+        }
+        let mut reader = self.log.read_from(self.name, &from).await?;
+        let (wait, mut looks) = LOOK;
+        while !left.is_empty() && looks > 0 {
+            let deliveries = reader.poll(usize::MAX, wait).await?;
+            if deliveries.is_empty() {
+                looks -= 1;
+            }
+            for Delivery { position, record } in deliveries {
+                if left
+                    .get(&position.partition)
+                    .is_some_and(|end| position.offset + 1 >= *end)
+                {
+                    left.remove(&position.partition);
+                }
+                if let (Payload::Ticks(ticks), true) = (&record.payload, &*record.source == source)
+                {
+                    let offset = record.source_offset.as_deref();
+                    handed.take(ticks, offset.and_then(SourceOffset::read));
+                }
+            }
+        }
+        Ok(handed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(symbol: &str, second: i64) -> Tick {
+        Tick {
+            symbol: symbol.parse().unwrap(),
+            ts: Timestamp::from_secs(second),
+            seq: 0,
+            price: 1.0,
+            size: 1.0,
+        }
+    }
+
+    fn offset(second: i64, batches: u64) -> Option<SourceOffset> {
+        Some(SourceOffset {
+            stream: String::new(),
+            position: StreamPosition {
+                cursor: None,
+                since: Some(Timestamp::from_secs(second)),
+                batches,
+            },
+        })
+    }
+
+    #[test]
+    fn a_stream_goes_on_before_its_last_batch_whichever_partition_comes_first() {
+        // The second batch has a late row of B, and A's rows are in another partition than B's.
+        let messages = [
+            (vec![tick("A", 1), tick("A", 5)], offset(0, 0)),
+            (vec![tick("B", 2)], offset(0, 0)),
+            (vec![tick("A", 6)], offset(5, 1)),
+            (vec![tick("B", 3), tick("B", 7)], offset(5, 1)),
+        ];
+        for order in [[0, 1, 2, 3], [1, 3, 0, 2], [3, 1, 2, 0]] {
+            let mut handed = HandedOver::default();
+            for at in order {
+                let (ticks, offset) = &messages[at];
+                handed.take(ticks, offset.clone());
+            }
+            let stand = &handed.streams[""];
+            assert_eq!(stand.position, offset(5, 1).unwrap().position);
+            let mut again: Vec<Tick> = stand.ticks.iter().map(|(t, _)| t.clone()).collect();
+            again.sort_by_key(|t| t.ts);
+            // Of the first batch only what lies at the time from which the stream goes on.
+            let expected = [tick("B", 3), tick("A", 5), tick("A", 6), tick("B", 7)];
+            assert_eq!(again, expected, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn messages_without_an_offset_tell_how_far_each_symbol_is() {
+        let mut handed = HandedOver::default();
+        handed.take(&[tick("A", 4), tick("A", 3)], None);
+        assert_eq!(
+            handed.last[&"A".parse::<Symbol>().unwrap()],
+            Timestamp::from_secs(4)
+        );
+        assert!(handed.streams.is_empty());
+    }
+}
