@@ -11,8 +11,6 @@ What it does not do: anything with Docker, more than one node of a service, TLS 
 import argparse
 import contextlib
 import ctypes
-import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -25,9 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-CACHE = Path(os.environ.get("TICKCAST_CACHE") or Path.home() / ".cache" / "tickcast") / "services"
-SECANTUSDB = "0.7.0b3"
+from prepare import Failure, command, ferretdb_binary, kafka_jars, say, secantusdb_python
+
 READY_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 20
 HELP = """\
@@ -46,106 +43,11 @@ all (the three).
 Variables: KAFKA_BROKERS, KAFKA_SASL_BROKERS (SASL_PLAINTEXT, PLAIN, user tickcast, password
 correct), KAFKA_TLS_BROKERS (SASL_SSL, SCRAM-SHA-256, the same user; a certificate that is its own authority, in
 KAFKA_TLS_CA), KAFKA_FRONT and KAFKA_BEHIND (the broker listens on the second and tells its clients to come to
-the first, where a test puts a proxy), MONGODB_URI, FERRETDB_URI. One that is set already is kept, and its service is not started.
+the first, where a test puts a proxy), MONGODB_URI, FERRETDB_URI. One that is set already is kept, and its
+service is not started.
 With ferretdb and without mongo, MONGODB_URI is FerretDB's.
 Jars, virtual environments and binaries are kept in ${TICKCAST_CACHE:-~/.cache/tickcast}/services.
 """
-
-
-class Failure(Exception):
-    """Something a person has to mend; its text is all that is printed."""
-
-
-# --- what has to be there before a service can start ---
-
-
-def need(tool, packages, otherwise):
-    """Finds a tool, installing Debian's packages for it where that can be done."""
-    if shutil.which(tool):
-        return
-    if packages and os.geteuid() == 0 and shutil.which("apt-get"):
-        say(f"{tool} is missing: installing {' '.join(packages)}")
-        install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages]
-        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        if subprocess.run(install, stdout=sys.stderr, env=env).returncode != 0:
-            subprocess.run(["apt-get", "update", "-qq"], stdout=sys.stderr, env=env)
-            subprocess.run(install, stdout=sys.stderr, env=env)
-    if not shutil.which(tool):
-        raise Failure(f"{tool} is missing: {otherwise}")
-
-
-def built(name, make):
-    """The folder `name` of the cache, made by `make(folder)` if it is not there; made aside and
-    renamed, so that a run that was cut off leaves nothing half done."""
-    target = CACHE / name
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with open(CACHE / f"{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            say(f"preparing {name} (once)")
-            with tempfile.TemporaryDirectory(dir=CACHE, prefix=f"{name}.") as aside:
-                make(Path(aside))
-                # A virtual environment's scripts name its folder: it is made where it stays.
-                if not target.exists():
-                    os.rename(aside, target)
-                    os.mkdir(aside)  # so that the clean-up has something to remove
-    return target
-
-
-def command(what, *arguments, **options):
-    done = subprocess.run(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
-    )
-    if done.returncode != 0:
-        raise Failure(f"{what} failed ({' '.join(map(str, arguments))}):\n{done.stdout[-3000:]}")
-    return done.stdout
-
-
-def fingerprint(*files):
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:8]
-
-
-def kafka_jars():
-    need("java", ["openjdk-17-jre-headless"], "install a Java 17 runtime (openjdk-17-jre-headless)")
-    pom = HERE / "pom.xml"
-
-    def make(folder):
-        need("mvn", ["maven"], "install Maven, which fetches Kafka's artefacts")
-        command("fetching Kafka's artefacts", "mvn", "-q", "-B", "-f", pom,
-                "dependency:copy-dependencies", f"-DoutputDirectory={folder}")
-
-    return built(f"kafka-4.1.0-{fingerprint(pom)}", make)
-
-
-def secantusdb_python():
-    target = CACHE / f"secantusdb-{SECANTUSDB}"
-
-    def make(_aside):
-        if subprocess.run([sys.executable, "-c", "import ensurepip, venv"]).returncode != 0:
-            if os.geteuid() == 0 and shutil.which("apt-get"):
-                command("installing python3-venv", "apt-get", "install", "-qq", "-y", "python3-venv")
-            else:
-                raise Failure("python3's venv module is missing: install python3-venv")
-        try:
-            command("making a virtual environment", sys.executable, "-m", "venv", target)
-            command("installing SecantusDB", target / "bin" / "pip", "install", "-q",
-                    f"secantusdb=={SECANTUSDB}")
-        except BaseException:
-            shutil.rmtree(target, ignore_errors=True)
-            raise
-
-    return built(target.name, make)
-
-
-def ferretdb_binary():
-    sources = [HERE / "ferretdb" / name for name in ("main.go", "go.mod", "go.sum")]
-
-    def make(folder):
-        need("go", [], "install Go 1.22 or newer (Debian 12's own is too old), or leave ferretdb out")
-        command("building FerretDB", "go", "build", "-o", folder / "ferretdb", ".",
-                cwd=HERE / "ferretdb")
-
-    return built(f"ferretdb-{fingerprint(*sources)}", make) / "ferretdb"
 
 
 # --- the services ---
@@ -411,10 +313,6 @@ def variables(folder, names):
 # --- the command line ---
 
 
-def say(text):
-    print(f"services: {text}", file=sys.stderr, flush=True)
-
-
 def run(names, given, program):
     path = given or tempfile.mkdtemp(prefix="tickcast-services-")
     folder = Folder(path)
@@ -443,6 +341,8 @@ def run(names, given, program):
 
 
 def main():
+    if sys.platform != "linux":
+        raise Failure("the services run on Linux only: /proc says whether a process is still the one started")
     arguments = sys.argv[1:]
     program = []
     if "--" in arguments:
