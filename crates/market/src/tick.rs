@@ -116,7 +116,9 @@ pub struct Reject {
     pub detail: String,
     /// Where it came from: `rest:tickcast`, `push`, `csv:prices.csv:17`.
     pub origin: String,
-    /// The row as it came (lossy UTF-8, cut at [`Self::MAX_PAYLOAD`] bytes).
+    /// The row as it came (lossy UTF-8, cut at [`Self::MAX_PAYLOAD`] bytes); where it means nothing without
+    /// its file or its provider's mapping, a message that says the same by itself, so that it can be
+    /// decoded again, with a provider's row in `raw`.
     pub payload: String,
     /// Which row of which message it is, where a bus keeps its messages and may bring them again:
     /// `stock-data/3/1042` (topic, partition, offset) and what tells its rows apart. A store keeps

@@ -17,8 +17,8 @@ use market::Symbol;
 
 use crate::{
     Decoded, Result, SourceError,
-    csv::{CsvOptions, Progress, as_json, file_error},
-    decode::{Field, RawRow, RowBuilder, Scalar, TimeUnit, reject},
+    csv::{CsvOptions, Progress, file_error},
+    decode::{Field, RawRow, RowBuilder, Scalar, TimeUnit, letter, reject},
 };
 
 /// The first bytes of every Parquet file.
@@ -150,7 +150,7 @@ impl ParquetImport {
                     Ok(built) => batch.push(built),
                     Err(fault) => {
                         let origin = format!("parquet:{}:{}", self.name, self.rows);
-                        let json = as_json(row, false, self.options.interval);
+                        let json = letter::of_row(row, false, self.options.interval);
                         batch.rejects.push(reject(fault, &origin, json.as_bytes()));
                     }
                 }

@@ -19,7 +19,7 @@ use market::{Interval, Symbol, TickRules, Timestamp};
 use super::columns::Columns;
 use crate::{
     Decoded, Result, SourceError,
-    decode::{Field, RawRow, RowBuilder, Scalar, reject},
+    decode::{Field, RowBuilder, Scalar, letter, reject},
 };
 
 /// How to read a file.
@@ -254,7 +254,7 @@ impl CsvImport {
                 Ok(built) => return batch.push(built),
                 Err(fault) => (
                     fault,
-                    as_json(row, self.adjusted, self.options.interval).into_bytes(),
+                    letter::of_row(row, self.adjusted, self.options.interval).into_bytes(),
                 ),
             },
             Err(fault) => (fault, record.iter().collect::<Vec<_>>().join(&b',')),
@@ -263,47 +263,6 @@ impl CsvImport {
         let origin = format!("csv:{}:{line}", self.name);
         batch.rejects.push(reject(fault, &origin, &payload));
     }
-}
-
-/// The row as a message that means the same without the file: what a dead letter must be, or it
-/// could not be replayed.
-pub(crate) fn as_json(mut row: RawRow<'_>, adjusted: bool, interval: Option<Interval>) -> String {
-    if adjusted && let (Some(close), Some(adjusted)) = (row.close.number(), row.adjusted.number()) {
-        for price in [&mut row.open, &mut row.high, &mut row.low] {
-            if let Some(plain) = price.number() {
-                *price = Scalar::Float(plain * (adjusted / close));
-            }
-        }
-        row.close = Scalar::Float(adjusted);
-    }
-    if let (Some(interval), false) = (interval, row.interval.is_some()) {
-        row.interval = Scalar::Text(Cow::Borrowed(interval.as_str()));
-    }
-    let fields = [
-        ("symbol", &row.symbol),
-        ("timestamp", &row.time),
-        ("seq", &row.seq),
-        ("price", &row.price),
-        ("size", &row.size),
-        ("open", &row.open),
-        ("high", &row.high),
-        ("low", &row.low),
-        ("close", &row.close),
-        ("interval", &row.interval),
-    ];
-    let object: serde_json::Map<_, _> = fields
-        .into_iter()
-        .filter(|(_, value)| value.is_some())
-        .map(|(name, value)| {
-            let value = match value {
-                Scalar::Float(x) => serde_json::json!(x),
-                Scalar::Text(text) => serde_json::json!(text),
-                other => serde_json::json!(other.to_string()),
-            };
-            (name.to_owned(), value)
-        })
-        .collect();
-    serde_json::Value::Object(object).to_string()
 }
 
 pub(crate) fn file_error(path: &Path, error: &std::io::Error) -> SourceError {

@@ -16,8 +16,8 @@ mod ordered;
 mod replay;
 mod sort;
 
+pub(crate) use import::file_error;
 pub use import::{CsvImport, CsvOptions, Progress};
-pub(crate) use import::{as_json, file_error};
 pub use replay::{CsvReplay, ReplayOptions, ReplayTimes, Speed};
 
 #[cfg(test)]

@@ -28,6 +28,7 @@
 //! What it does not do: compression, schemas other than JSON and named columns.
 
 mod build;
+pub(crate) mod letter;
 pub(crate) mod non_finite;
 mod row;
 mod sequence;

@@ -17,7 +17,7 @@ use serde::{
 use serde_json::{Value, value::RawValue};
 
 use crate::decode::{
-    Decoded, Fault, Field, RawRow, RowBuilder, Scalar, TimeUnit, non_finite, reject,
+    Decoded, Fault, Field, RawRow, RowBuilder, Scalar, TimeUnit, letter, non_finite, reject,
 };
 
 /// How rows lie in an answer.
@@ -128,6 +128,15 @@ impl Mapping {
         self.read_by(received, true)
     }
 
+    /// Whether its rows mean the same without it: they lie as they do in a message that is pushed.
+    fn is_plain(&self) -> bool {
+        let named = |(field, path): &(Field, &str)| Field::of_key(path) == *field;
+        self.shape == Shape::Objects
+            && self.interval.is_none()
+            && self.fields.symbol.is_some()
+            && self.fields.list(self.time_unit).iter().all(named)
+    }
+
     /// [`Self::read`], with the fast path only where `fast` allows it.
     pub(crate) fn read_by(&self, received: Received<'_>, fast: bool) -> Result<Answer, String> {
         let text = std::str::from_utf8(received.body).map_err(|e| e.to_string())?;
@@ -161,6 +170,8 @@ impl Mapping {
             builder: RowBuilder::new(received.rules, received.now).with_interval(self.interval),
             fields: self.fields.list(self.time_unit),
             origin: received.origin,
+            interval: self.interval,
+            plain: self.is_plain() && received.symbol.is_none(),
             decoded: Decoded::default(),
             fast,
         };
@@ -231,19 +242,28 @@ struct Reader<'a> {
     builder: RowBuilder<'a>,
     fields: Vec<(Field, &'a str)>,
     origin: &'a str,
+    interval: Option<Interval>,
+    /// See [`Mapping::is_plain`].
+    plain: bool,
     decoded: Decoded,
     fast: bool,
 }
 
 impl Reader<'_> {
     fn take(&mut self, row: Result<RawRow<'_>, Fault>, text: &str) {
-        match row.and_then(|row| self.builder.build(&row)) {
-            Ok(row) => self.decoded.push(row),
-            Err(fault) => self
-                .decoded
-                .rejects
-                .push(reject(fault, self.origin, text.as_bytes())),
-        }
+        let (fault, payload) = match row {
+            Ok(row) => match self.builder.build(&row) {
+                Ok(built) => return self.decoded.push(built),
+                Err(fault) if self.plain => (fault, Cow::Borrowed(text)),
+                Err(fault) => (
+                    fault,
+                    Cow::Owned(letter::of_mapped(row, self.interval, text)),
+                ),
+            },
+            Err(fault) => (fault, Cow::Borrowed(text)),
+        };
+        let reject = reject(fault, self.origin, payload.as_bytes());
+        self.decoded.rejects.push(reject);
     }
 
     fn objects(&mut self, rows: &RawValue, symbol: Option<&str>) -> Result<(), String> {

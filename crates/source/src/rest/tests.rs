@@ -168,6 +168,81 @@ fn fields_in_nested_objects_and_ids_that_are_texts_are_read() {
 }
 
 #[test]
+fn a_refused_row_of_any_provider_can_be_decoded_again_by_itself() {
+    let custom: Mapping = serde_json::from_str(
+        r#"{"rows":"rows","time_unit":"millis","fields":{"time":"at","price":"deal.price","seq":"id"}}"#,
+    )
+    .unwrap();
+    let custom = Provider {
+        mapping: custom,
+        ..preset("tickcast")
+    };
+    let nested = br#"{"rows":[{"at":1709303400000,"deal":{"price":7.5},"id":"x-9"}]}"#;
+    let cases: [(Provider, &[u8]); 6] = [
+        (
+            preset("alpaca-trades"),
+            include_bytes!("../../tests/fixtures/alpaca-trades.json"),
+        ),
+        (
+            preset("alpaca-bars"),
+            include_bytes!("../../tests/fixtures/alpaca-bars.json"),
+        ),
+        (
+            preset("polygon-trades"),
+            include_bytes!("../../tests/fixtures/polygon-trades.json"),
+        ),
+        (
+            preset("polygon-bars"),
+            include_bytes!("../../tests/fixtures/polygon-bars.json"),
+        ),
+        (
+            preset("finnhub-bars"),
+            include_bytes!("../../tests/fixtures/finnhub-bars.json"),
+        ),
+        (custom, nested),
+    ];
+    let rules = TickRules::default();
+    for (provider, body) in cases {
+        let at = |now| {
+            let received = Received {
+                body,
+                symbol: Some("AAPL"),
+                origin: "rest:test",
+                now,
+                rules: &rules,
+            };
+            provider.mapping.read(received).unwrap().decoded
+        };
+        // A clock that stands in 1970 refuses every row.
+        let (refused, wanted) = (at(Timestamp::from_secs(0)), at(NOW));
+        assert!(refused.ticks.is_empty() && refused.bars.is_empty());
+        let mut again = crate::Decoded::default();
+        for reject in &refused.rejects {
+            let decoded = crate::ticks_from_json(reject.payload.as_bytes(), "again", NOW, &rules);
+            assert_eq!(decoded.rows(), 1, "{reject:?}");
+            again.ticks.extend(decoded.ticks);
+            again.bars.extend(decoded.bars);
+        }
+        assert!(again.rows() > 0);
+        assert_eq!((again.ticks, again.bars), (wanted.ticks, wanted.bars));
+    }
+}
+
+#[test]
+fn a_row_that_a_wrong_mapping_leads_past_is_kept_as_it_came() {
+    let mut provider = preset("alpaca-trades");
+    provider.mapping.fields.price = Some("price".into());
+    let body = br#"{"trades":[{"t":"2024-03-01T14:30:00Z","i":7,"p":508.12,"s":100}]}"#;
+    let answer = read(&provider, body, Some("SPY"));
+    let payload: serde_json::Value =
+        serde_json::from_str(&answer.decoded.rejects[0].payload).unwrap();
+    assert_eq!(
+        (&payload["symbol"], &payload["raw"]["p"]),
+        (&"SPY".into(), &508.12.into())
+    );
+}
+
+#[test]
 fn addresses_are_filled_in_and_pages_followed() {
     let symbols = ["AAPL".parse().unwrap(), "BRK.B".parse().unwrap()];
     let since: Timestamp = "2024-03-01T14:30:00Z".parse().unwrap();
