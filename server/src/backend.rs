@@ -8,7 +8,7 @@ use app::api::{
     backtest::{BacktestAsk, BacktestRun, BacktestUpdate, SymbolResult},
     pipeline::{
         DeadLetterCount, DeadLetterLine, PipelineStatus, ReplaySummary, SourceLine, SourceState,
-        StageRate,
+        StageRate, TopicFlow,
     },
 };
 use async_trait::async_trait;
@@ -224,11 +224,10 @@ impl Backend for ServerBackend {
     async fn fit(&self, request: PredictRequest) -> Result<(Prediction, FitReport), ApiError> {
         let made = self.pipeline.predictor.fit(request).await;
         let (prediction, fit) = made.map_err(|error| match &error {
-            // The page has one symbol and one model: which field it is goes without saying.
-            PipelineError::Invalid { detail, .. } => ApiError {
-                kind: error.kind(),
-                detail: detail.clone(),
-            },
+            // The page has one symbol and one model: its words need not name the field.
+            PipelineError::Invalid { field, detail } => {
+                ApiError::new(error.kind(), detail.clone()).field(field)
+            }
             _ => from_pipeline(error),
         })?;
         let report = FitReport {
@@ -295,6 +294,7 @@ impl Backend for ServerBackend {
         Ok(PipelineStatus {
             role: role.as_str().into(),
             topic: pipeline.config().topic.clone(),
+            group: pipeline.config().group.clone(),
             sources: stats.sources.into_iter().map(source_line).collect(),
             stages: stages
                 .into_iter()
@@ -306,6 +306,10 @@ impl Backend for ServerBackend {
                 })
                 .collect(),
             lag_records: stats.bus_lag_records,
+            flow: stats.topic_flow.map(|flow| TopicFlow {
+                published_per_second: flow.published_per_second,
+                taken_per_second: flow.taken_per_second,
+            }),
             live_readers: stats.live.sessions,
             missing: missing
                 .into_iter()
@@ -358,10 +362,7 @@ impl Backend for ServerBackend {
     async fn import_sample(&self) -> Result<ImportReport, ApiError> {
         let report = sample::import(self.pipeline.import())
             .await
-            .map_err(|e| ApiError {
-                kind: e.kind(),
-                detail: e.to_string(),
-            })?;
+            .map_err(|e| ApiError::new(e.kind(), e.to_string()))?;
         Ok(ImportReport {
             rows: report.bars,
             rejected: report.rejected,
@@ -410,15 +411,13 @@ fn update(event: BacktestEvent) -> BacktestUpdate {
 }
 
 fn from_pipeline(error: PipelineError) -> ApiError {
-    ApiError {
-        kind: error.kind(),
-        detail: error.to_string(),
+    let answer = ApiError::new(error.kind(), error.to_string());
+    match error.field() {
+        Some(field) => answer.field(field),
+        None => answer,
     }
 }
 
 fn from_store(error: StoreError) -> ApiError {
-    ApiError {
-        kind: error.kind(),
-        detail: error.to_string(),
-    }
+    ApiError::new(error.kind(), error.to_string())
 }

@@ -15,9 +15,26 @@ use support::{Server, client, data_dir, run, stderr};
 
 /// Asks, and checks that the answer is a problem of this status, kind and field.
 async fn problem(server: &Server, method: Method, path: &str, expected: (u16, &str, &str)) {
+    problem_of(server, method, path, "", expected).await;
+}
+
+/// The same, of a request with a body of JSON, if it is not empty.
+async fn problem_of(
+    server: &Server,
+    method: Method,
+    path: &str,
+    body: &str,
+    expected: (u16, &str, &str),
+) {
     let url = format!("{}{path}", server.url);
-    let response = client().request(method.clone(), url).send().await.unwrap();
-    let asked = format!("{method} {path}");
+    let mut request = client().request(method.clone(), url);
+    if !body.is_empty() {
+        request = request
+            .header("content-type", "application/json")
+            .body(body.to_owned());
+    }
+    let response = request.send().await.unwrap();
+    let asked = format!("{method} {path} {body}");
     let (status, kind) = (
         response.status().as_u16(),
         response.headers().get("content-type").cloned(),
@@ -59,6 +76,27 @@ async fn unknown_addresses_and_methods_are_problems_and_an_unknown_page_stays_a_
     assert_eq!(page.status(), 404);
     let kind = page.headers()["content-type"].to_str().unwrap();
     assert!(kind.starts_with("text/html"), "{kind}");
+}
+
+#[tokio::test]
+async fn server_functions_answer_with_problems_too() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    let chart = r#"{"query":{"symbol":"NOBODY","model":"naive","horizon":5,"bars":100}}"#;
+    let forecast = r#"{"symbol":"NOBODY","interval":"1m","model":"nonsense","horizon":5}"#;
+    for (path, body, expected) in [
+        ("/api/chart", chart, (404, "not_found", "symbol")),
+        ("/api/chart", "{}", (422, "invalid", "query")),
+        ("/api/chart", "{\"query\"", (422, "invalid", "")),
+        ("/api/forecast", forecast, (422, "invalid", "model")),
+        (
+            "/api/backtest",
+            r#"{"search":"symbols=ABC&models=naive&horizon=x"}"#,
+            (422, "invalid", "horizon"),
+        ),
+    ] {
+        problem_of(&server, Method::POST, path, body, expected).await;
+    }
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ impl BacktestQuery {
     pub fn ask(&self) -> Result<BacktestAsk, ApiError> {
         let symbols = self.symbols.iter().map(|text| {
             let symbol = text.parse::<Symbol>();
-            symbol.map_err(|e| ApiError::invalid(format!("symbols: {e}")))
+            symbol.map_err(|e| ApiError::invalid(format!("symbols: {e}")).field("symbols"))
         });
         let optional = |field, text: &str| match text {
             "" => Ok(None),
@@ -116,8 +116,9 @@ impl BacktestQuery {
 }
 
 fn number(field: &str, text: &str) -> Result<usize, ApiError> {
-    usize::from_str(text)
-        .map_err(|_| ApiError::invalid(format!("{field}: expected a whole number, got {text:?}")))
+    usize::from_str(text).map_err(|_| {
+        ApiError::invalid(format!("{field}: expected a whole number, got {text:?}")).field(field)
+    })
 }
 
 /// The names in a field that may hold several, apart by spaces. Orders may hold spaces themselves:

@@ -38,23 +38,37 @@ pub struct ApiError {
     pub kind: ErrorKind,
     /// For a person.
     pub detail: String,
+    /// The field at fault, where it is one's.
+    #[serde(default)]
+    pub field: Option<String>,
 }
 
 impl ApiError {
+    /// An error of no field's.
+    pub fn new(kind: ErrorKind, detail: String) -> Self {
+        Self {
+            kind,
+            detail,
+            field: None,
+        }
+    }
+
+    /// Names the field at fault.
+    pub fn field(self, field: &str) -> Self {
+        Self {
+            field: Some(field.to_owned()),
+            ..self
+        }
+    }
+
     /// Something that cannot be right, with what was expected.
     pub fn invalid(detail: String) -> Self {
-        Self {
-            kind: ErrorKind::Invalid,
-            detail,
-        }
+        Self::new(ErrorKind::Invalid, detail)
     }
 
     /// Something that does not exist.
     pub fn not_found(detail: String) -> Self {
-        Self {
-            kind: ErrorKind::NotFound,
-            detail,
-        }
+        Self::new(ErrorKind::NotFound, detail)
     }
 }
 
@@ -96,7 +110,7 @@ impl FromServerFnError for ApiError {
                 "the server's answer could not be read".to_owned(),
             ),
         };
-        Self { kind, detail }
+        Self::new(kind, detail)
     }
 }
 

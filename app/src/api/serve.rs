@@ -31,10 +31,8 @@ const ENOUGH_BARS: usize = 30;
 
 /// The backend in the context.
 pub fn backend() -> Result<Arc<dyn Backend>, ApiError> {
-    use_context().ok_or_else(|| ApiError {
-        kind: ErrorKind::Internal,
-        detail: "the server gave its pages no backend".to_owned(),
-    })
+    let none = "the server gave its pages no backend";
+    use_context().ok_or_else(|| ApiError::new(ErrorKind::Internal, none.to_owned()))
 }
 
 /// Passes the result on, and its kind of error to the HTTP status of the page or of the call.
@@ -96,9 +94,8 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
     let instrument = watchlist
         .into_iter()
         .find(|i| i.symbol == query.symbol)
-        .ok_or_else(|| ApiError {
-            kind: ErrorKind::NotFound,
-            detail: format!("there are no prices of {}", query.symbol),
+        .ok_or_else(|| {
+            ApiError::not_found(format!("there are no prices of {}", query.symbol)).field("symbol")
         })?;
     let limit = query.bars.min(BARS_WITH_PAGE);
     let (interval, bars) = bars(backend, &query, &instrument, limit).await?;
@@ -219,10 +216,8 @@ pub async fn fan_now(
     let (prediction, fit) = backend.fit(request).await?;
     let first = prediction.targets.first().copied();
     let seen = backend.bars(symbol.clone(), interval, first, 1).await?;
-    let origin = seen.last().ok_or_else(|| ApiError {
-        kind: ErrorKind::NotFound,
-        detail: format!("there are no closed bars of {symbol} yet"),
-    })?;
+    let none = || ApiError::not_found(format!("there are no closed bars of {symbol} yet"));
+    let origin = seen.last().ok_or_else(|| none().field("symbol"))?;
     let panel = markup::fit::panel(symbol, interval, origin.start, &prediction, &fit);
     let fan = Fan {
         symbol: symbol.clone(),
@@ -299,10 +294,8 @@ pub fn json_lines(
     pages: BoxStream<'static, Result<Vec<Bar>, ApiError>>,
 ) -> impl Stream<Item = Result<String, ApiError>> + Send {
     pages.map(|page| {
-        let mut line = serde_json::to_string(&Bars::from(page?)).map_err(|e| ApiError {
-            kind: ErrorKind::Internal,
-            detail: e.to_string(),
-        })?;
+        let mut line = serde_json::to_string(&Bars::from(page?))
+            .map_err(|e| ApiError::new(ErrorKind::Internal, e.to_string()))?;
         line.push('\n');
         Ok(line)
     })
@@ -331,9 +324,8 @@ pub async fn replay(
 ) -> Result<ReplaySummary, ApiError> {
     let reason: Option<RejectReason> = match reason.filter(|text| !text.is_empty()) {
         None => None,
-        Some(text) => Some(reason_named(text).ok_or_else(|| ApiError {
-            kind: ErrorKind::Invalid,
-            detail: format!("{text:?} is no reason of a dead letter"),
+        Some(text) => Some(reason_named(text).ok_or_else(|| {
+            ApiError::invalid(format!("{text:?} is no reason of a dead letter")).field("reason")
         })?),
     };
     backend.replay_dead_letters(reason).await

@@ -1,19 +1,24 @@
 //! The answers of last resort, as problem+json like every other: an unknown address, a method that
-//! an address does not know, a handler that panicked.
+//! an address does not know, a handler that panicked, a server function that failed.
 
 use std::any::Any;
 
+use app::api::ApiError;
 use axum::{
     Router,
     extract::ws::rejection::WebSocketUpgradeRejection,
     http::{Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
+use leptos::server_fn::error::SERVER_FN_ERROR_HEADER;
 use market::ErrorKind;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
 use super::problem::Problem;
+
+/// The longest error of a server function that is read.
+const MAX_ERROR: usize = 1 << 20;
 
 /// No such address; for programs. People get a page.
 pub async fn not_found(uri: Uri) -> Problem {
@@ -51,6 +56,45 @@ where
     S: Clone + Send + Sync + 'static,
 {
     router.layer(CatchPanicLayer::custom(panicked))
+}
+
+/// Errors of server functions become problems, those too that Leptos finds before the function is
+/// called. Their members are read by the browser's code as before.
+pub async fn of_server_functions(response: Response) -> Response {
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    let Some(path) = response.headers().get(SERVER_FN_ERROR_HEADER).cloned() else {
+        return response;
+    };
+    if !failed {
+        return response;
+    }
+    let body = axum::body::to_bytes(response.into_body(), MAX_ERROR).await;
+    let error = body
+        .ok()
+        .and_then(|body| serde_json::from_slice::<ApiError>(&body).ok());
+    let problem = match error {
+        Some(error) => {
+            let field = error.field.or_else(|| missing_field(&error.detail));
+            let problem = Problem::new(error.kind, error.detail);
+            match field {
+                Some(field) => problem.field(field),
+                None => problem,
+            }
+        }
+        None => Problem::new(
+            ErrorKind::Internal,
+            "a fault of the server: its log says more",
+        ),
+    };
+    let mut response = problem.into_response();
+    response.headers_mut().insert(SERVER_FN_ERROR_HEADER, path);
+    response
+}
+
+/// The field that serde says is missing: the arguments are read before any code of ours.
+fn missing_field(detail: &str) -> Option<String> {
+    let rest = detail.split_once("missing field `")?.1;
+    Some(rest.split_once('`')?.0.to_owned())
 }
 
 /// What the panic said stays in the log: it may tell of what is none of the caller's business.

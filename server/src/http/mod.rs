@@ -89,6 +89,7 @@ pub fn router(state: AppState, allowed_origins: &[String]) -> Router {
             app::shell,
         ))
         .method_not_allowed_fallback(errors::method_not_allowed)
+        .layer(middleware::map_response(errors::of_server_functions))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(
             allowed_origins.to_vec().into(),
