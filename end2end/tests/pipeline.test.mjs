@@ -25,6 +25,13 @@ scenario("the header leads to the pipeline, whose rates follow what comes in", {
   await connected(page);
   assert.equal(await page.id("pipeline-role").innerText(), "serve");
   assert.match(await page.id("pipeline-missing").innerText(), /everything .* is there/i);
+  assert.match(await page.id("pipeline-lag").innerText(), /^\d+$/);
+  // The bus has to be asked twice for a rate.
+  for (const rate of ["pipeline-published", "pipeline-taken"]) {
+    await eventually(`there is a number for ${rate}`, async () =>
+      /^\d+\.\d per second$/.test(await page.id(rate).innerText()),
+    );
+  }
   const total = page.id("stage-stored").locator("td").nth(1);
   const before = await numberIn(total);
   await post(server, [row(1), row(2), row(2)]);

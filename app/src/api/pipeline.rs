@@ -12,12 +12,16 @@ pub struct PipelineStatus {
     pub role: String,
     /// The topic.
     pub topic: String,
+    /// The consumer group that stores.
+    pub group: String,
     /// Where this process takes its prices from.
     pub sources: Vec<SourceLine>,
     /// The stages of this process, in the order of the flow.
     pub stages: Vec<StageRate>,
     /// Records on the bus that are not stored yet; absent when the bus does not say.
     pub lag_records: Option<u64>,
+    /// What goes over the topic; absent while the bus has not said enough.
+    pub flow: Option<TopicFlow>,
     /// Readers of `/live` connected to this process.
     pub live_readers: usize,
     /// What this process misses to do its work, and why: (what, why).
@@ -88,6 +92,16 @@ pub struct StageRate {
     pub total: u64,
     /// Over the last ten seconds.
     pub per_second: f64,
+}
+
+/// What goes over the topic, of all processes: messages, which hold one row or more. Over the last
+/// ten seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TopicFlow {
+    /// Messages published to it per second.
+    pub published_per_second: f64,
+    /// Messages per second that the group which stores is through with.
+    pub taken_per_second: f64,
 }
 
 /// How many dead letters there are of a reason.

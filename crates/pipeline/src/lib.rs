@@ -63,7 +63,7 @@ pub use sink::Sink;
 pub use stages::{Parts, Role};
 pub use start::Pipeline;
 pub use stats::{
-    BacktestStats, Counter, ForecastStats, LiveStats, PipelineStats, PredictStats, Rate,
+    BacktestStats, Counter, ForecastStats, LiveStats, PipelineStats, PredictStats, Rate, TopicFlow,
 };
 pub use watch::WatchGuard;
 

@@ -267,11 +267,9 @@ impl Pipeline {
             };
             rest.spawn(reader.run(self.stop_rest.clone()));
         }
-        if self.keeps {
-            let (topic, group) = (self.config.topic.clone(), self.config.group.clone());
-            let lag = self.lag.clone();
-            rest.spawn(lag.run(Arc::clone(&self.bus), topic, group, self.stop_rest.clone()));
-        }
+        let (topic, group) = (self.config.topic.clone(), self.config.group.clone());
+        let lag = self.lag.clone();
+        rest.spawn(lag.run(Arc::clone(&self.bus), topic, group, self.stop_rest.clone()));
         if self.role.consumes() {
             let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
             let ages = self.config.retention.clone();
@@ -457,6 +455,7 @@ impl Pipeline {
             store_errors: counters.store_errors.read(),
             bus_errors: counters.bus_errors.read(),
             bus_lag_records,
+            topic_flow: self.lag.flow(),
             followed: counters.followed.read(),
             live: self.live.stats(),
             forecasts: self.forecaster.stats(),

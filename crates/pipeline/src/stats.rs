@@ -177,6 +177,8 @@ pub struct PipelineStats {
     pub bus_errors: Rate,
     /// Records on the bus that are not stored yet; `None` when the bus does not say.
     pub bus_lag_records: Option<u64>,
+    /// What goes over the topic, of all processes; `None` while two answers of the bus are not there.
+    pub topic_flow: Option<TopicFlow>,
     /// Ticks read from the topic for `/live`, in a process that follows it on its own.
     pub followed: Rate,
     /// `/live`.
@@ -187,6 +189,16 @@ pub struct PipelineStats {
     pub predictions: PredictStats,
     /// Backtests on request.
     pub backtests: BacktestStats,
+}
+
+/// What goes over a topic, whichever processes publish and store: messages, which hold one row or
+/// more. Over the last ten seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct TopicFlow {
+    /// Messages published to it per second.
+    pub published_per_second: f64,
+    /// Messages per second that the group which stores has committed.
+    pub taken_per_second: f64,
 }
 
 /// `/live`.

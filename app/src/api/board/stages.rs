@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::super::pipeline::{PipelineStatus, SourceLine, SourceState, StageRate};
+use super::super::pipeline::{PipelineStatus, SourceLine, SourceState, StageRate, TopicFlow};
 use crate::{erase::Erase, format};
 
 /// Writes it.
@@ -10,6 +10,7 @@ pub fn markup(status: PipelineStatus) -> String {
     view! {
         {missing(&status)}
         {standing(&status)}
+        {topic(&status)}
         {sources(status.sources)}
         {stages(status.stages)}
     }
@@ -56,19 +57,10 @@ fn missing(status: &PipelineStatus) -> AnyView {
 }
 
 fn standing(status: &PipelineStatus) -> AnyView {
-    let lag = status
-        .lag_records
-        .map_or("not known".to_owned(), |n| n.to_string());
     view! {
         <dl class="standing">
             <div><dt>"Role"</dt><dd data-testid="pipeline-role">{status.role.clone()}</dd></div>
             <div><dt>"Topic"</dt><dd>{status.topic.clone()}</dd></div>
-            <div>
-                <dt>"Lag"</dt>
-                <dd data-testid="pipeline-lag" title="Records on the bus that are not stored yet">
-                    {lag}
-                </dd>
-            </div>
             <div>
                 <dt>"Live readers"</dt>
                 <dd data-testid="pipeline-readers">{status.live_readers.to_string()}</dd>
@@ -76,6 +68,50 @@ fn standing(status: &PipelineStatus) -> AnyView {
         </dl>
     }
     .erased()
+}
+
+/// What goes over the topic, of all processes: the stages of the others are on no page of this one.
+fn topic(status: &PipelineStatus) -> AnyView {
+    let not_known = || "not known".to_owned();
+    let rate = |of: fn(&TopicFlow) -> f64| {
+        status.flow.as_ref().map_or_else(not_known, |flow| {
+            format!("{} per second", format::fixed(of(flow), 1))
+        })
+    };
+    let rows = [
+        (
+            "Published to it".to_owned(),
+            "pipeline-published",
+            rate(|flow| flow.published_per_second),
+            "By all processes",
+        ),
+        (
+            format!("Taken by {}", status.group),
+            "pipeline-taken",
+            rate(|flow| flow.taken_per_second),
+            "Committed by the consumers that store, of all processes",
+        ),
+        (
+            "Lag".to_owned(),
+            "pipeline-lag",
+            status
+                .lag_records
+                .map_or_else(not_known, |lag| lag.to_string()),
+            "On the topic and not stored yet",
+        ),
+    ];
+    let rows = rows.map(|(name, id, number, counted)| {
+        view! {
+            <tr>
+                <th scope="row">{name}</th>
+                <td data-testid=id>{number}</td>
+                <td class="words">{counted}</td>
+            </tr>
+        }
+    });
+    // The stages count rows; a message holds as many as were published together.
+    let columns = ["What", "Messages of one row or more", "What is counted"];
+    table("topic", "The topic", &columns, Vec::from(rows))
 }
 
 /// Where prices come from; nothing where they are only pushed or imported.
@@ -181,12 +217,64 @@ fn counted(stage: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    fn status() -> PipelineStatus {
+        PipelineStatus {
+            role: "serve".into(),
+            topic: "stock-data".into(),
+            group: "tickcast".into(),
+            sources: Vec::new(),
+            stages: Vec::new(),
+            lag_records: None,
+            flow: None,
+            live_readers: 0,
+            missing: Vec::new(),
+            dead_letters: Vec::new(),
+        }
+    }
+
+    /// What the cell of that name shows.
+    fn shown<'a>(html: &'a str, id: &str) -> &'a str {
+        let cell = format!("data-testid=\"{id}\">");
+        let (_, after) = html.split_once(&cell).unwrap();
+        after.split('<').next().unwrap()
+    }
+
+    #[test]
+    fn the_topic_shows_how_much_is_published_taken_and_waiting_in_messages() {
+        let html = markup(PipelineStatus {
+            role: "web".into(),
+            lag_records: Some(7),
+            flow: Some(TopicFlow {
+                published_per_second: 12.26,
+                taken_per_second: 0.0,
+            }),
+            ..status()
+        });
+        assert_eq!(shown(&html, "pipeline-published"), "12.3 per second");
+        assert_eq!(shown(&html, "pipeline-taken"), "0.0 per second");
+        assert_eq!(shown(&html, "pipeline-lag"), "7");
+        assert!(html.contains("Taken by tickcast"), "{html}");
+        assert!(html.contains("Messages of one row or more"), "{html}");
+    }
+
+    #[test]
+    fn a_topic_that_nobody_tells_of_is_not_known_and_a_lag_is_known_before_its_rates() {
+        let html = markup(status());
+        for id in ["pipeline-published", "pipeline-taken", "pipeline-lag"] {
+            assert_eq!(shown(&html, id), "not known");
+        }
+        let html = markup(PipelineStatus {
+            lag_records: Some(0),
+            ..status()
+        });
+        assert_eq!(shown(&html, "pipeline-lag"), "0");
+        assert_eq!(shown(&html, "pipeline-published"), "not known");
+    }
+
     #[test]
     fn a_source_in_trouble_is_told_of_where_all_would_be_well() {
         let told = |state: SourceState, missing: &[(&str, &str)]| {
-            let status = PipelineStatus {
-                role: "serve".into(),
-                topic: "stock-data".into(),
+            markup(PipelineStatus {
                 sources: vec![SourceLine {
                     name: "rest:x".into(),
                     state,
@@ -194,16 +282,12 @@ mod tests {
                     rejected: 1,
                     newest: None,
                 }],
-                stages: Vec::new(),
-                lag_records: None,
-                live_readers: 0,
                 missing: missing
                     .iter()
                     .map(|(what, why)| ((*what).into(), (*why).into()))
                     .collect(),
-                dead_letters: Vec::new(),
-            };
-            markup(status)
+                ..status()
+            })
         };
         let error = "401: <b>no such key</b>".to_owned();
         let well = told(SourceState::Running, &[]);
