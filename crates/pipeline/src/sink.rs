@@ -160,10 +160,13 @@ impl Sink {
         Ok(())
     }
 
-    /// Refuses everything from now on, and waits for the write that is under way.
-    pub(crate) async fn close(&self) {
+    /// Refuses everything from now on, and waits for the write that is under way, until `deadline`.
+    /// Returns whether it has ended.
+    pub(crate) async fn close(&self, deadline: tokio::time::Instant) -> bool {
         self.inner.closed.store(true, Ordering::Release);
-        drop(self.inner.gate.lock().await);
+        tokio::time::timeout_at(deadline, self.inner.gate.lock())
+            .await
+            .is_ok()
     }
 
     async fn spawn_write(

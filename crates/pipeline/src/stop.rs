@@ -23,14 +23,18 @@ impl Pipeline {
             self.stop_consumer.cancel();
             drained &= ends(&mut tasks.consumer, deadline).await;
         }
-        self.bus.close().await;
+        // A bus whose broker is away still has what it could not send, and would wait for it.
+        drained &= tokio::time::timeout_at(deadline, self.bus.close())
+            .await
+            .is_ok();
         if !ends(&mut tasks.consumer, deadline).await {
             drained = false;
             self.stop_consumer.cancel();
             self.abort_consumer.cancel();
             tasks.consumer.shutdown().await;
         }
-        self.sink.close().await;
+        // So does a store that is away, with the write that is under way.
+        drained &= self.sink.close(deadline).await;
         self.stop_rest.cancel();
         // The hub delivers once more, so that readers get what was stored last before their `Bye`.
         let grace = tokio::time::Instant::now() + Duration::from_secs(1);

@@ -8,6 +8,8 @@
     reason = "what fails in a test's own plumbing fails the test"
 )]
 
+#[cfg(test)]
+mod away;
 #[path = "../torture/exchange.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod exchange;
@@ -16,6 +18,9 @@ mod going_on;
 #[path = "../torture/processes.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod processes;
+#[path = "../torture/proxy.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part of it")]
+mod proxy;
 #[cfg(test)]
 mod refusing_store;
 #[cfg(test)]
@@ -54,6 +59,21 @@ fn settings(name: &str) -> Vec<String> {
     .into_iter()
     .flat_map(|setting| ["--set".to_owned(), setting])
     .collect()
+}
+
+/// The same on services of the test's own, to be killed; the driver soon sees that one is gone.
+fn with_services(name: &str, services: &processes::Services) -> Vec<String> {
+    let mut settings = settings(name);
+    for setting in [
+        format!("kafka.brokers={}", services.brokers),
+        format!(
+            "mongodb.uri=mongodb://{}/?serverSelectionTimeoutMS=1000",
+            services.mongo
+        ),
+    ] {
+        settings.extend(["--set".into(), setting]);
+    }
+    settings
 }
 
 async fn started(role: &str, settings: &[String]) -> (Process, Option<SocketAddr>) {
@@ -142,6 +162,22 @@ async fn snapshot(socket: &mut Socket) {
         next::<LiveMessage>(socket).await,
         LiveMessage::Snapshot { .. }
     ) {}
+}
+
+/// Reads to the end: whether the reader is told of it, and the status that the connection ends with.
+async fn farewell(mut socket: Socket) -> (bool, Option<u16>) {
+    let (mut bye, mut code) = (false, None);
+    while let Some(Ok(message)) = socket.next().await {
+        match message {
+            Message::Text(text) => {
+                let message = serde_json::from_str(&text).unwrap();
+                bye |= matches!(message, LiveMessage::Bye { .. });
+            }
+            Message::Close(frame) => code = frame.map(|frame| u16::from(frame.code)),
+            _ => {}
+        }
+    }
+    (bye, code)
 }
 
 async fn ticks_until(socket: &mut Socket, last: u64) -> (Vec<u64>, u64) {
@@ -306,20 +342,7 @@ async fn each_role_stops_in_order_when_it_is_asked_to_and_readers_are_told() {
     let mut socket = connect(address, "/live", subscribe).await;
     snapshot(&mut socket).await;
     assert_eq!(in_store(&post(address, 0..8).await), 8);
-    let reading = tokio::spawn(async move {
-        let (mut bye, mut code) = (false, None);
-        while let Some(Ok(message)) = socket.next().await {
-            match message {
-                Message::Text(text) => {
-                    let message = serde_json::from_str(&text).unwrap();
-                    bye |= matches!(message, LiveMessage::Bye { .. });
-                }
-                Message::Close(frame) => code = frame.map(|frame| u16::from(frame.code)),
-                _ => {}
-            }
-        }
-        (bye, code)
-    });
+    let reading = tokio::spawn(farewell(socket));
     for process in [&mut ingest, &mut consumer, &mut web] {
         let (code, _) = tokio::task::block_in_place(|| process.stop());
         let log = process.log.lock().unwrap();
@@ -369,16 +392,8 @@ async fn a_process_says_which_dependency_is_missing_while_it_is_and_not_after() 
     let services = tokio::task::spawn_blocking(processes::Services::start)
         .await
         .unwrap();
-    let mut settings = settings("missing");
-    for setting in [
-        format!("kafka.brokers={}", services.brokers),
-        format!(
-            "mongodb.uri=mongodb://{}/?serverSelectionTimeoutMS=1000",
-            services.mongo
-        ),
-        "mongodb.timeout_ms=1000".into(),
-        "health.port=0".into(),
-    ] {
+    let mut settings = with_services("missing", &services);
+    for setting in ["mongodb.timeout_ms=1000".into(), "health.port=0".into()] {
         settings.extend(["--set".into(), setting]);
     }
     let (_consumer, address) = started("consume", &settings).await;

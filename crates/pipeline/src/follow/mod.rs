@@ -373,6 +373,25 @@ impl Backlog for Follower {
             .ticks_after(symbol, home, position, limit)
             .await
     }
+
+    async fn reaches(&self, symbol: &Symbol, position: u64) -> Result<bool> {
+        let inner = &self.inner;
+        let offset = place::offset_after(position.saturating_sub(1));
+        let read = {
+            let places = inner.places();
+            let Some(home) = places.home(symbol) else {
+                return Ok(false);
+            };
+            let next = places.next.get(&home).copied().unwrap_or(0);
+            (next <= offset).then_some(home)
+        };
+        let Some(home) = read else {
+            return Ok(false);
+        };
+        let bounds = inner.log.bounds(&inner.topic).await?;
+        let end = bounds.iter().find(|b| b.partition == home).map(|b| b.next);
+        Ok(end.is_some_and(|end| offset < end))
+    }
 }
 
 /// Compares doubtful bars with the store's until cancelled.

@@ -37,6 +37,12 @@ pub(crate) trait Backlog: Send + Sync + 'static {
         position: u64,
         limit: usize,
     ) -> Result<Option<Vec<StoredTick>>>;
+
+    /// Asked of a position beyond everything that was shown here: whether it will be reached, because
+    /// this process has not read so far yet. False of one that nothing leads to.
+    async fn reaches(&self, _symbol: &Symbol, _position: u64) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// The store as the backlog.

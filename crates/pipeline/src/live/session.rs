@@ -155,6 +155,7 @@ impl LiveSession {
                         sent: 0,
                         oldest: None,
                         counted: false,
+                        beyond: false,
                     }
                 }
                 None => Task::Snapshot { reset: false },
@@ -306,6 +307,7 @@ impl LiveSession {
                 sent,
                 oldest,
                 counted,
+                beyond,
             } => {
                 let most = self.hub.config().resume_ticks;
                 let env = self.hub.delivery();
@@ -327,6 +329,22 @@ impl LiveSession {
                         let from = [oldest, ring_oldest].into_iter().flatten().min();
                         Ok(from.map(|from| Task::Bars { from }))
                     }
+                    Attached::Ahead if !beyond => {
+                        // Another process may have shown the reader what is still to come here.
+                        if self.hub.backlog().reaches(&work.symbol, seen).await? {
+                            return Err(PipelineError::Bus(bus::BusError::Unavailable {
+                                detail: "the topic has not been read so far yet".into(),
+                            }));
+                        }
+                        // It may have been reached between the two questions.
+                        Ok(Some(Task::Resume {
+                            seen,
+                            sent,
+                            oldest,
+                            counted,
+                            beyond: true,
+                        }))
+                    }
                     Attached::Ahead | Attached::TooMany => Ok(Some(Task::Snapshot { reset: true })),
                     Attached::NotInRing if !counted => {
                         let backlog = self.hub.backlog();
@@ -339,6 +357,7 @@ impl LiveSession {
                             sent,
                             oldest,
                             counted: true,
+                            beyond,
                         }))
                     }
                     Attached::NotInRing => self.send_stored(topic, seen, sent, oldest).await,
@@ -422,6 +441,7 @@ impl LiveSession {
             sent,
             oldest,
             counted: true,
+            beyond: false,
         }))
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Task {
         sent: usize,
         oldest: Option<Timestamp>,
         counted: bool,
+        /// Whether the backlog said that it does not reach `seen`.
+        beyond: bool,
     },
     /// Send the bars since `from`, but not those that attaching has sent.
     Bars { from: Timestamp },
