@@ -24,6 +24,26 @@ async function watchStates(page) {
   return () => page.evaluate(() => window.states);
 }
 
+scenario("a page whose first connection is still being made says that it is connecting", {}, async (page, server) => {
+  await server.push(ticks.map((tick) => ({ ...tick, symbol: "SLOW" })));
+  // A page without scripts says "connecting" too: this one has asked for its prices, and waits.
+  let asked = false;
+  let letThrough;
+  const gate = new Promise((resolve) => (letThrough = resolve));
+  await page.routeWebSocket(/\/live$/, async (socket) => {
+    asked = true;
+    await gate;
+    socket.connectToServer();
+  });
+  await page.goto(chart.replace("ACME", "SLOW"));
+  await eventually("the page asks for its prices", () => asked);
+  const states = await watchStates(page);
+  assert.deepEqual(await states(), ["connecting"]);
+  letThrough();
+  await connected(page);
+  assert.deepEqual(await states(), ["connecting", "live"]);
+});
+
 scenario("a server that falls silent makes the page stale, then offline, and live again", cutOff, async (page, server) => {
   await server.push(ticks);
   await openLive(page, chart);

@@ -9,7 +9,10 @@
 mod support;
 
 use futures::{SinkExt as _, StreamExt as _};
-use market::wire::{ForecastMessage, LiveMessage};
+use market::{
+    Interval,
+    wire::{ForecastMessage, LiveMessage},
+};
 use serde_json::{Value, json};
 use support::{Server, client, data_dir, now_us};
 use tokio_tungstenite::{
@@ -217,6 +220,12 @@ async fn a_predict_request_that_cannot_be_served_names_the_field() {
     assert_eq!(response.status(), 404);
 }
 
+/// Asks for JSON.
+async fn get(server: &Server, path: &str) -> Value {
+    let answer = client().get(format!("{}{path}", server.url)).send().await;
+    answer.unwrap().json().await.unwrap()
+}
+
 #[tokio::test]
 async fn the_simulated_exchange_brings_prices_and_their_forecasts() {
     let (_scratch, data) = data_dir();
@@ -226,29 +235,45 @@ async fn the_simulated_exchange_brings_prices_and_their_forecasts() {
         panic!("no greeting");
     };
     assert!(simulated);
+    let mut status = Value::Null;
+    let stored = |status: &Value| status["stages"]["stored"]["total"].as_u64() > Some(0);
+    for _ in 0..300 {
+        status = get(&server, "/api/pipeline").await;
+        if stored(&status) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(stored(&status), "no trade was stored: {status}");
+    let subscribe = json!({"op": "subscribe", "symbols": ["NIMBU"], "intervals": ["1s"]});
+    let mut forecasts = connect(&server, "/forecast", subscribe).await;
+    let fan = loop {
+        match next(&mut forecasts).await.expect("the socket ended") {
+            ForecastMessage::Fan(fan) => break fan,
+            ForecastMessage::Error { detail, .. } => panic!("{detail}"),
+            _ => {}
+        }
+    };
+    assert_eq!((fan.symbol.as_str(), fan.interval), ("NIMBU", Interval::S1));
+    assert!(!fan.mean.is_empty() && !fan.bands.is_empty(), "{fan:?}");
     let page = client()
-        .get(&server.url)
+        .get(format!("{}/s/NIMBU?interval=1s", server.url))
         .send()
         .await
         .unwrap()
         .text()
         .await
         .unwrap();
-    assert!(
-        page.contains("<svg"),
-        "the page has no chart before the wasm arrives"
-    );
-    assert!(page.to_lowercase().contains("simulated data"));
-    let symbols: Value = client()
-        .get(format!("{}/api/deadletters", server.url))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    assert!(page.contains("data-testid=\"simulated-banner\""), "{page}");
+    // The server's picture stands before the canvas, which is empty before the wasm arrives.
+    let from = page.split("data-testid=\"chart-svg\"").nth(1);
+    let chart = from.and_then(|html| html.split("<canvas").next());
+    let chart = chart.unwrap_or_else(|| panic!("no chart in {page}"));
+    for part in ["<svg", "NIMBU 1s prices", "bars of 1s from", "Forecast by"] {
+        assert!(chart.contains(part), "no {part:?} in {chart}");
+    }
     assert_eq!(
-        symbols["letters"],
+        get(&server, "/api/deadletters").await["letters"],
         json!([]),
         "the exchange's rows are all usable"
     );

@@ -187,7 +187,7 @@ fn three_since(uri: &Uri) -> Response {
 
 #[tokio::test]
 async fn a_source_goes_on_in_the_middle_of_a_batch_by_what_the_batch_carried() {
-    type Answer = fn(&Uri) -> Response;
+    type Case<'a> = (fn(&Uri) -> Response, fn(&str) -> Provider, &'a [u64]);
     let by_cursor = |base: &str| Provider {
         page_limit: 1,
         ..Provider::tickcast(base)
@@ -198,8 +198,7 @@ async fn a_source_goes_on_in_the_middle_of_a_batch_by_what_the_batch_carried() {
         ..Provider::tickcast(base)
     };
     // By cursor the batch is one row, and all of it was taken; by time it brings two new ones, and one was.
-    let cases: [(Answer, &dyn Fn(&str) -> Provider, &[u64]); 2] =
-        [(paged, &by_cursor, &[2]), (three_since, &by_time, &[5, 6])];
+    let cases: [Case<'_>; 2] = [(paged, by_cursor, &[2]), (three_since, by_time, &[5, 6])];
     for (answer, provider, batch) in cases {
         let (base, _) = server(move |_, uri, _| answer(uri)).await;
         let mut poll = Poll::start(options(provider(&base)));

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use market::{
     Interval,
     wire::{LiveMessage, LiveRequest},
 };
-use pipeline::{Frame, MarketTime, Pipeline};
+use pipeline::{Frame, LiveSession, MarketTime, Pipeline};
 
 use crate::harness::*;
 
@@ -47,6 +48,40 @@ async fn a_snapshot_taken_while_ticks_flow_is_followed_by_every_later_tick_once(
         let seen = reader.await.unwrap();
         assert_eq!((seen.snapshots, seen.skipped), (1, 0));
         assert_eq!(seen.ticks, stored(&*store, "AAA", seen.from).await);
+    }
+}
+
+/// The bytes of the next message of ticks.
+async fn text_of_ticks(session: &LiveSession) -> Bytes {
+    loop {
+        let Frame::Text(text) = frame(session).await else {
+            panic!("the session ended");
+        };
+        let message = serde_json::from_slice(&text).unwrap();
+        if matches!(message, LiveMessage::Ticks { .. }) {
+            return text;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_reader_of_a_tick_gets_the_same_bytes_made_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let pipeline = start(config(), store).await;
+    let readers = [pipeline.live.connect(), pipeline.live.connect()];
+    for reader in &readers {
+        reader.request(subscribe(&["AAA"], &[]));
+        while !matches!(next(reader).await, LiveMessage::Snapshot { .. }) {}
+    }
+    for seq in 1..=3 {
+        let ticks = vec![tick("AAA", 1, seq, 1.0)];
+        pipeline.sink.write(ticks, None).await.unwrap();
+        // Both are held, so that the place of one cannot be used again for the other.
+        let one = text_of_ticks(&readers[0]).await;
+        let other = text_of_ticks(&readers[1]).await;
+        assert_eq!(one, other);
+        assert_eq!(one.as_ptr(), other.as_ptr(), "made for each reader anew");
     }
 }
 

@@ -5,6 +5,8 @@ use market::{Interval, TickRules, Timestamp};
 use super::*;
 use crate::ticks_from_json;
 
+mod stylised_facts;
+
 const START: i64 = 1_700_000_000;
 
 fn options(rate: f64) -> MarketOptions {
