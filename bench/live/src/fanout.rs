@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use bench_live::{
-    figure,
+    Goal, figure,
     process::{Server, cpu_s},
 };
 use futures::{SinkExt as _, StreamExt as _};
@@ -56,20 +56,20 @@ pub async fn latency() -> Result<()> {
     latencies.sort_by(f64::total_cmp);
     let at = |q: f64| latencies[((latencies.len() - 1) as f64 * q) as usize];
     let what = format!("tick to {READERS} WebSocket readers at {TICKS_PER_S}/s");
-    figure(&format!("{what}, p50"), at(0.50), "ms", "");
-    figure(&format!("{what}, p99"), at(0.99), "ms", "<= 20");
-    figure(&format!("{what}, slowest"), at(1.0), "ms", "");
+    figure(&format!("{what}, p50"), at(0.50), "ms", Goal::None);
+    figure(&format!("{what}, p99"), at(0.99), "ms", Goal::AtMost(20.0));
+    figure(&format!("{what}, slowest"), at(1.0), "ms", Goal::None);
     figure(
         "ticks that a reader did not get",
         missing as f64,
         "ticks",
-        "0",
+        Goal::AtMost(0.0),
     );
     figure(
         "how far the sender fell behind its schedule at most",
         slowest * 1e3,
         "ms",
-        "",
+        Goal::None,
     );
     // On a machine that others load too, these tell how far the two could have kept up.
     let own = tokio::fs::read_to_string("/proc/self/stat").await?;
@@ -79,13 +79,13 @@ pub async fn latency() -> Result<()> {
         "processor time of the server per second of that",
         server_cpu / per_s,
         "s",
-        "",
+        Goal::None,
     );
     figure(
         "processor time of sender and readers per second of that",
         own_cpu / per_s,
         "s",
-        "",
+        Goal::None,
     );
     server.stop().await
 }

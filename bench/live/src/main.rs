@@ -1,5 +1,5 @@
 //! Measures a release build of `tickcast` as its users meet it: as a process, over HTTP and
-//! WebSockets, on loopback. Prints one line per figure, with the goal beside it.
+//! WebSockets, on loopback. Prints one line per figure, with the goal and the ratio to it beside it.
 //!
 //! Run by `make bench`; `TICKCAST_BIN` names the binary. Arguments choose among `startup`,
 //! `throughput`, `memory` and `latency`; without any, all are measured. What it does not do: judge. A figure below

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
-use bench_live::{figure, process::Server};
+use bench_live::{Goal, figure, process::Server};
 
 const SYMBOLS: usize = 12;
 
@@ -90,13 +90,13 @@ pub async fn throughput() -> Result<()> {
         "ticks from a CSV replay to store and fan-out",
         rate,
         "ticks/s",
-        ">= 100000",
+        Goal::AtLeast(100_000.0),
     );
     figure(
         "processor time of the server per million of them",
         server.cpu_s().await? / 3.0,
         "s",
-        "",
+        Goal::None,
     );
     server.stop().await
 }
@@ -109,20 +109,20 @@ pub async fn memory() -> Result<()> {
         "resident after an hour's worth (3.6 million ticks)",
         after,
         "MiB",
-        "< 150",
+        Goal::AtMost(150.0),
     );
     figure(
         "most that was ever resident",
         server.most_resident_mib().await?,
         "MiB",
-        "",
+        Goal::None,
     );
     tokio::time::sleep(Duration::from_secs(20)).await;
     figure(
         "resident 20 s later",
         server.resident_mib().await?,
         "MiB",
-        "< 150",
+        Goal::AtMost(150.0),
     );
     server.stop().await
 }

@@ -2,7 +2,7 @@
 //! and uvicorn doing the same. The readers run in this process, on the same cores.
 
 use anyhow::Result;
-use bench_live::figure;
+use bench_live::{Goal, figure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
@@ -32,7 +32,14 @@ pub async fn measure(services: &Services) -> Result<()> {
         .try_collect()
         .await?;
     let before = server.cpu_s().await?;
-    let ours = held(services, &topic, sockets, "tickcast web", "< 250").await?;
+    let ours = held(
+        services,
+        &topic,
+        sockets,
+        "tickcast web",
+        Goal::AtMost(250.0),
+    )
+    .await?;
     println!(
         "  (processor time of the server {:.1} s, resident {:.0} MiB)",
         server.cpu_s().await? - before,
@@ -52,7 +59,7 @@ pub async fn measure(services: &Services) -> Result<()> {
             .map_ok(|(socket, _)| socket)
             .try_collect()
             .await?;
-        let theirs = held(services, &topic, sockets, "fastapi and uvicorn", "").await?;
+        let theirs = held(services, &topic, sockets, "fastapi and uvicorn", Goal::None).await?;
         if theirs.is_nan() || theirs > ours {
             break;
         }
@@ -62,7 +69,7 @@ pub async fn measure(services: &Services) -> Result<()> {
         "readers that fastapi holds at that p95, at least",
         most as f64,
         "readers",
-        "",
+        Goal::None,
     );
     figure(
         "readers held at the same p95: tickcast / fastapi",
@@ -72,7 +79,7 @@ pub async fn measure(services: &Services) -> Result<()> {
             READERS as f64 / most.max(LADDER[0]) as f64
         },
         "times",
-        "",
+        Goal::None,
     );
     Ok(())
 }
@@ -83,7 +90,7 @@ async fn held(
     topic: &str,
     sockets: Vec<Socket>,
     who: &str,
-    goal: &str,
+    goal: Goal,
 ) -> Result<f64> {
     let readers = sockets.len();
     let total = MESSAGES_PER_S * SECONDS;
@@ -102,7 +109,7 @@ async fn held(
         &format!("{what}, p95"),
         quantile(&latencies, 0.95),
         "ms",
-        "",
+        Goal::None,
     );
     figure(
         &format!("{what}, p99"),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use bench_live::figure;
+use bench_live::{Goal, figure};
 use futures::{FutureExt as _, StreamExt as _};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -45,7 +45,14 @@ pub async fn measure(services: &Services) -> Result<()> {
             tokio_tungstenite::connect_async(format!("ws://127.0.0.1:{port}")).await?;
         let _consumer =
             python::original(&["consumer", kind, &port_text, &topic, &fresh(kind)?]).await?;
-        let p99 = one(services, &topic, socket, &format!("original, {kind}"), "").await?;
+        let p99 = one(
+            services,
+            &topic,
+            socket,
+            &format!("original, {kind}"),
+            Goal::None,
+        )
+        .await?;
         if kind == "documented" {
             documented = p99;
         }
@@ -57,13 +64,13 @@ pub async fn measure(services: &Services) -> Result<()> {
         let topic = fresh("latency")?;
         let server = start("serve", services, &topic, uri, &[]).await?;
         let socket = reader::subscribe(&server.url, &symbols()?).await?;
-        let goal = format!("<= {:.1}", documented / 10.0);
+        let goal = Goal::AtMost(documented / 10.0);
         one(
             services,
             &topic,
             socket,
             &format!("tickcast, {store}"),
-            &goal,
+            goal,
         )
         .await?;
         server.stop().await?;
@@ -125,7 +132,7 @@ async fn bare_consumer(services: &Services) -> Result<()> {
     latencies.sort_by(f64::total_cmp);
     for (name, q) in [("p50", 0.5), ("p99", 0.99)] {
         let what = format!("librdkafka's consumer alone: produce to reader at 100/s, {name}");
-        figure(&what, quantile(&latencies, q), "ms", "");
+        figure(&what, quantile(&latencies, q), "ms", Goal::None);
     }
     Ok(())
 }
@@ -136,7 +143,7 @@ async fn one(
     topic: &str,
     socket: Socket,
     who: &str,
-    goal: &str,
+    goal: Goal,
 ) -> Result<f64> {
     let (mut latencies, _) = paced(
         services,
@@ -154,7 +161,7 @@ async fn one(
         &format!("{who}: produce to reader at 100/s, p50"),
         quantile(&latencies, 0.5),
         "ms",
-        "",
+        Goal::None,
     );
     figure(
         &format!("{who}: produce to reader at 100/s, p99"),

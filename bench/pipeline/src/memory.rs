@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use bench_live::figure;
+use bench_live::{Goal, figure};
 use rdkafka::producer::{BaseProducer, Producer as _};
 
 use crate::{
@@ -63,7 +63,7 @@ pub async fn measure(services: &Services, stopped: Duration) -> Result<()> {
         "consumer at 10,000 ticks/s, the store there: resident",
         server.resident_mib().await?,
         "MiB",
-        "",
+        Goal::None,
     );
     let pid = std::env::var("MONGO_PID").context("MONGO_PID is not set: use bench/pipeline/run")?;
     let killed = tokio::process::Command::new("kill")
@@ -91,7 +91,7 @@ pub async fn measure(services: &Services, stopped: Duration) -> Result<()> {
         &what,
         server.most_resident_mib().await? * 1.048_576,
         "MB",
-        "< 200",
+        Goal::AtMost(200.0),
     );
     server.stop().await
 }

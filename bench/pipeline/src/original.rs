@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use bench_live::figure;
+use bench_live::{Goal, figure};
 
 use crate::{
     Services, python, reader,
@@ -32,74 +32,74 @@ pub async fn measure(services: &Services) -> Result<()> {
         "original as documented, kafka to reader",
         documented,
         "ticks/s",
-        "",
+        Goal::None,
     );
     figure(
         "original, kinder (one kept connection)",
         kinder,
         "ticks/s",
-        "",
+        Goal::None,
     );
     figure(
         "tickcast, kafka to sqlite and reader",
         sqlite,
         "ticks/s",
-        "",
+        Goal::None,
     );
     figure(
         "tickcast (sqlite) / original as documented",
         sqlite / documented,
         "times",
-        ">= 100",
+        Goal::AtLeast(100.0),
     );
     figure(
         "tickcast (sqlite) / kinder original",
         sqlite / kinder,
         "times",
-        ">= 50",
+        Goal::AtLeast(50.0),
     );
     // The original's store waits for the disk at each commit; so does this.
     figure(
         "tickcast, kafka to sqlite (full_sync) and reader",
         synced,
         "ticks/s",
-        "",
+        Goal::None,
     );
     figure(
         "tickcast (sqlite, full_sync) / original as documented",
         synced / documented,
         "times",
-        ">= 100",
+        Goal::AtLeast(100.0),
     );
     figure(
         "tickcast (sqlite, full_sync) / kinder original",
         synced / kinder,
         "times",
-        ">= 50",
+        Goal::AtLeast(50.0),
     );
     figure(
         "tickcast, kafka to the original's store and reader",
         mongodb,
         "ticks/s",
-        "",
+        Goal::None,
     );
     figure(
         "tickcast / original as documented, the same store",
         mongodb / documented,
         "times",
-        "",
+        Goal::None,
     );
     figure(
         "tickcast / kinder original, the same store",
         mongodb / kinder,
         "times",
-        "",
+        Goal::None,
     );
     figure(
         "insertMany of that store, the ceiling",
         ceiling,
         "docs/s",
-        "",
+        Goal::None,
     );
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use bench_live::figure;
+use bench_live::{Goal, figure};
 use bus::{
     EventBus as _, Payload, Record,
     kafka::{KafkaBus, KafkaOptions},
@@ -38,13 +38,18 @@ pub async fn measure(services: &Services) -> Result<()> {
         bare = bare.max(librdkafka(services).await?);
         ours = ours.max(tickcast(services).await?);
     }
-    figure("librdkafka, one tick a message", bare, "msg/s", "");
-    figure("tickcast's producer, the same messages", ours, "msg/s", "");
+    figure("librdkafka, one tick a message", bare, "msg/s", Goal::None);
+    figure(
+        "tickcast's producer, the same messages",
+        ours,
+        "msg/s",
+        Goal::None,
+    );
     figure(
         "tickcast's producer / librdkafka",
         100.0 * ours / bare,
         "%",
-        ">= 70",
+        Goal::AtLeast(70.0),
     );
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use bench_live::{figure, process::Server};
+use bench_live::{Goal, figure, process::Server};
 use mongodb::{
     Client, IndexModel,
     bson::{Document, doc},
@@ -162,9 +162,9 @@ pub async fn sqlite(services: &Services) -> Result<()> {
     ] {
         let rate = through(services, total, per_message, None, extra).await?;
         let what = format!("kafka ({what}) to sqlite");
-        figure(&what, rate.stored, "ticks/s", ">= 100000");
+        figure(&what, rate.stored, "ticks/s", Goal::AtLeast(100_000.0));
         let what = format!("{what}, one by one to a reader");
-        figure(&what, rate.delivered, "ticks/s", "");
+        figure(&what, rate.delivered, "ticks/s", Goal::None);
     }
     Ok(())
 }
@@ -183,26 +183,31 @@ pub async fn mongodb(services: &Services) -> Result<()> {
             &format!("{name}, bare driver, batches of {BATCH}, no index"),
             without,
             "docs/s",
-            "",
+            Goal::None,
         );
         figure(
             &format!("{name}, bare driver, with the same indexes"),
             bare,
             "docs/s",
-            "",
+            Goal::None,
         );
-        figure(&format!("kafka to {name}"), rate.stored, "ticks/s", "");
+        figure(
+            &format!("kafka to {name}"),
+            rate.stored,
+            "ticks/s",
+            Goal::None,
+        );
         figure(
             &format!("kafka to {name}, one by one to a reader"),
             rate.delivered,
             "ticks/s",
-            "",
+            Goal::None,
         );
         figure(
             &format!("kafka to {name} / bare driver with the same indexes"),
             100.0 * rate.stored / bare,
             "%",
-            ">= 80",
+            Goal::AtLeast(80.0),
         );
     }
     Ok(())
