@@ -34,6 +34,11 @@ const DECODE_APART_BYTES: usize = 64 * 1_024;
 /// How often to commit at most on a bus that keeps its records, where a commit is a write of the
 /// broker's: so much may come again after a kill, and the store drops it.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
+/// Rows that may be stored and not committed before more are polled: with the batch that follows, no more
+/// than the store of CSV files remembers of a symbol to tell doubles by.
+const MOST_UNCOMMITTED: usize = 10_000;
+/// How long to wait with the next poll when a commit has failed and no more may be polled.
+const COMMIT_AGAIN: Duration = Duration::from_millis(100);
 /// How often to look which partitions are still one's own.
 const OWNED_EVERY: Duration = Duration::from_secs(1);
 
@@ -124,8 +129,8 @@ impl ConsumeStage {
         let timeout = Duration::from_millis(self.config.poll_timeout_ms.max(1));
         let mut partitions = Partitions::new();
         let mut looked = Instant::now();
-        // What is stored and not committed, and when a commit was last tried.
-        let (mut owed, mut tried) = (false, Instant::now());
+        // Rows that are stored and not committed, and when a commit was last tried.
+        let (mut owed, mut tried) = (0, Instant::now());
         let every = if self.keeps {
             COMMIT_EVERY
         } else {
@@ -136,11 +141,20 @@ impl ConsumeStage {
                 looked = Instant::now();
                 self.leave_to_others(consumer.as_ref(), &mut partitions);
             }
-            if owed && tried.elapsed() >= every {
+            if owed > 0 && (tried.elapsed() >= every || owed >= MOST_UNCOMMITTED) {
                 tried = Instant::now();
-                owed = !self.commit(consumer.as_mut()).await?;
+                if self.commit(consumer.as_mut()).await? {
+                    owed = 0;
+                }
             }
-            let wait = if owed {
+            if owed >= MOST_UNCOMMITTED && !stop.is_cancelled() {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(COMMIT_AGAIN) => {}
+                }
+                continue;
+            }
+            let wait = if owed > 0 {
                 let due = every.saturating_sub(tried.elapsed());
                 // A commit that failed is no reason to ask without a pause.
                 due.max(Duration::from_millis(10)).min(timeout)
@@ -156,7 +170,7 @@ impl ConsumeStage {
             let deliveries = match polled {
                 Ok(deliveries) => deliveries,
                 Err(BusError::Closed) => {
-                    if owed {
+                    if owed > 0 {
                         self.commit(consumer.as_mut()).await?;
                     }
                     return Ok(());
@@ -169,8 +183,7 @@ impl ConsumeStage {
             if self.shared_with.is_some() {
                 note_partitions(&deliveries, &mut partitions);
             }
-            self.store(deliveries).await?;
-            owed = true;
+            owed += self.store(deliveries).await?.max(1);
         }
     }
 
@@ -208,18 +221,19 @@ impl ConsumeStage {
         }
     }
 
-    /// Stores what was delivered; returns only when all of it is stored.
-    async fn store(&self, deliveries: Vec<Delivery>) -> Result<()> {
+    /// Stores what was delivered; returns only when all of it is stored, with the number of its rows.
+    async fn store(&self, deliveries: Vec<Delivery>) -> Result<usize> {
         let rows = self.decode(deliveries.clone()).await?;
+        let count = rows.ticks.len() + rows.bars.len() + rows.rejects.len();
         match self.write(rows).await {
             Err(e) if is_refused(&e) => {
                 tracing::warn!(error = %e, "the store refuses a batch: writing it record by record");
                 for delivery in deliveries {
                     self.store_one(delivery).await?;
                 }
-                Ok(())
+                Ok(count)
             }
-            other => other,
+            other => other.map(|()| count),
         }
     }
 
