@@ -52,14 +52,6 @@ pub(super) fn bars_of(tick: &Tick) -> impl Iterator<Item = Key> {
         .map(|interval| (tick.symbol.clone(), interval, interval.start_of(tick.ts)))
 }
 
-/// The statement that puts a part in its place.
-pub(super) fn put(part: &Bar, writer: i64) -> Result<Document> {
-    let document = BarDocument::part(part, writer);
-    let filter = doc! { "_id": &document.id };
-    let document = serialize_to_document(&document).map_err(fault::foreign)?;
-    Ok(doc! { "q": filter, "u": document, "upsert": true })
-}
-
 pub(super) fn merge_into(whole: &mut Option<Bar>, part: Bar) {
     match whole {
         Some(whole) => whole.merge(&part),
@@ -85,6 +77,17 @@ fn whole_bars(documents: Vec<BarDocument>) -> Vec<Bar> {
 }
 
 impl Inner {
+    /// The statement that puts a part in its place.
+    pub(super) fn put_part(&self, part: &Bar, writer: i64) -> Result<Document> {
+        self.put(&BarDocument::part(part, writer))
+    }
+
+    fn put(&self, bar: &BarDocument) -> Result<Document> {
+        let filter = self.only(&bar.id, bar.symbol.as_str());
+        let document = serialize_to_document(bar).map_err(fault::foreign)?;
+        Ok(doc! { "q": filter, "u": document, "upsert": true })
+    }
+
     /// What a bar is made of now.
     async fn state(&self, (symbol, interval, start): &Key, writer: i64) -> Result<State> {
         let parts: Vec<BarDocument> = self
@@ -197,7 +200,7 @@ impl Inner {
             let own = &mut known.state.get_or_insert_default().own;
             merge_into(own, partial);
             if let Some(own) = own {
-                let statement = (put(own, me)?, key.clone());
+                let statement = (self.put_part(own, me)?, key.clone());
                 groups.entry(key.0.clone()).or_default().push(statement);
             }
             now.insert(key, known);
@@ -280,11 +283,7 @@ impl Inner {
         let there = duplicates(inserted)?;
         let statements = there
             .iter()
-            .map(|i| {
-                let filter = doc! { "_id": &documents[*i].id };
-                let document = serialize_to_document(&documents[*i]).map_err(fault::foreign)?;
-                Ok(doc! { "q": filter, "u": document, "upsert": true })
-            })
+            .map(|i| self.put(&documents[*i]))
             .collect::<Result<Vec<_>>>()?;
         self.update_many_of(&self.names.bars, statements).await?;
         for (symbol, interval, _) in &keys {

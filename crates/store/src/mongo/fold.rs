@@ -17,7 +17,7 @@ use mongodb::bson::doc;
 
 use super::{
     Inner,
-    bars::{Key, key, put},
+    bars::{Key, key},
     documents::TickDocument,
     keys::{self, writer_of_bar},
 };
@@ -102,7 +102,7 @@ impl Inner {
                 let before = done.get(part).is_some_and(|(_, changed)| *changed);
                 done.insert(part.clone(), (bar.clone(), changed || before));
                 if changed {
-                    statements.push(put(bar, part.1)?);
+                    statements.push(self.put_part(bar, part.1)?);
                     written.push(part.clone());
                 }
             }

@@ -296,8 +296,10 @@ impl Inner {
             if scored > forecast.scored() {
                 let due = due(forecast.interval, &forecast.targets_us, scored);
                 let scored = i64::try_from(scored).unwrap_or(i64::MAX);
+                let mut only = self.only(&forecast.id, forecast.symbol.as_str());
+                only.insert("scored_steps", forecast.scored_steps);
                 statements.push(doc! {
-                    "q": { "_id": &forecast.id, "scored_steps": forecast.scored_steps },
+                    "q": only,
                     "u": { "$set": { "scored_steps": scored, "due_us": due } },
                 });
             }

@@ -81,6 +81,10 @@ pub struct MongoOptions {
     pub collection: String,
     /// How long the server may not be there before a call fails.
     pub timeout: Duration,
+    /// Whether updates name the shard key besides the `_id`: a `mongos` then asks one shard, not all.
+    /// Where it is `None`, the server is asked whether it is one. A server without shards may be slower
+    /// at it.
+    pub name_shard_key: Option<bool>,
     /// Dead letters kept at most; the oldest replayed ones go first, then the oldest.
     pub dead_letters_kept: u64,
 }
@@ -93,6 +97,7 @@ impl MongoOptions {
             database: "stock_db".into(),
             collection: "stock_data".into(),
             timeout: Duration::from_secs(10),
+            name_shard_key: None,
             dead_letters_kept: 1_000_000,
         }
     }
@@ -125,6 +130,8 @@ struct Inner {
     symbols: Collection<Document>,
     meta: Collection<Document>,
     dead_letters_kept: u64,
+    /// See [`MongoOptions::name_shard_key`].
+    name_shard_key: bool,
     /// FerretDB 1.24 gets only the first of several sums of a group right.
     one_sum_per_group: bool,
     /// Appends take turns: their ticks lie in the order of their positions.
@@ -174,6 +181,14 @@ impl MongoStore {
             .get_or_insert_with(|| WriteConcern::builder().w(Acknowledgment::Majority).build());
         let database = Client::with_options(client)?.database(&options.database);
         let server = database.run_command(doc! { "buildInfo": 1 }).await?;
+        let name_shard_key = match options.name_shard_key {
+            Some(chosen) => chosen,
+            // What a mongos says of itself, and nobody else.
+            None => {
+                let hello = database.run_command(doc! { "hello": 1 }).await?;
+                hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid")
+            }
+        };
         let name = |part: &str| format!("{}_{part}", options.collection);
         let inner = Inner {
             ticks: database.collection(&options.collection),
@@ -188,6 +203,7 @@ impl MongoStore {
                 noted: std::sync::Mutex::default(),
             },
             dead_letters_kept: options.dead_letters_kept,
+            name_shard_key,
             one_sum_per_group: server.contains_key("ferretdbVersion"),
             writer: Mutex::default(),
             database,

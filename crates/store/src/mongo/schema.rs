@@ -29,6 +29,15 @@ const STATEMENTS: usize = 1_000;
 const UPDATES_AT_ONCE: usize = 4;
 
 impl Inner {
+    /// What finds a symbol's document by its `_id`; see [`super::MongoOptions::name_shard_key`].
+    pub(super) fn only(&self, id: &str, symbol: &str) -> Document {
+        let mut only = doc! { "_id": id };
+        if self.name_shard_key {
+            only.insert("symbol", symbol);
+        }
+        only
+    }
+
     pub(super) async fn prepare(&self) -> Result<()> {
         self.check_version().await?;
         // One by one: FerretDB 1.24 cuts the connection when it is asked for two and one is there.

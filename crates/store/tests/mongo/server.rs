@@ -124,7 +124,16 @@ async fn bars_that_a_dead_process_did_not_come_to_are_made_when_its_ticks_come_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_that_write_one_symbol_leave_right_bars() {
-    let options = options();
+    two_processes_write_one_symbol(options()).await;
+    // As behind a mongos.
+    two_processes_write_one_symbol(MongoOptions {
+        name_shard_key: Some(true),
+        ..options()
+    })
+    .await;
+}
+
+async fn two_processes_write_one_symbol(options: MongoOptions) {
     let ticks = some_ticks(0..400);
     let mut tasks = Vec::new();
     for writer in 0..2 {
