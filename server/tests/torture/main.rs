@@ -30,9 +30,9 @@ use std::{
 };
 
 use bus::kafka::{KafkaBus, KafkaOptions};
-use market::{Tick, Timestamp};
+use market::{Interval, Symbol, Tick, Timestamp, bars_from_ticks};
 use store::{
-    DeadLetterStore as _, TickStore as _,
+    BarQuery, BarStore as _, DeadLetterStore as _, TickStore as _,
     mongo::{MongoOptions, MongoStore},
 };
 
@@ -254,13 +254,41 @@ async fn faults_of_store(store: &MongoStore, exchange: &Exchange) -> Vec<String>
             .ticks(&symbol, Timestamp::MIN, Timestamp::MAX, 1_000_000)
             .await
         {
-            Ok(stored) if stored == expected => {}
+            Ok(stored) if stored == expected => {
+                faults.extend(faults_of_bars(store, &symbol, &expected).await);
+            }
             Ok(stored) => faults.push(format!(
                 "{symbol}: {} stored of {} made",
                 stored.len(),
                 expected.len()
             )),
             Err(e) => faults.push(format!("{symbol}: {e}")),
+        }
+    }
+    faults
+}
+
+/// Opens, closes and last keys tell whether the ticks went into the bars in the right order.
+async fn faults_of_bars(store: &MongoStore, symbol: &Symbol, ticks: &[Tick]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for interval in Interval::ALL {
+        let query = BarQuery {
+            symbol: symbol.clone(),
+            interval,
+            from: Timestamp::MIN,
+            until: Timestamp::MAX,
+            limit: 1_000_000,
+        };
+        let expected = bars_from_ticks(ticks, &[interval]);
+        match store.bars(&query).await {
+            Ok(bars) if bars == expected => {}
+            Ok(bars) => {
+                let wrong = expected.iter().find(|bar| !bars.contains(bar));
+                faults.push(format!(
+                    "{symbol} {interval}: not the fold of its ticks: {wrong:?}"
+                ));
+            }
+            Err(e) => faults.push(format!("{symbol} {interval}: {e}")),
         }
     }
     faults
@@ -375,8 +403,10 @@ async fn round(seed: u64) {
         assert_eq!(code, Some(0), "{}", consumer.log.lock().unwrap());
         assert!(took < Duration::from_secs(15), "the stop took {took:?}");
     }
-    let (code, _) = tokio::task::block_in_place(|| round.web.stop());
-    assert_eq!(code, Some(0), "{}", round.web.log.lock().unwrap());
+    for process in [&mut round.ingest, &mut round.web] {
+        let (code, _) = tokio::task::block_in_place(|| process.stop());
+        assert_eq!(code, Some(0), "{}", process.log.lock().unwrap());
+    }
     for reader in &readers {
         let notes = reader.notes.lock().unwrap();
         assert!(
