@@ -102,6 +102,9 @@ impl FromServerFnError for ApiError {
                 "the server cannot be reached".to_owned(),
             ),
             ServerFnErrorErr::Args(e) | ServerFnErrorErr::MissingArg(e) => (ErrorKind::Invalid, e),
+            // In the browser it is the answer that cannot be read, on the server the arguments.
+            #[cfg(feature = "ssr")]
+            ServerFnErrorErr::Deserialization(e) => (ErrorKind::Invalid, e),
             ServerFnErrorErr::ServerError(e) | ServerFnErrorErr::MiddlewareError(e) => {
                 (ErrorKind::Internal, e)
             }

@@ -150,7 +150,8 @@ impl Decoder {
             return reject(
                 RejectReason::TooLarge,
                 format!(
-                    "the message has {} bytes: at most {} are taken",
+                    "the message has {} bytes: at most {} are taken; send fewer rows in one, or raise \
+                     kafka.max_message_bytes",
                     bytes.len(),
                     self.max_message_bytes
                 ),
@@ -159,7 +160,10 @@ impl Decoder {
         if let Some(version) = version.filter(|v| *v != SCHEMA_VERSION) {
             return reject(
                 RejectReason::UnknownVersion,
-                format!("schema-version is {version:?}: this build reads {SCHEMA_VERSION:?}"),
+                format!(
+                    "schema-version is {version:?}: this build reads {SCHEMA_VERSION:?}; consume it with a \
+                     tickcast that reads it, or have it sent as {SCHEMA_VERSION:?}"
+                ),
             );
         }
         let rows = match content {
