@@ -46,6 +46,9 @@ pub enum ModelSpec {
 }
 
 impl ModelSpec {
+    /// What every other model has to do better than.
+    pub const BASELINES: [ModelSpec; 3] = [Self::Naive, Self::Drift, Self::SeasonalNaive];
+
     /// Every model whose name takes no orders, in the order that help texts list them.
     pub const NAMED: [ModelSpec; 9] = [
         Self::Naive,

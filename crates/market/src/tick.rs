@@ -121,8 +121,8 @@ pub struct Reject {
     /// decoded again, with a provider's row in `raw`.
     pub payload: String,
     /// Which row of which message it is, where a bus keeps its messages and may bring them again:
-    /// `stock-data/3/1042` (topic, partition, offset) and what tells its rows apart. A store keeps
-    /// one of each.
+    /// `stock-data/3/1042` (topic, partition, offset) and what tells its rows apart; or which row of which
+    /// batch of a source. A store keeps one of each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

@@ -39,18 +39,35 @@ pub trait DeadLetterOutlet: Send + Sync + 'static {
 /// it holds, and how often that came before in it. Its number would not do, since another time fewer
 /// of the message's rows may be refused.
 pub(crate) fn name_messages(topic: &str, rejects: &mut [(Option<Position>, Reject)]) {
-    let mut seen: HashMap<(Position, u64), u32> = HashMap::new();
+    let mut seen = HashMap::new();
     for (position, reject) in rejects {
         let Some(at) = *position else { continue };
-        // Another release of Rust may hash otherwise: then letters that come again just then double.
-        let mut hasher = DefaultHasher::new();
-        hasher.write(reject.payload.as_bytes());
-        let hash = hasher.finish();
-        let before = seen.entry((at, hash)).or_insert(0);
-        let (partition, offset) = (at.partition, at.offset);
-        reject.message = Some(format!("{topic}/{partition}/{offset}/{hash:016x}.{before}"));
-        *before += 1;
+        let message = format!("{topic}/{}/{}", at.partition, at.offset);
+        name(message, reject, &mut seen);
     }
+}
+
+/// The same for rows of a source's batch, which is named by where the source stood before it.
+pub(crate) fn name_batch(source: &str, batch: &str, rejects: &mut [Reject]) {
+    let mut seen = HashMap::new();
+    for reject in rejects {
+        let message = format!("{source}/{:016x}", hash(batch));
+        name(message, reject, &mut seen);
+    }
+}
+
+fn name(message: String, reject: &mut Reject, seen: &mut HashMap<(String, u64), u32>) {
+    let hash = hash(&reject.payload);
+    let before = seen.entry((message.clone(), hash)).or_insert(0);
+    reject.message = Some(format!("{message}/{hash:016x}.{before}"));
+    *before += 1;
+}
+
+/// Another release of Rust may hash otherwise: then letters that come again just then double.
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
+    hasher.finish()
 }
 
 /// Tells the outlet of rows that are in the store, trying again while the bus is away. What the bus
@@ -190,6 +207,18 @@ mod tests {
         assert!(all[0].starts_with("t/3/42/"), "{all:?}");
         assert_ne!(all[1], all[2]);
         assert_eq!(names(&["b", "b"]), all[1..]);
+        let mut of_a_batch =
+            ["a", "b", "b"].map(|p| Reject::new(RejectReason::BadPrice, "", "", p));
+        name_batch("rest:x", r#"{"batches":3}"#, &mut of_a_batch);
+        let mut after = [Reject::new(RejectReason::BadPrice, "", "", "a")];
+        name_batch("rest:x", r#"{"batches":4}"#, &mut after);
+        let mut names: Vec<_> = of_a_batch
+            .into_iter()
+            .chain(after)
+            .map(|r| r.message)
+            .collect();
+        names.dedup();
+        assert_eq!(names.len(), 4, "{names:?}");
         let mut pushed = [(None, Reject::new(RejectReason::BadPrice, "", "", "a"))];
         name_messages("t", &mut pushed);
         assert_eq!(pushed[0].1.message, None);

@@ -7,7 +7,12 @@
 //! A source that fails is built and started again after a wait that grows; one that has come to its
 //! end (a file) is not.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use bus::{EventBus, Payload, Record};
 use market::{Bar, Reject, RejectReason, Symbol, Tick, TickRules, Timestamp};
@@ -287,7 +292,16 @@ impl Producer {
             received: batch.received,
             payload: Payload::Ticks([].into()),
         };
-        let (mut by_symbol, rejects) = self.check(batch);
+        let (mut by_symbol, mut rejects) = self.check(batch);
+        // Named before the first try: what is tried again, or comes again after a kill, is kept once.
+        match &template.source_offset {
+            Some(offset) => deadletters::name_batch(&template.source, offset, &mut rejects),
+            None => {
+                // Nothing names it beyond this process: a name that no other batch has.
+                let batch = RandomState::new().hash_one(0).to_string();
+                deadletters::name_batch(&template.source, &batch, &mut rejects);
+            }
+        }
         let newest = by_symbol.values().filter_map(Rows::newest).max();
         let rejected = rejects.len();
         self.counters.received.add(rows);

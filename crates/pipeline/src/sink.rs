@@ -144,7 +144,7 @@ impl Sink {
     /// Puts rows aside as dead letters.
     ///
     /// # Errors
-    /// The store's: then none or all are written.
+    /// The store's: then some may be written; see [`store::DeadLetterStore::put_aside`].
     pub async fn put_aside(&self, rejects: Vec<Reject>) -> Result<()> {
         if rejects.is_empty() {
             return Ok(());

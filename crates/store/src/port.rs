@@ -301,7 +301,8 @@ pub trait DeadLetterStore: Send + Sync {
     /// Puts rows aside; of those that name the same [`Reject::message`] one is kept.
     ///
     /// # Errors
-    /// Unavailable or internal: then none or all are written.
+    /// Unavailable or internal: then some may be written. Those that name their message can be put aside
+    /// again.
     async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()>;
 
     /// The open ones with an id above `after`, by id, at most `limit`; of one reason if given.

@@ -60,6 +60,9 @@ fn reason(text: &str) -> std::result::Result<RejectReason, String> {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// The server or the store cannot be reached, or refuses.
 pub async fn run(args: &DeadLetterArgs, config: &Config) -> Result<()> {
     let action = args.action.clone().unwrap_or(Action::List {
         limit: 100,

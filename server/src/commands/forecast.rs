@@ -86,6 +86,9 @@ impl Outcome {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// The input cannot be read, or no series of it could be forecast.
 pub fn run(args: &ForecastArgs) -> Result<()> {
     let input = series_input::open(&args.input)?;
     let series = series_input::read(input, args.column.as_deref(), args.id.as_deref())?;

@@ -16,6 +16,9 @@ use crate::{
 };
 
 /// Runs the role until it is asked to stop.
+///
+/// # Errors
+/// As [`wiring::start`], and an address that cannot be listened on.
 pub async fn run(role: Role, config: Config) -> Result<()> {
     let listener = match config.health {
         Some(address) => Some(listen(address).await?),

@@ -19,6 +19,9 @@ use crate::{
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs a role with readers until it is asked to stop.
+///
+/// # Errors
+/// As [`wiring::start`], and an address that cannot be listened on.
 pub async fn run(role: Role, config: Config) -> Result<()> {
     let address = config.web.address;
     // The address first: the commonest fault is found before anything is opened.
@@ -64,7 +67,10 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
     Ok(())
 }
 
-/// Listens, with an error that says what to do.
+/// Listens.
+///
+/// # Errors
+/// The address is in use or cannot be had; the error says what to do.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await

@@ -120,6 +120,9 @@ impl SimulateArgs {
 }
 
 /// Runs the exchange until it is asked to stop.
+///
+/// # Errors
+/// The address cannot be listened on, or a setting is out of its range.
 pub async fn run(args: &SimulateArgs, config: &Config) -> Result<()> {
     let options = args.options(config);
     let faults = options.check();

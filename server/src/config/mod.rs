@@ -245,8 +245,9 @@ fn read_simulate(l: &mut Layers) -> Option<SimulateConfig> {
 
 fn read_forecast(l: &mut Layers) -> Option<ForecastConfig> {
     let mut models = l.many("forecast.models", str::parse::<ModelSpec>);
-    models.retain(|m| *m != ModelSpec::Naive);
-    models.insert(0, ModelSpec::Naive);
+    // A model is judged beside all of them, so they always run.
+    models.retain(|m| !ModelSpec::BASELINES.contains(m));
+    models.splice(0..0, ModelSpec::BASELINES);
     let intervals = l.many("forecast.intervals", str::parse::<Interval>);
     let horizon_steps = l.one("forecast.horizon_steps", |t| {
         t.parse::<usize>()

@@ -373,7 +373,7 @@ pub const SETTINGS: &[Setting] = &[
         "forecast.models",
         "naive,drift,snaive",
         "a list of models, such as naive, drift, snaive, ets, theta, auto-arima",
-        "Models whose fans are made at each closed bar. naive is always among them.",
+        "Models whose fans are made at each closed bar. naive, drift and snaive always are among them.",
     ),
     list(
         "forecast.intervals",

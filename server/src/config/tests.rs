@@ -56,8 +56,8 @@ fn every_fault_is_reported_at_once_with_its_key_and_what_was_expected() {
 }
 
 #[test]
-fn a_list_of_models_keeps_the_commas_within_a_model() {
-    let env = [("TICKCAST_FORECAST_MODELS", "drift, arima(1,1,1), naive")];
+fn a_list_of_models_keeps_the_commas_within_a_model_and_the_baselines_always_run() {
+    let env = [("TICKCAST_FORECAST_MODELS", "theta, drift, arima(1,1,1)")];
     let config = Config::from_layers(layers("", &env, &[])).unwrap();
     let names: Vec<String> = config
         .forecast
@@ -65,7 +65,7 @@ fn a_list_of_models_keeps_the_commas_within_a_model() {
         .iter()
         .map(ToString::to_string)
         .collect();
-    assert_eq!(names, ["naive", "drift", "arima(1,1,1)"]);
+    assert_eq!(names, ["naive", "drift", "snaive", "theta", "arima(1,1,1)"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bus::{Delivery, Payload, Position, TopicLog};
-use market::{Interval, Symbol, Tick, Timestamp};
+use market::{Bar, Interval, Symbol, Tick, Timestamp};
 use pipeline::{Clock as _, SystemClock};
 use source::rest::{Checkpoint, SourceOffset, StreamPosition};
 use store::{BarQuery, Store};
@@ -108,17 +108,18 @@ pub(super) async fn ticks(
 }
 
 /// Where a source of bars goes on: each symbol at its newest stored bar of the interval, which is
-/// asked for again because it may have grown since. A provider that is asked for all symbols at once
-/// goes on where the symbol furthest behind stands, at most [`CATCH_UP_BARS`] back. Bars that come again
-/// do no harm to anybody, so the topic is not asked.
+/// asked for again because it may have grown since, or in the topic, where the store does not have it yet.
+/// A provider that is asked for all symbols at once goes on where the symbol furthest behind stands, at
+/// most [`CATCH_UP_BARS`] back. Bars that come again do no harm to anybody.
 pub(super) async fn bars(
+    source: &str,
     store: &Arc<dyn Store>,
+    topic: Option<Topic<'_>>,
     interval: Interval,
     symbols: &[Symbol],
 ) -> Result<Start> {
-    let mut checkpoint = Checkpoint::new();
     let now = SystemClock.now();
-    let mut oldest = None;
+    let mut last: BTreeMap<Symbol, Timestamp> = BTreeMap::new();
     for instrument in store.instruments().await? {
         let asked = symbols.is_empty() || symbols.contains(&instrument.symbol);
         if !asked || !instrument.intervals.contains(&interval) {
@@ -132,18 +133,29 @@ pub(super) async fn bars(
             limit: 1,
         };
         let newest = store.bars(&query).await?;
-        let since = newest.last().map(|bar| bar.start.min(now));
-        oldest = [oldest, since].into_iter().flatten().min();
+        last.extend(newest.last().map(|bar| (instrument.symbol, bar.start)));
+    }
+    if let Some(topic) = topic {
+        let handed = topic.handed_over_by(source).await?;
+        for ((symbol, of), start) in handed.bars {
+            if of == interval && (symbols.is_empty() || symbols.contains(&symbol)) {
+                let known = last.entry(symbol).or_insert(start);
+                *known = start.max(*known);
+            }
+        }
+    }
+    let since = last.values().min();
+    let since = since.map_or(now, |oldest| (*oldest).max(before(now, CATCH_UP_BARS)));
+    let checkpoint = last.iter().map(|(symbol, start)| {
         let position = StreamPosition {
-            since,
+            since: Some((*start).min(now)),
             ..StreamPosition::default()
         };
-        checkpoint.insert(instrument.symbol.to_string(), position);
-    }
-    let since = oldest.map_or(now, |oldest| oldest.max(before(now, CATCH_UP_BARS)));
+        (symbol.to_string(), position)
+    });
     Ok(Start {
-        since,
-        checkpoint,
+        since: since.min(now),
+        checkpoint: checkpoint.collect(),
         taken: Vec::new(),
     })
 }
@@ -165,6 +177,8 @@ struct Stand {
 struct HandedOver {
     /// The time of the newest tick of each symbol.
     last: HashMap<Symbol, Timestamp>,
+    /// The start of the newest bar of each symbol and interval.
+    bars: HashMap<(Symbol, Interval), Timestamp>,
     streams: HashMap<String, Stand>,
 }
 
@@ -193,6 +207,16 @@ impl HandedOver {
             .iter()
             .filter(|t| comes_again(&stand.position, t, batch));
         stand.ticks.extend(again.map(|tick| (tick.clone(), batch)));
+    }
+
+    fn take_bars(&mut self, bars: &[Bar]) {
+        for bar in bars {
+            let newest = self
+                .bars
+                .entry((bar.symbol.clone(), bar.interval))
+                .or_insert(bar.start);
+            *newest = bar.start.max(*newest);
+        }
     }
 }
 
@@ -227,10 +251,16 @@ impl Topic<'_> {
                 {
                     left.remove(&position.partition);
                 }
-                if let (Payload::Ticks(ticks), true) = (&record.payload, &*record.source == source)
-                {
-                    let offset = record.source_offset.as_deref();
-                    handed.take(ticks, offset.and_then(SourceOffset::read));
+                if &*record.source != source {
+                    continue;
+                }
+                match &record.payload {
+                    Payload::Ticks(ticks) => {
+                        let offset = record.source_offset.as_deref();
+                        handed.take(ticks, offset.and_then(SourceOffset::read));
+                    }
+                    Payload::Bars(bars) => handed.take_bars(bars),
+                    Payload::Raw(_) | Payload::Reject(_) => {}
                 }
             }
         }

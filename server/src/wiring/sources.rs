@@ -60,7 +60,7 @@ pub(super) async fn open(
             let source = format!("rest:{name}");
             let symbols: Vec<Symbol> = config.ingest.symbols.iter().cloned().collect();
             let start = match provider.mapping.interval {
-                Some(interval) => catch_up::bars(store, interval, &symbols).await?,
+                Some(interval) => catch_up::bars(&source, store, topic, interval, &symbols).await?,
                 None => catch_up::ticks(&source, store, topic).await?,
             };
             let mut options = rest_options(source, provider, start);

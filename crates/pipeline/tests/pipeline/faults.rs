@@ -23,6 +23,8 @@ struct Faulty {
     inner: SqliteStore,
     calls: AtomicUsize,
     away: AtomicBool,
+    /// So many answers to letters that are put aside are lost after they were written.
+    lost_answers: AtomicUsize,
     /// What it says meanwhile.
     fault: StoreError,
 }
@@ -33,6 +35,7 @@ impl Faulty {
             inner,
             calls: AtomicUsize::new(0),
             away: AtomicBool::new(false),
+            lost_answers: AtomicUsize::new(0),
             fault: StoreError::Unavailable {
                 detail: "away".into(),
             },
@@ -124,7 +127,13 @@ impl ForecastLedger for Faulty {
 #[async_trait]
 impl DeadLetterStore for Faulty {
     async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()> {
-        self.inner.put_aside(rejects, at).await
+        self.inner.put_aside(rejects, at).await?;
+        let lost = |left: usize| left.checked_sub(1);
+        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
+        match self.lost_answers.fetch_update(set, fetch, lost) {
+            Ok(_) => Err(self.fault.clone()),
+            Err(_) => Ok(()),
+        }
     }
     async fn open_dead_letters(
         &self,
@@ -230,6 +239,31 @@ async fn nothing_is_lost_while(fault: StoreError) {
     until(|| async { pipeline.stats().await.bus_lag_records == Some(0) }).await;
     let letters = store.open_dead_letters(None, 0, 10).await.unwrap();
     assert!(letters.is_empty(), "{letters:?}");
+    assert!(pipeline.shutdown(Duration::from_secs(30)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_whose_answer_was_lost_are_kept_once_when_they_are_put_aside_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Faulty::new(open(dir.path()).await));
+    store.lost_answers.store(3, Ordering::SeqCst);
+    // The same bad row twice in a batch, and once in the next: three letters.
+    let bad = || tick("AAA", 1, 1, -1.0);
+    let source = Batches {
+        batches: vec![
+            vec![bad(), bad()],
+            vec![bad()],
+            vec![tick("AAA", 2, 2, 5.0)],
+        ],
+        taken: Arc::default(),
+        fails_before: None,
+    };
+    let sources = vec![SourceSpec::once(Box::new(source))];
+    let pipeline = start_with(config(), store.clone(), sources).await;
+    until(|| async { stored(&*store, "AAA", 0).await.len() == 1 }).await;
+    let letters = store.open_dead_letters(None, 0, 10).await.unwrap();
+    assert_eq!(letters.len(), 3, "{letters:?}");
+    assert_eq!(store.lost_answers.load(Ordering::SeqCst), 0);
     assert!(pipeline.shutdown(Duration::from_secs(30)).await);
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod backtests;
+mod commits;
 mod faults;
 mod flow;
 mod forecasts;
