@@ -1,8 +1,13 @@
 //! A source goes on where the topic stands, however far behind the store is: it leaves nothing out, and
 //! sends nothing again that a follower may have forgotten.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use axum::{Router, http::Uri};
 use bus::{
     EventBus as _, Payload, Record,
     kafka::{KafkaBus, KafkaOptions},
@@ -108,4 +113,61 @@ fn last_batch(exchange: &Exchange, since: Timestamp) -> Vec<Record> {
         payload: Payload::Ticks(exchange.trades_of(&symbol).into()),
     };
     symbols().into_iter().map(record).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_of_bars_that_was_killed_asks_from_the_newest_bar_on_the_topic() {
+    let unique = format!("going-on-bars-{}", std::process::id());
+    let bar_at = now().plus_micros(-600_000_000).as_millis() / 60_000 * 60_000;
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let noted = Arc::clone(&asked);
+    let provider = Router::new().fallback(move |uri: Uri| async move {
+        noted.lock().unwrap().push(uri.path().to_owned());
+        format!(r#"{{"results":[{{"t":{bar_at},"o":1,"h":2,"l":1,"c":2,"v":3}}]}}"#)
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, provider).await.unwrap() });
+    let mut settings = settings("going-on-bars");
+    for setting in [
+        "source.kind=rest".to_owned(),
+        "source.preset=polygon-bars".into(),
+        "source.api_key=key".into(),
+        "source.poll_ms=50".into(),
+        "ingest.symbols=ACME".into(),
+        format!("source.url={url}"),
+    ] {
+        settings.extend(["--set".into(), setting]);
+    }
+    let (mut ingest, _) = started("ingest", &settings).await;
+    let bus = KafkaBus::connect(KafkaOptions::new(service("KAFKA_BROKERS")));
+    let mut consumer = bus.await.unwrap().subscribe(&unique, "g").await.unwrap();
+    let mut on_the_topic = 0;
+    for _ in 0..240 {
+        let polled = consumer.poll(10, Duration::from_millis(250)).await.unwrap();
+        on_the_topic += polled.len();
+        if on_the_topic > 0 {
+            break;
+        }
+    }
+    assert_eq!(on_the_topic, 1);
+    ingest.kill();
+    asked.lock().unwrap().clear();
+    let _ingest = tokio::task::spawn_blocking(move || {
+        ingest.start();
+        ingest
+    })
+    .await
+    .unwrap();
+    for _ in 0..240 {
+        if !asked.lock().unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let first = asked.lock().unwrap()[0].clone();
+    assert!(
+        first.contains(&format!("/ACME/range/1/minute/{bar_at}/")),
+        "{first}"
+    );
 }
