@@ -45,12 +45,25 @@ scenario("a page whose first connection is still being made says that it is conn
 });
 
 scenario("a server that falls silent makes the page stale, then offline, and live again", cutOff, async (page, server) => {
+  await page.addInitScript(() => {
+    window.attempts = 0;
+    window.WebSocket = class extends WebSocket {
+      constructor(url) {
+        super(url);
+        if (url.endsWith("/live")) window.attempts += 1;
+      }
+    };
+  });
   await server.push(ticks);
   await openLive(page, chart);
   const states = await watchStates(page);
   server.pause();
   try {
     await eventually("the page is offline", async () => (await states()).at(-1) === "offline");
+    // Nobody answers these attempts, and nobody refuses them: each hangs until it is given up.
+    const attempts = () => page.evaluate(() => window.attempts);
+    const before = await attempts();
+    await eventually("an offline page gives up what hangs and tries again", async () => (await attempts()) > before + 1);
   } finally {
     server.resume();
   }

@@ -14,6 +14,16 @@ for (const path of ["/s/NIMBU?interval=1s", "/s/NIMBU?interval=1m", "/s/NIMBU?in
   });
 }
 
+scenario("a mouse reads the bar that it is on, and none when it has left the chart", {}, async (page) => {
+  await openLive(page, "/s/NIMBU?interval=1m");
+  await eventually("the canvas is drawn", () => canvasIsDrawn(page));
+  const isRead = async () => /\d{2}:\d{2} UTC/.test(await page.id("chart-reading").innerText());
+  await page.id("chart-canvas").hover();
+  await eventually("the bar is read", isRead);
+  await page.locator("h1").hover();
+  await eventually("nothing is read", async () => !(await isRead()));
+});
+
 scenario("the browser goes from chart to chart without loading a page", {}, async (page) => {
   await openLive(page, "/s/NIMBU?interval=1m");
   await page.evaluate(() => (window.stayed = true));

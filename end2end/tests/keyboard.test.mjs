@@ -69,6 +69,23 @@ scenario("arrow keys read the chart bar by bar, and Escape ends it", {}, async (
   await eventually("nothing is read", async () => !/\d{2}:\d{2}/.test(await reading()));
 });
 
+scenario("the chart takes its keys, and leaves the browser its own", {}, async (page) => {
+  await openLive(page, "/s/NIMBU?interval=1h");
+  await page.id("chart").focus();
+  const taken = (key, modifiers) => page.id("chart").evaluate((chart, init) => {
+    const event = new KeyboardEvent("keydown", { ...init, bubbles: true, cancelable: true });
+    chart.dispatchEvent(event);
+    return event.defaultPrevented;
+  }, { key, ...modifiers });
+  for (const key of ["ArrowLeft", "ArrowRight", "Home", "End"]) {
+    assert.equal(await taken(key, {}), true, key);
+    for (const modifier of ["altKey", "ctrlKey", "metaKey"]) {
+      assert.equal(await taken(key, { [modifier]: true }), false, `${key} with ${modifier}`);
+    }
+  }
+  assert.equal(await taken("ArrowLeft", { shiftKey: true }), true, "Shift goes over ten bars");
+});
+
 scenario("Enter on a watchlist entry and on an interval opens the chart", {}, async (page) => {
   await openLive(page, "/s/NIMBU?interval=1m");
   await tabTo(page, "watch-TWANG");

@@ -42,6 +42,20 @@ scenario("at 390 pixels a finger chooses symbol, interval and horizon", telephon
   await assertNothingSticksOut(page);
 });
 
+scenario("at 390 pixels a tap reads a bar, and the reading stays when the finger is gone", telephone, async (page) => {
+  await openLive(page, "/s/NIMBU?interval=1m");
+  await eventually("the canvas is drawn", () => canvasIsDrawn(page));
+  const isRead = async () => /\d{2}:\d{2} UTC/.test(await page.id("chart-reading").innerText());
+  assert.equal(await isRead(), false);
+  await page.id("chart-canvas").evaluate((canvas) =>
+    canvas.addEventListener("pointerleave", ({ pointerType }) => (window.gone = pointerType)));
+  await page.id("chart-canvas").tap();
+  await eventually("the finger is gone", () => page.evaluate(() => window.gone === "touch"));
+  await eventually("the bar is read", isRead);
+  await page.id("chart").press("Escape");
+  await eventually("nothing is read", async () => !(await isRead()));
+});
+
 scenario("at 390 pixels the page without scripts shows its narrow picture", { ...telephone, javaScriptEnabled: false }, async (page) => {
   await page.goto("/s/NIMBU?interval=1m");
   assert.equal(await page.id("chart-svg").locator("svg:visible").count(), 1);

@@ -42,6 +42,23 @@ scenario("the copy button takes bars and forecast with every digit", mayCopy, as
   await page.getByText("Copied as tab-separated values.").waitFor();
 });
 
+scenario("what the browser says of copying is waited for, and a refusal is told", {}, async (page, server) => {
+  const start = Date.UTC(2024, 2, 1, 14, 30);
+  await server.push([7, 8, 7.5, 9, 8, 7].map((price, i) => (
+    { symbol: "REFUSED", ts: new Date(start + i * 60_000).toISOString(), seq: i, price, size: 2 })));
+  await openLive(page, "/s/REFUSED?interval=1m&horizon=5&model=drift");
+  await page.evaluate(() => {
+    navigator.clipboard.writeText = () =>
+      new Promise((_, reject) => (window.refuse = () => reject(new DOMException("no", "NotAllowedError"))));
+  });
+  await page.getByText("The numbers").click();
+  await page.id("copy-numbers").click();
+  await eventually("the browser was asked", () => page.evaluate(() => !!window.refuse));
+  assert.equal(await page.id("chart-numbers").getByRole("status").innerText(), "");
+  await page.evaluate(() => window.refuse());
+  await page.getByText("The browser refused to copy: mark the table instead.").waitFor();
+});
+
 scenario("bars beyond those of the page are streamed in after it, each once", mayCopy, async (page, server) => {
   await loadSampleData(server);
   await openLive(page, "/s/IBM?interval=1d&bars=5000");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 import { eventually } from "../harness/eventually.mjs";
-import { NO_SOURCE, canvasIsDrawn, connected, fanOrigin, withServer } from "../harness/scenario.mjs";
+import { NO_SOURCE, canvasIsDrawn, connected, fanOrigin, loadSampleData, numberIn, withServer } from "../harness/scenario.mjs";
 
 const scenario = withServer(NO_SOURCE);
 const LAST_DAY_US = Date.UTC(2013, 2, 1) * 1000;
@@ -35,4 +35,21 @@ scenario("imported prices are forecast by another model when it is chosen", {}, 
   await page.id("model").selectOption("drift");
   await eventually("the forecast is another", async () => (await firstRow.innerText()) !== naive);
   assert.match(await page.id("forecast-table").locator("caption").innerText(), /drift/);
+});
+
+scenario("the watchlist shows the newest price of a symbol that has no ticks", {}, async (page, server) => {
+  await loadSampleData(server);
+  // As if a bar had come: only the price is another than it was on the page.
+  await page.route("**/api/overview", async (route) => {
+    const answer = await route.fetch();
+    const [status, symbols] = await answer.json();
+    symbols.find(({ symbol }) => symbol === "IBM").last_price = 1.5;
+    await route.fulfill({ json: [status, symbols] });
+  });
+  await page.goto("/s/IBM?interval=1d");
+  await connected(page);
+  const row = page.id("watch-IBM");
+  await eventually("the price is the newest", async () => (await numberIn(row.locator(".price"))) === 1.5);
+  await eventually("the change goes with it", async () => (await row.locator(".change.down").count()) === 1);
+  await page.unrouteAll({ behavior: "wait" });
 });

@@ -1,6 +1,6 @@
 //! The numbers of the chart as tables, for screen readers and for copying.
 
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 use market::wire::Fan;
 
 use crate::{
@@ -54,14 +54,20 @@ pub fn ChartTable(state: ChartState) -> impl IntoView {
         })
     });
     let copy = move |_| {
-        let text = state.data.with_untracked(tsv);
-        if window().is_secure_context() {
-            // The browser asks its user where it must; a refusal leaves the tables to be marked.
-            let _ = window().navigator().clipboard().write_text(&text);
-            copied.set("Copied as tab-separated values.");
-        } else {
+        if !window().is_secure_context() {
             copied.set("This browser allows copying on secure pages only.");
+            return;
         }
+        let text = state.data.with_untracked(tsv);
+        // The browser asks its user where it must.
+        let written = window().navigator().clipboard().write_text(&text);
+        spawn_local(async move {
+            copied.try_set(if written.await.is_ok() {
+                "Copied as tab-separated values."
+            } else {
+                "The browser refused to copy: mark the table instead."
+            });
+        });
     };
     view! {
         <details class="numbers" data-testid="chart-numbers">

@@ -55,6 +55,10 @@ pub fn ChartView(state: ChartState) -> impl IntoView {
         reading(state)
     });
     let on_keydown = move |ev: KeyboardEvent| {
+        // With these the keys are the browser's: back, forward, to the top of the page.
+        if ev.alt_key() || ev.ctrl_key() || ev.meta_key() {
+            return;
+        }
         let step = if ev.shift_key() { STRIDE } else { 1 };
         match ev.key().as_str() {
             "ArrowLeft" => move_cursor(state, Move::By(-step)),
@@ -76,6 +80,12 @@ pub fn ChartView(state: ChartState) -> impl IntoView {
         });
         if state.cursor.get_untracked() != at {
             state.cursor.set(at);
+        }
+    };
+    let on_leave = move |ev: PointerEvent| {
+        // A finger leaves whenever it is lifted: what it tapped is still to be read.
+        if ev.pointer_type() != "touch" {
+            state.cursor.set(None);
         }
     };
     view! {
@@ -102,7 +112,8 @@ pub fn ChartView(state: ChartState) -> impl IntoView {
                     aria-hidden="true"
                     on:pointermove=on_pointer
                     on:pointerdown=on_pointer
-                    on:pointerleave=move |_| state.cursor.set(None)
+                    on:pointerleave=on_leave
+                    on:pointercancel=move |_| state.cursor.set(None)
                 ></canvas>
             </div>
             <figcaption>

@@ -51,8 +51,9 @@ pub fn Sidebar() -> impl IntoView {
     .erased()
 }
 
-/// The symbols, in the order given. Asks for them anew now and then: an import brings more of them,
-/// and a close to measure the day's change against may come only with the history.
+/// The symbols, in the order given. Asks for them anew now and then: an import brings more of them, a
+/// close to measure the day's change against may come only with the history, and prices that come as
+/// bars are in no tick.
 #[component]
 fn Watchlist(symbols: Vec<InstrumentSummary>) -> impl IntoView {
     let live: Live = expect_context();
@@ -107,26 +108,34 @@ fn Watchlist(symbols: Vec<InstrumentSummary>) -> impl IntoView {
     view! { <ul class="watchlist" data-testid="watchlist" node_ref=list>{rows}</ul> }.erased()
 }
 
-/// Asks for the watchlist anew; prices come by themselves, so only what else changed is shown.
+/// Asks for the watchlist anew, and shows it when a row has changed.
 fn ask_anew(known: RwSignal<Vec<InstrumentSummary>>, live: Live) {
     spawn_local(async move {
         let Ok((_, fresh)) = functions::overview().await else {
             return;
         };
-        let same = |(a, b): (&InstrumentSummary, &InstrumentSummary)| {
-            a.symbol == b.symbol
-                && a.previous_close == b.previous_close
-                && a.intervals == b.intervals
-                && a.bars_only == b.bars_only
-                && a.simulated == b.simulated
-        };
-        let unchanged =
-            known.try_with_untracked(|k| k.len() == fresh.len() && k.iter().zip(&fresh).all(same));
+        let unchanged = known.try_with_untracked(|k| {
+            let same = |(a, b): (&InstrumentSummary, &InstrumentSummary)| {
+                let quoted = live.quotes.with_untracked(|q| q.contains_key(&a.symbol));
+                is_same_row(a, b, quoted)
+            };
+            k.len() == fresh.len() && k.iter().zip(&fresh).all(same)
+        });
         if unchanged == Some(false) {
             live.instruments.set(fresh.clone());
             known.set(fresh);
         }
     });
+}
+
+/// Whether a row shows the same of both. The price of one that is `quoted` comes by itself.
+fn is_same_row(a: &InstrumentSummary, b: &InstrumentSummary, quoted: bool) -> bool {
+    a.symbol == b.symbol
+        && (quoted || a.last_price == b.last_price)
+        && a.previous_close == b.previous_close
+        && a.intervals == b.intervals
+        && a.bars_only == b.bars_only
+        && a.simulated == b.simulated
 }
 
 /// A symbol's last price and its change. Flashes when the price changes.
@@ -228,5 +237,30 @@ pub fn direction(change: Option<f64>) -> &'static str {
         Some(c) if c > 0.0 => "up",
         Some(c) if c < 0.0 => "down",
         _ => "flat",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_that_no_tick_brings_changes_the_row() {
+        let before = InstrumentSummary {
+            symbol: "A".parse().unwrap(),
+            last_price: 1.0,
+            last: market::Timestamp::from_secs(0),
+            previous_close: Some(1.0),
+            intervals: vec![Interval::M1],
+            bars_only: false,
+            simulated: false,
+        };
+        let after = InstrumentSummary {
+            last_price: 2.0,
+            ..before.clone()
+        };
+        assert!(is_same_row(&before, &before, false));
+        assert!(!is_same_row(&before, &after, false));
+        assert!(is_same_row(&before, &after, true));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Model: every symbol's last `seq` is kept; after a reconnect the subscription goes on from there,
 //! and what was seen already is left out. Bars that closed while the connection was away are not
-//! sent again, so a reconnect tells the chart to ask for them.
+//! sent again, so a reconnect tells the chart to ask for them. Ticks come in order of storage; the last
+//! price is the one with the greatest key, as the server has it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -47,7 +48,7 @@ pub(super) fn start(live: Live) {
         Event::Open => handler.opened(socket, live),
         Event::Text(text) => {
             if let Ok(message) = serde_json::from_slice(text.as_bytes()) {
-                handler.take(socket, message, live);
+                handler.take(message, live);
             }
         }
     });
@@ -144,11 +145,11 @@ impl Feed {
         resume
     }
 
-    fn take(self: &Rc<Self>, socket: &Socket, message: Incoming, live: Live) {
+    fn take(self: &Rc<Self>, message: Incoming, live: Live) {
         let Incoming { seq, symbol, .. } = message;
         match message.r#type.as_str() {
             "hello" => {
-                socket.set_heartbeat_ms(message.heartbeat_ms);
+                Socket::set_heartbeat_ms(message.heartbeat_ms);
                 let again = self.connected_before.replace(true);
                 self.bars.borrow_mut().gap |= again;
             }
@@ -156,7 +157,9 @@ impl Feed {
                 if let Some(symbol) = symbol {
                     self.seqs.borrow_mut().insert(symbol, seq);
                 }
-                self.quote(message.last);
+                if let Some(last) = message.last {
+                    self.quote(last);
+                }
                 for bar in message.bars {
                     self.bar(bar, false);
                 }
@@ -168,7 +171,9 @@ impl Feed {
                 if !self.is_new(symbol, seq) {
                     return;
                 }
-                self.quote(message.ticks.into_iter().last());
+                for tick in message.ticks {
+                    self.quote(tick);
+                }
                 if let Some(age_us) = message.age_us {
                     self.latency.arrived(age_us);
                 }
@@ -177,7 +182,9 @@ impl Feed {
                 if !self.is_new(symbol, seq) {
                     return;
                 }
-                self.quote(message.tick);
+                if let Some(tick) = message.tick {
+                    self.quote(tick);
+                }
                 self.bars.borrow_mut().gap |= message.skipped > 0;
             }
             "bar" => {
@@ -202,13 +209,12 @@ impl Feed {
         new
     }
 
-    fn quote(&self, tick: Option<Tick>) {
-        if let Some(Tick {
-            symbol, price, ts, ..
-        }) = tick
-        {
-            self.quotes.borrow_mut().insert(symbol, Quote { price, ts });
-        }
+    fn quote(&self, tick: Tick) {
+        let quote = Quote {
+            price: tick.price,
+            key: tick.key(),
+        };
+        put(&mut self.quotes.borrow_mut(), tick.symbol, quote);
     }
 
     fn bar(&self, bar: Bar, closed: bool) {
@@ -245,7 +251,7 @@ impl Feed {
             if !quotes.is_empty() {
                 live.quotes.update(|all| {
                     for (symbol, quote) in quotes {
-                        all.insert(symbol, quote);
+                        put(all, symbol, quote);
                     }
                 });
             }
@@ -257,5 +263,56 @@ impl Feed {
                 this.latency.shown(live.latency_ms);
             }
         });
+    }
+}
+
+/// Takes a quote unless a later trade's is there: a tick that comes late is not the last price.
+fn put(quotes: &mut BTreeMap<Symbol, Quote>, symbol: Symbol, quote: Quote) {
+    let last = quotes.entry(symbol).or_insert(quote);
+    if quote.key >= last.key {
+        *last = quote;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use market::Timestamp;
+
+    use super::*;
+
+    fn tick(second: i64, seq: u64, price: f64) -> Tick {
+        Tick {
+            symbol: "A".parse().unwrap(),
+            ts: Timestamp::from_secs(second),
+            seq,
+            price,
+            size: 1.0,
+        }
+    }
+
+    fn prices(quotes: &BTreeMap<Symbol, Quote>) -> Vec<f64> {
+        quotes.values().map(|quote| quote.price).collect()
+    }
+
+    #[test]
+    fn a_tick_that_comes_late_is_not_the_last_price() {
+        let feed = Feed::default();
+        feed.quote(tick(2, 1, 21.0));
+        feed.quote(tick(2, 2, 22.0));
+        feed.quote(tick(1, 9, 19.0));
+        feed.quote(tick(2, 1, 21.0));
+        assert_eq!(prices(&feed.quotes.borrow()), [22.0]);
+    }
+
+    #[test]
+    fn a_late_frame_leaves_the_price_on_the_screen_and_a_newer_one_moves_it() {
+        let mut shown = BTreeMap::new();
+        let mut seen = Vec::new();
+        for tick in [tick(2, 1, 22.0), tick(1, 9, 21.0), tick(3, 0, 20.0)] {
+            let (price, key) = (tick.price, tick.key());
+            put(&mut shown, tick.symbol, Quote { price, key });
+            seen.extend(prices(&shown));
+        }
+        assert_eq!(seen, [22.0, 22.0, 20.0]);
     }
 }

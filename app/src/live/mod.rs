@@ -16,7 +16,7 @@ mod socket;
 use std::collections::BTreeMap;
 
 use leptos::prelude::*;
-use market::{Bar, Interval, Symbol, Timestamp, wire::Fan};
+use market::{Bar, Interval, Symbol, TickKey, wire::Fan};
 
 use crate::api::InstrumentSummary;
 
@@ -50,8 +50,8 @@ impl Connection {
 pub struct Quote {
     /// The price.
     pub price: f64,
-    /// When it was traded.
-    pub ts: Timestamp,
+    /// Which trade's it is: of two the later one counts, in whichever order they come.
+    pub key: TickKey,
 }
 
 /// The bars and fans that the page wants.

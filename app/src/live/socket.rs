@@ -2,8 +2,8 @@
 //!
 //! Model: after a close the next attempt waits 0.25 s, 0.5 s, 1 s … 10 s, times a random share of
 //! 50 to 100 %, so that a restarted server is not met by every browser at once. A connection from
-//! which nothing came for two heartbeats is stale; after four it is given up and made again. The
-//! browser's `online` event ends any wait.
+//! which nothing came for two heartbeats is stale; after four it is given up and made again, as is an
+//! attempt that nobody answers. The browser's `online` event ends any wait.
 //!
 //! What it does not do: know the messages.
 
@@ -23,8 +23,13 @@ const FIRST_WAIT_MS: f64 = 250.0;
 const LONGEST_WAIT_MS: f64 = 10_000.0;
 /// Failed attempts in a row after which the server counts as away.
 const ATTEMPTS_UNTIL_OFFLINE: u32 = 3;
-/// Until the server has said how often it sends a heartbeat.
-const DEFAULT_HEARTBEAT_MS: f64 = 5_000.0;
+/// The least time that an attempt has, however often the server sends a heartbeat.
+const LEAST_ATTEMPT_MS: f64 = 5_000.0;
+
+thread_local! {
+    /// How often the page's server sends something, on every socket, once it has said so on one.
+    static HEARTBEAT_MS: Cell<f64> = const { Cell::new(5_000.0) };
+}
 
 /// What happens on a socket.
 pub(super) enum Event<'a> {
@@ -41,11 +46,12 @@ type Handler = Box<dyn Fn(&Socket, Event<'_>)>;
 struct Inner {
     path: &'static str,
     handler: Handler,
+    /// The connection or the attempt at one; none while the next attempt waits.
     socket: RefCell<Option<Open>>,
     attempts: Cell<u32>,
     wait: Cell<Option<TimeoutHandle>>,
+    /// When the last message came or, after it, when the connection was begun or opened.
     last_message_ms: Cell<f64>,
-    heartbeat_ms: Cell<f64>,
     state: Cell<Connection>,
 }
 
@@ -70,7 +76,6 @@ impl Socket {
             attempts: Cell::new(0),
             wait: Cell::new(None),
             last_message_ms: Cell::new(now_ms()),
-            heartbeat_ms: Cell::new(DEFAULT_HEARTBEAT_MS),
             state: Cell::new(Connection::Connecting),
         }));
         socket.connect();
@@ -103,10 +108,8 @@ impl Socket {
     }
 
     /// Takes the server's word on how often it sends something.
-    pub(super) fn set_heartbeat_ms(&self, heartbeat_ms: u64) {
-        self.0
-            .heartbeat_ms
-            .set((heartbeat_ms as f64).clamp(250.0, 120_000.0));
+    pub(super) fn set_heartbeat_ms(heartbeat_ms: u64) {
+        HEARTBEAT_MS.set((heartbeat_ms as f64).clamp(250.0, 120_000.0));
     }
 
     fn connect(&self) {
@@ -114,6 +117,7 @@ impl Socket {
         if let Some(wait) = self.0.wait.take() {
             wait.clear();
         }
+        self.0.last_message_ms.set(now_ms());
         let place = location();
         let (Ok(protocol), Ok(host)) = (place.protocol(), place.host()) else {
             return;
@@ -170,6 +174,7 @@ impl Socket {
 
     /// The connection broke or could not be made.
     fn closed(&self) {
+        self.drop_connection();
         let attempts = self.0.attempts.get() + 1;
         self.0.attempts.set(attempts);
         if attempts >= ATTEMPTS_UNTIL_OFFLINE || !is_online() {
@@ -187,16 +192,25 @@ impl Socket {
         self.0.wait.set(wait.ok());
     }
 
-    /// Runs every second: says when nothing comes any more.
+    /// Runs every second: says when nothing comes any more. Offline too: a browser without a network may
+    /// still have a server on its own machine.
     fn watch(&self) {
-        if self.0.state.get() == Connection::Offline || self.0.socket.borrow().is_none() {
+        let state = self
+            .0
+            .socket
+            .borrow()
+            .as_ref()
+            .map(|o| o.socket.ready_state());
+        let Some(state) = state else {
             return;
-        }
+        };
+        let least = match state {
+            WebSocket::CONNECTING => LEAST_ATTEMPT_MS,
+            _ => 0.0,
+        };
         let silent_ms = now_ms() - self.0.last_message_ms.get();
-        let heartbeat_ms = self.0.heartbeat_ms.get();
-        if silent_ms > 4.0 * heartbeat_ms {
-            self.0.last_message_ms.set(now_ms());
-            self.drop_connection();
+        let heartbeat_ms = HEARTBEAT_MS.get();
+        if silent_ms > least.max(4.0 * heartbeat_ms) {
             self.closed();
         } else if silent_ms > 2.0 * heartbeat_ms && self.0.state.get() == Connection::Live {
             self.set_state(Connection::Stale);
