@@ -251,7 +251,8 @@ pub struct ForecastConfig {
     pub max_carried_bars: usize,
     /// Forecast the logarithm of the close.
     pub log: bool,
-    /// Messages that wait for a reader of `/forecast` at most; beyond, it is cut off.
+    /// Answers that wait for a reader of `/forecast` at most; beyond, it is cut off. Of fans one of each
+    /// series and model waits.
     pub queue_messages: usize,
     /// Symbols and intervals of one session at most.
     pub max_subscriptions: usize,

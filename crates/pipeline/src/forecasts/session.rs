@@ -90,7 +90,9 @@ impl FanOutbox {
     }
 
     fn check(&self, queue: MutexGuard<'_, Queue>) {
-        let full = queue.items.len() > self.capacity;
+        // Fans are bounded by what is subscribed: one of each series and model, each once in `items`.
+        let answers = queue.items.len().saturating_sub(queue.fans.len());
+        let full = answers > self.capacity;
         drop(queue);
         if full {
             metrics::counter!("tickcast_forecast_cut_offs_total").increment(1);
@@ -310,5 +312,45 @@ impl Drop for ForecastSession {
             self.hub.detach(&key, self.id);
         }
         self.hub.disconnect(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use market::{Timestamp, wire::Fan};
+
+    use super::*;
+
+    fn fan(n: usize) -> Arc<FanMessage> {
+        let fan = Fan {
+            symbol: format!("S{n}").parse().unwrap(),
+            interval: Interval::M1,
+            model: "naive".into(),
+            origin: Timestamp::from_secs(0),
+            origin_close: 1.0,
+            made_at: Timestamp::from_secs(60),
+            targets: Vec::new(),
+            mean: Vec::new(),
+            bands: Vec::new(),
+        };
+        Arc::new(FanMessage {
+            fan,
+            text: Bytes::from_static(b"{}"),
+        })
+    }
+
+    #[test]
+    fn a_reader_may_subscribe_more_series_than_answers_may_wait() {
+        let outbox = FanOutbox::new(2);
+        (0..50).for_each(|n| outbox.push_fan(&fan(n)));
+        // A newer fan takes the place of one that waits.
+        outbox.push_fan(&fan(7));
+        let pong = ForecastMessage::Pong { id: 0 };
+        outbox.push_answer(&pong);
+        outbox.push_answer(&pong);
+        let waiting = std::iter::from_fn(|| outbox.pop()).count();
+        assert_eq!(waiting, 52);
+        (0..3).for_each(|_| outbox.push_answer(&pong));
+        assert!(outbox.lock().end.is_some(), "three answers wait");
     }
 }
