@@ -112,7 +112,9 @@ impl Backend for ServerBackend {
                     && LISTINGS
                         .iter()
                         .any(|listing| listing.symbol == instrument.symbol.as_str()),
-                bars_only: instrument.bars_only && !self.facts.awaited.contains(&instrument.symbol),
+                bars_only: instrument.bars_only
+                    && !self.facts.awaited.contains(&instrument.symbol)
+                    && !self.pipeline.live.comes_as_bars(&instrument.symbol),
                 symbol: instrument.symbol,
                 last_price: instrument.last_price,
                 last: instrument.last,

@@ -376,6 +376,9 @@ impl Inner {
             .filter(|b| self.live.knows(&b.symbol))
             .map(|b| (b.symbol.clone(), b.interval))
             .collect();
+        if let Age::News = age {
+            bars.iter().for_each(|bar| self.live.note_bars(&bar.symbol));
+        }
         for (symbol, interval) in touched {
             // A bar made of ticks stands: what the store has is shown, not what came.
             let newest = self.newest_bars(&symbol, &[interval]).await;

@@ -13,6 +13,7 @@
 //! What it does not do: store, forecast, notice partitions that are added while it runs.
 
 mod bars;
+mod ends;
 mod past;
 mod place;
 
@@ -29,7 +30,7 @@ use store::{BarQuery, Store, StoredTick};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::{bars::Bars, past::Past, place::Places};
+use self::{bars::Bars, ends::Ends, past::Past, place::Places};
 use crate::{
     Clock, LiveHub, PipelineConfig, PipelineError, Result,
     backoff::Backoff,
@@ -119,6 +120,7 @@ struct Inner {
     counters: Arc<Counters>,
     backoff_ms: (u64, u64),
     past: Past,
+    ends: Ends,
     places: Mutex<Places>,
     /// The bars of the symbols that somebody has subscribed to.
     bars: Mutex<HashMap<Symbol, Bars>>,
@@ -140,6 +142,7 @@ impl Follower {
         };
         Self {
             inner: Arc::new(Inner {
+                ends: Ends::new(Arc::clone(&log), config.topic.clone()),
                 past: Past::new(Arc::clone(&log), config.topic.clone(), decode.clone()),
                 log,
                 topic: config.topic.clone(),
@@ -319,6 +322,7 @@ impl Inner {
             hub.publish_symbol(&symbol, stored, changed, Some(received));
         }
         for (symbol, bars) in came_as_bars {
+            hub.note_bars(&symbol);
             if let Some(held) = held.get_mut(&symbol) {
                 for bar in &bars {
                     held.push_bar(bar, now);
@@ -388,7 +392,11 @@ impl Backlog for Follower {
         let Some(home) = read else {
             return Ok(false);
         };
-        let bounds = inner.log.bounds(&inner.topic).await?;
+        let Some(bounds) = inner.ends.known().await else {
+            return Err(PipelineError::Bus(bus::BusError::Unavailable {
+                detail: "how far the topic reaches cannot be asked".into(),
+            }));
+        };
         let end = bounds.iter().find(|b| b.partition == home).map(|b| b.next);
         Ok(end.is_some_and(|end| offset < end))
     }

@@ -1,7 +1,7 @@
 //! The hub: topics by symbol, the task that delivers, the list of sessions.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -46,6 +46,8 @@ struct Inner {
     counters: Arc<Counters>,
     watches: Watches,
     topics: RwLock<HashMap<Symbol, Arc<Topic>>>,
+    /// Symbols of which bars came as bars while this process ran: as many as there are symbols.
+    as_bars: RwLock<HashSet<Symbol>>,
     /// Topics with something to deliver.
     listed: Mutex<Vec<Arc<Topic>>>,
     wake: Notify,
@@ -81,6 +83,7 @@ impl LiveHub {
                 counters,
                 watches,
                 topics: RwLock::default(),
+                as_bars: RwLock::default(),
                 listed: Mutex::default(),
                 wake: Notify::new(),
                 sessions: Mutex::default(),
@@ -88,6 +91,24 @@ impl LiveHub {
                 closed: AtomicBool::new(false),
             }),
         }
+    }
+
+    /// Notes that a bar of the symbol came as a bar, and as news.
+    pub(crate) fn note_bars(&self, symbol: &Symbol) {
+        if self.comes_as_bars(symbol) {
+            return;
+        }
+        let noted = self.inner.as_bars.write();
+        let mut noted = noted.unwrap_or_else(PoisonError::into_inner);
+        noted.insert(symbol.clone());
+    }
+
+    /// Whether the symbol's prices come as bars, though it may have no tick.
+    pub fn comes_as_bars(&self, symbol: &Symbol) -> bool {
+        let noted = self.inner.as_bars.read();
+        noted
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(symbol)
     }
 
     pub(crate) fn config(&self) -> &LiveConfig {
