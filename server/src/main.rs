@@ -1,15 +1,17 @@
 //! The binary `tickcast`: parses the command line, sets up logging, runs one command, and turns its
 //! error into one line and an exit code (2: could not begin, 1: failed on the way).
 
-use std::process::ExitCode;
+use std::{io::ErrorKind, process::ExitCode};
 
 use clap::Parser;
-use server::{cli::Cli, commands};
+use server::{cli::Cli, commands, error::CommandError};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read has seen enough: `tickcast … | head`.
+        Err(CommandError::Output(e)) if e.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("tickcast: {e}");
             ExitCode::from(e.exit_code())

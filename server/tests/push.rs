@@ -11,7 +11,7 @@ mod support;
 use market::Timestamp;
 use serde_json::{Value, json};
 use store::{SqliteOptions, SqliteStore, TickStore as _};
-use support::{Server, client, data_dir, now_us};
+use support::{Server, client, data_dir, now_us, run, stderr, stdout};
 
 async fn post(server: &Server, body: String) -> (u16, Value) {
     let response = client()
@@ -217,4 +217,77 @@ async fn after_kill_9_every_acknowledged_row_is_there_once() {
         .filter(|seq| stored.binary_search(seq).is_err())
         .count();
     assert_eq!(missing, 0, "acknowledged rows are missing");
+}
+
+#[tokio::test]
+async fn a_symbol_whose_prices_come_as_bars_is_live() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    let minute = now_us() / 60_000_000 * 60_000_000;
+    let bars: Vec<Value> = (0..30)
+        .map(|n| {
+            json!({"symbol": "ACME", "ts_us": minute - n * 60_000_000, "interval": "1m",
+                   "open": 10, "high": 12, "low": 9, "close": 11, "volume": 5})
+        })
+        .collect();
+    let (status, answer) = post(&server, Value::from(bars).to_string()).await;
+    assert_eq!(status, 200, "{answer}");
+    let query = json!({"query": {"symbol": "ACME", "interval": "1m", "model": "naive",
+                                 "horizon": 5, "bars": 100}});
+    let asked = client().post(format!("{}/api/chart", server.url));
+    let chart = asked.json(&query).send().await.unwrap();
+    let chart: Value = chart.json().await.unwrap();
+    assert_eq!(chart["live"], true, "{chart}");
+    let page = client().get(format!("{}/s/ACME?interval=1m", server.url));
+    let page = page.send().await.unwrap().text().await.unwrap();
+    assert!(!page.contains("Imported history"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_dead_letters_than_a_page_are_listed_and_a_reader_may_stop_reading() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    let row = |seq: i64, price: i64| {
+        json!({"symbol": "ACME", "ts_us": now_us(), "seq": seq, "price": price}).to_string()
+    };
+    let mut rows: Vec<String> = (0..1_500).map(|seq| row(seq, -1)).collect();
+    rows.push(row(1_500, 1));
+    let (status, answer) = post(&server, rows.join("\n")).await;
+    assert_eq!(
+        (status, &answer["rejected"]),
+        (200, &json!(1_500)),
+        "{answer}"
+    );
+    let list = [
+        "deadletters",
+        "list",
+        "--json",
+        "--limit",
+        "1200",
+        "--url",
+        &server.url,
+    ];
+    let listed = tokio::task::block_in_place(|| run(&list));
+    let ids: std::collections::BTreeSet<i64> = stdout(&listed)
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["id"]
+                .as_i64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(ids.len(), 1_200, "{}", stderr(&listed));
+    // As `| head -0`: nobody reads.
+    let mut unread = std::process::Command::new(env!("CARGO_BIN_EXE_tickcast"))
+        .args(list)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(unread.stdout.take());
+    let ended = tokio::task::block_in_place(|| unread.wait_with_output().unwrap());
+    assert_eq!(
+        (ended.status.code(), stderr(&ended)),
+        (Some(0), String::new())
+    );
 }

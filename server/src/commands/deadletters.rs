@@ -1,6 +1,8 @@
 //! `tickcast deadletters`: the rows that could not be used, from the data directory, or from a
 //! running server with --url.
 
+use std::io::Write as _;
+
 use clap::{Args, Subcommand};
 use market::RejectReason;
 use serde_json::json;
@@ -85,10 +87,9 @@ pub async fn run(args: &DeadLetterArgs, config: &Config) -> Result<()> {
                 Some(url) => post_replay(url, args.reason).await?,
                 None => wiring::replay_dead_letters(config, args.reason).await?,
             };
-            println!(
-                "{} replayed, {} still cannot be used",
-                done.replayed, done.still_bad
-            );
+            let (replayed, still_bad) = (done.replayed, done.still_bad);
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "{replayed} replayed, {still_bad} still cannot be used")?;
             Ok(())
         }
     }
@@ -112,10 +113,26 @@ async fn read(config: &Config, reason: Option<RejectReason>, limit: usize) -> Re
 }
 
 async fn fetch(url: &str, reason: Option<RejectReason>, limit: usize) -> Result<Page> {
-    let mut query = vec![("limit", limit.to_string())];
-    query.extend(reason.map(|r| ("reason", r.as_str().to_owned())));
     let url = format!("{}/api/deadletters", url.trim_end_matches('/'));
-    answer(&url, wiring::http_client()?.get(&url).query(&query)).await
+    let client = wiring::http_client()?;
+    let mut all = Page {
+        counts: Vec::new(),
+        letters: Vec::new(),
+    };
+    loop {
+        let after = all.letters.last().map_or(0, |l: &store::DeadLetter| l.id);
+        let asked = PAGE.min(limit - all.letters.len());
+        let mut query = vec![("limit", asked.to_string()), ("after", after.to_string())];
+        query.extend(reason.map(|r| ("reason", r.as_str().to_owned())));
+        let page: Page = answer(&url, client.get(&url).query(&query)).await?;
+        all.counts = page.counts;
+        let got = page.letters.len();
+        all.letters.extend(page.letters);
+        if got == 0 || all.letters.len() >= limit {
+            all.letters.truncate(limit);
+            return Ok(all);
+        }
+    }
 }
 
 async fn post_replay(url: &str, reason: Option<RejectReason>) -> Result<Replayed> {
@@ -151,6 +168,7 @@ fn cause(error: &reqwest::Error) -> String {
 }
 
 fn print_json(page: &Page) -> Result<()> {
+    let mut out = std::io::stdout().lock();
     for letter in &page.letters {
         let line = json!({
             "id": letter.id,
@@ -160,14 +178,15 @@ fn print_json(page: &Page) -> Result<()> {
             "origin": letter.reject.origin,
             "payload": letter.reject.payload,
         });
-        println!("{line}");
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }
 
 fn print_table(page: &Page) -> Result<()> {
+    let mut out = std::io::stdout().lock();
     if page.counts.is_empty() {
-        println!("no dead letters");
+        writeln!(out, "no dead letters")?;
         return Ok(());
     }
     let mut counts = comfy_table::Table::new();
@@ -180,7 +199,7 @@ fn print_table(page: &Page) -> Result<()> {
             c.replayed.to_string(),
         ]);
     }
-    println!("{counts}");
+    writeln!(out, "{counts}")?;
     if page.letters.is_empty() {
         return Ok(());
     }
@@ -200,6 +219,6 @@ fn print_table(page: &Page) -> Result<()> {
             row,
         ]);
     }
-    println!("{table}");
+    writeln!(out, "{table}")?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The layers that settings come from: file, environment, flags, the later above the earlier. A
 //! fault in any of them is kept and reported with the others.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, fmt, path::Path};
 
 use super::settings::{self, SETTINGS};
 
@@ -31,6 +31,20 @@ pub struct RawValue {
     pub origin: String,
 }
 
+/// What is wrong with a text that is not TOML. The error's own text quotes the line, which may hold a
+/// secret.
+pub(super) fn not_toml(error: &toml::de::Error, text: &str) -> String {
+    format!("not TOML: {}{}", error.message(), line_of(error, text))
+}
+
+/// Where in the text it is: ` at line 3`.
+pub(super) fn line_of(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    before.map_or(String::new(), |before| {
+        format!(" at line {}", before.matches('\n').count() + 1)
+    })
+}
+
 /// The values of every layer, merged, and the faults met on the way.
 #[derive(Debug, Default)]
 pub struct Layers {
@@ -49,7 +63,7 @@ impl Layers {
                 self.faults.push(Fault {
                     key: origin.clone(),
                     origin,
-                    problem: format!("not TOML: {}", e.to_string().trim().replace('\n', " ")),
+                    problem: not_toml(&e, text),
                 });
                 return;
             }
@@ -79,11 +93,21 @@ impl Layers {
     }
 
     /// Reads the variables that begin with `TICKCAST_`.
-    pub fn add_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+    pub fn add_environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
         for (name, text) in variables {
+            // What is not ours may hold anything.
+            let name = name.to_string_lossy().into_owned();
             if !name.starts_with("TICKCAST_") || RESERVED.contains(&name.as_str()) {
                 continue;
             }
+            let Ok(text) = text.into_string() else {
+                self.faults.push(Fault {
+                    key: name,
+                    origin: "the environment".into(),
+                    problem: "is not UTF-8".into(),
+                });
+                continue;
+            };
             match SETTINGS.iter().find(|s| settings::env_name(s.key) == name) {
                 Some(s) => self.set(s.key, split(s.list, &text), &name),
                 None => self.faults.push(Fault {

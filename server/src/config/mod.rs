@@ -148,7 +148,7 @@ pub fn read_layers(file: Option<&Path>, flags: &[(String, String, String)]) -> L
             problem: format!("cannot be read: {e}"),
         }),
     }
-    layers.add_environment(std::env::vars());
+    layers.add_environment(std::env::vars_os());
     for (key, text, flag) in flags {
         layers.add_flag(key, text, flag);
     }

@@ -8,7 +8,11 @@ use source::{
     rest::{Credential, Provider, Secret},
 };
 
-use super::{Fault, IngestConfig, Layers, missing};
+use super::{
+    Fault, IngestConfig, Layers,
+    layers::{line_of, not_toml},
+    missing,
+};
 
 /// Where prices come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -227,19 +231,12 @@ fn parse(file: &Path, text: &str) -> Result<Provider, String> {
         return serde_path_to_error::deserialize(&mut json)
             .map_err(|e| told(e.path().to_string(), e.inner().to_string()));
     }
-    let line = |e: &toml::de::Error| {
-        let before = e.span().and_then(|span| text.get(..span.start));
-        before.map_or(String::new(), |before| {
-            format!(" at line {}", before.matches('\n').count() + 1)
-        })
-    };
-    let toml = toml::Deserializer::parse(text)
-        .map_err(|e| format!("not TOML: {}{}", e.message(), line(&e)))?;
+    let toml = toml::Deserializer::parse(text).map_err(|e| not_toml(&e, text))?;
     serde_path_to_error::deserialize(toml).map_err(|e| {
         let inner = e.inner();
         told(
             e.path().to_string(),
-            format!("{}{}", inner.message(), line(inner)),
+            format!("{}{}", inner.message(), line_of(inner, text)),
         )
     })
 }

@@ -9,7 +9,7 @@ use super::*;
 fn layers(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Layers {
     let mut layers = Layers::default();
     layers.add_file(Path::new("tickcast.toml"), file);
-    layers.add_environment(env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    layers.add_environment(env.iter().map(|(k, v)| (k.into(), v.into())));
     for (key, text) in flags {
         layers.add_flag(key, text, "--flag");
     }
@@ -66,6 +66,33 @@ fn a_list_of_models_keeps_the_commas_within_a_model_and_the_baselines_always_run
         .map(ToString::to_string)
         .collect();
     assert_eq!(names, ["naive", "drift", "snaive", "theta", "arima(1,1,1)"]);
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_told_by_its_line_without_what_stands_there() {
+    let text = "[source]\napi_key = \"hunter2\n";
+    let error = Config::from_layers(layers(text, &[], &[])).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("at line 2") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_a_fault_only_where_it_is_ours() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let odd = || std::ffi::OsString::from_vec(vec![b'4', 0xff]);
+    let mut others = Layers::default();
+    others.add_environment([("OTHER".into(), odd()), (odd(), odd())]);
+    assert!(others.faults.is_empty());
+    let mut ours = Layers::default();
+    ours.add_environment([("TICKCAST_WEB_PORT".into(), odd())]);
+    let error = Config::from_layers(ours).unwrap_err().to_string();
+    assert!(
+        error.contains("TICKCAST_WEB_PORT") && error.contains("UTF-8"),
+        "{error}"
+    );
 }
 
 #[test]
