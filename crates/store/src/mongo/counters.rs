@@ -10,6 +10,9 @@ use mongodb::{
 use super::{Inner, fault, schema::is_duplicate};
 use crate::Result;
 
+/// How often a counter is asked for at most, when it is being made.
+const TRIES: u32 = 10;
+
 impl Inner {
     /// A number for this process that no other has had. Taken by an insert: of all servers of the
     /// protocol, each has those decide who was first.
@@ -28,12 +31,22 @@ impl Inner {
     /// The first of `count` numbers that nobody else has, from 1.
     pub(super) async fn next_numbers(&self, counter: &str, count: usize) -> Result<i64> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let raised = self
-            .meta
-            .find_one_and_update(doc! { "_id": counter }, doc! { "$inc": { "last": count } })
-            .upsert(true)
-            .return_document(ReturnDocument::After)
-            .await?;
+        let mut raised = None;
+        for _ in 0..TRIES {
+            let answer = self
+                .meta
+                .find_one_and_update(doc! { "_id": counter }, doc! { "$inc": { "last": count } })
+                .upsert(true)
+                .return_document(ReturnDocument::After)
+                .await;
+            raised = match answer {
+                // Another process made the counter at the same moment.
+                Ok(None) => continue,
+                Err(error) if is_duplicate(&error) => continue,
+                answer => answer?,
+            };
+            break;
+        }
         last_of(raised.as_ref())
             .map(|last| last - count + 1)
             .ok_or_else(|| fault::foreign(format!("counter {counter}: {raised:?}")))
