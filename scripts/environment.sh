@@ -31,6 +31,21 @@ say() {
     if [ -t 2 ]; then printf '\033[1m==> %s\033[0m\n' "$*" >&2; else printf '==> %s\n' "$*" >&2; fi
 }
 
+# install_debian WHAT PACKAGE...: as root, or by a sudo that does not ask; fails where neither may.
+install_debian() {
+    local what="$1" as_root=()
+    shift
+    command -v apt-get >/dev/null || return 1
+    if [ "$(id -u)" != 0 ]; then
+        sudo -n true 2>/dev/null || return 1
+        as_root=(sudo -n)
+    fi
+    say "$what, from the distribution"
+    local install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
+        apt-get install -y -qq --no-install-recommends "$@")
+    "${install[@]}" >&2 || { "${as_root[@]}" apt-get update -qq >&2 && "${install[@]}" >&2; }
+}
+
 # Ends with one line: what is missing or wrong, and what to do.
 die() {
     printf '%s\n' "$*" >&2
