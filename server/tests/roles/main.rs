@@ -24,6 +24,8 @@ mod proxy;
 #[cfg(test)]
 mod refusing_store;
 #[cfg(test)]
+mod tls_to_the_store;
+#[cfg(test)]
 mod topic_on_the_page;
 
 use std::{net::SocketAddr, time::Duration};
