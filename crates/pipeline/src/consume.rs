@@ -34,8 +34,8 @@ const DECODE_APART_BYTES: usize = 64 * 1_024;
 /// How often to commit at most on a bus that keeps its records, where a commit is a write of the
 /// broker's: so much may come again after a kill, and the store drops it.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
-/// Rows that may be stored and not committed before more are polled: with the batch that follows, no more
-/// than the store of CSV files remembers of a symbol to tell doubles by.
+/// Rows that may be stored and not committed before more are polled: with the batch that follows (unless
+/// one message alone holds more), no more than the store of CSV files remembers to tell doubles by.
 const MOST_UNCOMMITTED: usize = 10_000;
 /// How long to wait with the next poll when a commit has failed and no more may be polled.
 const COMMIT_AGAIN: Duration = Duration::from_millis(100);

@@ -47,10 +47,11 @@ pub(crate) fn name_messages(topic: &str, rejects: &mut [(Option<Position>, Rejec
     }
 }
 
-/// The same for rows of a source's batch, which is named by where the source stood before it.
+/// The same for rows of a source's batch, which is named by where the source stood before it; those that
+/// the source has named keep their names.
 pub(crate) fn name_batch(source: &str, batch: &str, rejects: &mut [Reject]) {
     let mut seen = HashMap::new();
-    for reject in rejects {
+    for reject in rejects.iter_mut().filter(|r| r.message.is_none()) {
         let message = format!("{source}/{:016x}", hash(batch));
         name(message, reject, &mut seen);
     }
@@ -217,6 +218,7 @@ mod tests {
             .chain(after)
             .map(|r| r.message)
             .collect();
+        names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), 4, "{names:?}");
         let mut pushed = [(None, Reject::new(RejectReason::BadPrice, "", "", "a"))];

@@ -278,6 +278,26 @@ async fn a_provider_that_does_not_answer_is_given_up_after_the_time_out() {
 }
 
 #[tokio::test]
+async fn a_source_whose_cursor_the_provider_has_forgotten_leaves_it_out_of_its_checkpoint() {
+    let (base, _) = server(|_, uri, _| match uri.query() {
+        Some(query) if query.contains("cursor=1") => StatusCode::GONE.into_response(),
+        _ => paged(uri),
+    })
+    .await;
+    let mut poll = Poll::start(options(one_per_page(&base)));
+    assert_eq!(poll.next().await, [0]);
+    let ended = poll.task.await.unwrap().unwrap_err();
+    assert!(matches!(ended, SourceError::Refused { status: 410, .. }));
+    let mut again = options(one_per_page(&base));
+    again.checkpoint = poll.checkpoints.borrow().clone();
+    assert_eq!(again.checkpoint[""].since, Some(START));
+    // Built again, it is asked by time, and the row of that time comes once more.
+    let mut poll = Poll::start(again);
+    assert_eq!(poll.next().await, [0]);
+    poll.cancel.cancel();
+}
+
+#[tokio::test]
 async fn refused_credentials_end_the_source_without_showing_the_key() {
     let (base, _) = server(|_, uri, headers| {
         assert!(uri.query().unwrap().contains("apiKey=hunter2"));

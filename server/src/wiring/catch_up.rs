@@ -12,11 +12,13 @@ use std::{
     time::Duration,
 };
 
-use bus::{Delivery, Payload, Position, TopicLog};
+use bus::{BusError, Delivery, Payload, Position, TopicLog};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use market::{Bar, Interval, Symbol, Tick, Timestamp};
 use pipeline::{Clock as _, SystemClock};
 use source::rest::{Checkpoint, SourceOffset, StreamPosition};
 use store::{BarQuery, Store};
+use tracing::warn;
 
 use crate::error::Result;
 
@@ -37,9 +39,16 @@ const LATE: Duration = Duration::from_secs(10);
 /// Messages of each partition that are looked at for what a source has handed over last.
 const LAST_MESSAGES: u64 = 2_000;
 
-/// How long to wait for one of these, and how often in vain: a partition may end in records that are not
-/// given to readers.
-const LOOK: (Duration, u32) = (Duration::from_millis(250), 8);
+/// How long to wait for one of these, how often in vain before the first has come (a broker that has just
+/// been started takes its time), and how often after: a partition may end in records that are not given to
+/// readers.
+const LOOK: (Duration, u32, u32) = (Duration::from_millis(250), 120, 8);
+
+/// Ticks of a symbol at one time that are looked for at most.
+const SAME_TIME: usize = 1_000;
+
+/// Symbols whose last ticks the store is asked for at the same time.
+const AT_ONCE: usize = 16;
 
 /// Where a source of ticks or bars begins.
 #[derive(Debug, Default)]
@@ -98,6 +107,20 @@ pub(super) async fn ticks(
             .collect(),
         taken: Vec::new(),
     };
+    if topic.is_some() && !handed.streams.contains_key("") {
+        // Of a quiet symbol the topic's end says nothing, and its last tick comes again.
+        let quiet = last.iter().filter(|(symbol, _)| {
+            let stream = handed.streams.get(symbol.as_str());
+            stream.is_none()
+        });
+        let asked =
+            quiet.map(|(symbol, ts)| store.ticks(symbol, *ts, ts.plus_micros(1), SAME_TIME));
+        let found: Vec<Vec<Tick>> = stream::iter(asked)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        start.taken.extend(found.into_iter().flatten());
+    }
     for (stream, stand) in handed.streams {
         let old = stand.position.since < Some(earliest);
         let position = if old { at(earliest) } else { stand.position };
@@ -238,11 +261,14 @@ impl Topic<'_> {
             return Ok(handed);
         }
         let mut reader = self.log.read_from(self.name, &from).await?;
-        let (wait, mut looks) = LOOK;
+        let (wait, mut looks, after_the_first) = LOOK;
+        let mut came = false;
         while !left.is_empty() && looks > 0 {
             let deliveries = reader.poll(usize::MAX, wait).await?;
             if deliveries.is_empty() {
                 looks -= 1;
+            } else if !came {
+                (came, looks) = (true, after_the_first);
             }
             for Delivery { position, record } in deliveries {
                 if left
@@ -263,6 +289,17 @@ impl Topic<'_> {
                     Payload::Raw(_) | Payload::Reject(_) => {}
                 }
             }
+        }
+        if !came {
+            // Going on without them would leave something out, or send much again.
+            return Err(BusError::Unavailable {
+                detail: format!("the last messages of {} do not come", self.name),
+            }
+            .into());
+        }
+        if !left.is_empty() {
+            let partitions: Vec<&u32> = left.keys().collect();
+            warn!(?partitions, "not all of the last messages came");
         }
         Ok(handed)
     }

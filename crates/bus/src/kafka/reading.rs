@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::Delivery;
+use crate::{Delivery, Payload};
 
 /// A record read ahead.
 struct Ahead {
@@ -20,6 +20,17 @@ struct Ahead {
     generation: u64,
     bytes: usize,
     delivery: Delivery,
+}
+
+/// Bytes of a raw message that count as a row: an array of rows is decoded by whoever polls.
+const RAW_ROW_BYTES: usize = 64;
+
+/// The rows that a message counts for.
+fn weight(delivery: &Delivery) -> usize {
+    match &delivery.record.payload {
+        Payload::Raw(bytes) => bytes.len() / RAW_ROW_BYTES + 1,
+        payload => payload.rows(),
+    }
 }
 
 /// A partition that is ours.
@@ -102,7 +113,7 @@ impl Reading {
                 .owned
                 .get(&next.partition)
                 .is_some_and(|o| o.generation == next.generation && !o.leaving);
-            let weight = next.delivery.record.payload.rows();
+            let weight = weight(&next.delivery);
             if current && !out.is_empty() && rows + weight > max_rows {
                 break;
             }
@@ -212,7 +223,7 @@ impl Reading {
         };
         owned.read = Some(after);
         let generation = owned.generation;
-        state.rows += delivery.record.payload.rows();
+        state.rows += weight(&delivery);
         state.bytes += bytes;
         state.ahead.push_back(Ahead {
             partition,
@@ -300,7 +311,7 @@ impl Reading {
                 .get(&a.partition)
                 .is_some_and(|o| o.generation == a.generation);
             if !keep {
-                *rows -= a.delivery.record.payload.rows();
+                *rows -= weight(&a.delivery);
                 *bytes -= a.bytes;
             }
             keep

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::{import::CsvOptions, ordered};
 use crate::{
     Decoded, OnItsWay, Result, SourceBatch, SourceError, SourceSink, TickSource, WallClock,
-    system_clock,
+    decode::hash_text, system_clock,
 };
 
 /// How fast a file is played. Text: `1x`, `60x`, `max`.
@@ -249,13 +249,19 @@ impl Sending<'_> {
         if rows.rows() == 0 {
             return Ok(());
         }
+        let mut rejects = rows.rejects;
+        for reject in &mut rejects {
+            // The line and what stands there: played again, the file leaves no second letter.
+            let row = format!("{}/{:016x}", reject.origin, hash_text(&reject.payload));
+            reject.message = Some(row);
+        }
         let batch = SourceBatch {
             source: self.source.clone(),
             source_offset: None,
             received: std::time::Instant::now(),
             ticks: rows.ticks,
             bars: rows.bars,
-            rejects: rows.rejects,
+            rejects,
         };
         let sent = self.out.send_ahead(batch.clone()).await?;
         self.ahead.push_back((batch, sent));

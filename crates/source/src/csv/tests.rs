@@ -435,4 +435,16 @@ fn a_rejected_row_can_be_decoded_again_without_its_file_and_gives_the_same_bar()
     let again = crate::ticks_from_json(payload.as_bytes(), "replay", now, &rules);
     assert_eq!(again.bars, read(&[]).bars, "{payload}");
     assert_eq!(again.bars[0].low, 4.0);
+    // Without the adjusted close the row is not to go through with its plain prices.
+    for adjusted in ["", "n/a"] {
+        let text = "Date,Open,High,Low,Close,Volume,Adj Close\n2024-03-01,10,12,8,10,100,";
+        std::fs::write(&path, format!("{text}{adjusted}\n")).unwrap();
+        let payload = read(&[]).rejects.remove(0).payload;
+        let again = crate::ticks_from_json(payload.as_bytes(), "replay", now, &rules);
+        assert_eq!(
+            (again.bars, again.rejects.len()),
+            (Vec::new(), 1),
+            "{payload}"
+        );
+    }
 }

@@ -19,6 +19,9 @@ pub fn of_row(mut row: RawRow<'_>, adjusted: bool, interval: Option<Interval>) -
             }
         }
         row.close = Scalar::Float(adjusted);
+    } else if adjusted {
+        // Without it the row would go through with prices that were not asked for.
+        row.close = row.adjusted.clone();
     }
     if let (Some(interval), false) = (interval, row.interval.is_some()) {
         row.interval = Scalar::Text(Cow::Borrowed(interval.as_str()));

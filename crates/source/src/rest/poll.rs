@@ -85,6 +85,17 @@ impl RestOptions {
     }
 }
 
+/// Whether a provider says that there is no such page, and not that it does not know us.
+const fn names_no_page(error: &SourceError) -> bool {
+    matches!(
+        error,
+        SourceError::Refused {
+            status: 400 | 404 | 410 | 422,
+            ..
+        }
+    )
+}
+
 struct Stream {
     name: String,
     symbol: Option<Symbol>,
@@ -195,11 +206,15 @@ impl RestSource {
                 stream.page.as_deref()
             },
         })?;
-        let Fetched::Body { bytes, validator } = self
-            .client
-            .get(&url, self.streams[at].validator.as_ref())
-            .await?
-        else {
+        let validator = self.streams[at].validator.as_ref();
+        let fetched = match self.client.get(&url, validator).await {
+            Err(error) if cursor && names_no_page(&error) => {
+                self.forget_cursor(at);
+                return Err(error);
+            }
+            fetched => fetched?,
+        };
+        let Fetched::Body { bytes, validator } = fetched else {
             return Ok(false);
         };
         let received = std::time::Instant::now();
@@ -239,6 +254,17 @@ impl RestSource {
             stream.repeats.end_round(stream.position.since);
         }
         Ok(more)
+    }
+
+    /// A provider may forget a cursor: whoever goes on from here asks by time.
+    fn forget_cursor(&mut self, at: usize) {
+        let stream = &mut self.streams[at];
+        if stream.position.cursor.take().is_some() {
+            let (name, position) = (stream.name.clone(), stream.position.clone());
+            self.checkpoints.send_modify(|checkpoint| {
+                checkpoint.insert(name, position);
+            });
+        }
     }
 
     /// Where a stream stands; before its first row, where it was started.

@@ -16,7 +16,7 @@ use market::{Bar, Interval, Symbol, Tick, TickKey, Timestamp};
 use crate::csv_rows::{BAR_HEADER, TICK_HEADER, write_bar, write_tick};
 
 /// Rows at the end of a file that doubles are looked for among: as many as a consumer stores at most
-/// between two commits, 10,000 and a batch.
+/// between two commits, 10,000 and a batch. A single message of more rows than that goes beyond it.
 const RECENT_ROWS: usize = 20_000;
 /// More bytes than that many rows have.
 const RECENT_BYTES: u64 = RECENT_ROWS as u64 * 128;
