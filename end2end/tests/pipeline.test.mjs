@@ -29,7 +29,7 @@ scenario("the header leads to the pipeline, whose rates follow what comes in", {
   // The bus has to be asked twice for a rate.
   for (const rate of ["pipeline-published", "pipeline-taken"]) {
     await eventually(`there is a number for ${rate}`, async () =>
-      /^\d+\.\d per second$/.test(await page.id(rate).innerText()),
+      /^\d+\.\d\/s$/.test(await page.id(rate).innerText()),
     );
   }
   const total = page.id("stage-stored").locator("td").nth(1);

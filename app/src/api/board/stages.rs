@@ -75,7 +75,7 @@ fn topic(status: &PipelineStatus) -> AnyView {
     let not_known = || "not known".to_owned();
     let rate = |of: fn(&TopicFlow) -> f64| {
         status.flow.as_ref().map_or_else(not_known, |flow| {
-            format!("{} per second", format::fixed(of(flow), 1))
+            format!("{}/s", format::fixed(of(flow), 1))
         })
     };
     let rows = [
@@ -83,7 +83,7 @@ fn topic(status: &PipelineStatus) -> AnyView {
             "Published to it".to_owned(),
             "pipeline-published",
             rate(|flow| flow.published_per_second),
-            "By all processes",
+            "By all processes; a message holds one row or more",
         ),
         (
             format!("Taken by {}", status.group),
@@ -110,7 +110,7 @@ fn topic(status: &PipelineStatus) -> AnyView {
         }
     });
     // The stages count rows; a message holds as many as were published together.
-    let columns = ["What", "Messages of one row or more", "What is counted"];
+    let columns = ["What", "Messages", "What is counted"];
     table("topic", "The topic", &columns, Vec::from(rows))
 }
 
@@ -250,11 +250,11 @@ mod tests {
             }),
             ..status()
         });
-        assert_eq!(shown(&html, "pipeline-published"), "12.3 per second");
-        assert_eq!(shown(&html, "pipeline-taken"), "0.0 per second");
+        assert_eq!(shown(&html, "pipeline-published"), "12.3/s");
+        assert_eq!(shown(&html, "pipeline-taken"), "0.0/s");
         assert_eq!(shown(&html, "pipeline-lag"), "7");
         assert!(html.contains("Taken by tickcast"), "{html}");
-        assert!(html.contains("Messages of one row or more"), "{html}");
+        assert!(html.contains("holds one row or more"), "{html}");
     }
 
     #[test]
