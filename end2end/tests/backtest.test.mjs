@@ -85,6 +85,18 @@ scenario("a run tells how far it is and ends when it is cancelled", {}, async (p
   assert.equal(await page.id("backtest-cancel").count(), 0);
 });
 
+scenario("a run is cancelled though another process behind a load balancer was asked to", {}, async (page, server) => {
+  // What a process says that does not have the run.
+  await page.route("**/api/stop_backtest", (route) =>
+    route.fulfill({ status: 200, contentType: "application/json", body: "false" }),
+  );
+  await openForm(page, server, LONG.slice("/backtest".length));
+  await eventually("it runs", async () => /fits done/.test(await progress(page)));
+  await page.id("backtest-cancel").click();
+  await eventually("it is cancelled", async () => (await status(page)) === "Cancelled.");
+  await eventually("the server has stopped", async () => (await inFlight(server)) === 0);
+});
+
 scenario("a run ends on the server when its page is left or closed", {}, async (page, server) => {
   await openForm(page, server, LONG.slice("/backtest".length));
   await eventually("it runs", async () => /fits done/.test(await progress(page)));

@@ -162,3 +162,38 @@ fn a_broker_that_is_not_there() {
     ]);
     one_line_and_code_2(&output, "127.0.0.1:9");
 }
+
+#[test]
+fn a_stop_while_a_broker_is_waited_for_is_heard() {
+    let (scratch, data) = data_dir();
+    let mut waiting = std::process::Command::new(env!("CARGO_BIN_EXE_tickcast"))
+        .args([
+            "ingest",
+            "--set",
+            "bus.kind=kafka",
+            "--set",
+            "store.kind=csv",
+        ])
+        .args(["--set", "kafka.brokers=127.0.0.1:9", "--set"])
+        .arg(format!("store.csv_dir={}", data.display()))
+        .current_dir(scratch.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The folder is locked right before the broker is asked for.
+    let locked = || std::fs::read_dir(&data).is_ok_and(|mut files| files.next().is_some());
+    for _ in 0..600 {
+        if locked() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let pid = waiting.id().to_string();
+    let kill = std::process::Command::new("kill")
+        .args(["-TERM", &pid])
+        .status();
+    assert!(kill.unwrap().success());
+    // By a signal there would be no code.
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+}

@@ -240,7 +240,10 @@ impl Run {
                 self.status.set("Cancelling…".to_owned());
                 spawn_local(async move {
                     let asked = self.latest.try_get_value();
-                    if functions::stop_backtest(id).await.is_err() && self.is_latest(asked) {
+                    let stopping = functions::stop_backtest(id).await == Ok(true);
+                    // Behind a load balancer another process may have answered: that nobody follows it any
+                    // more stops a run wherever it is.
+                    if !stopping && self.is_latest(asked) {
                         self.let_go();
                         self.end(Some(Line::Stopped));
                     }

@@ -357,17 +357,11 @@ impl Rows {
             Some(oldest) => oldest.min(received),
             None => received,
         });
-        match &delivery.record.payload {
-            Payload::Ticks(ticks) => self.ticks.extend_from_slice(ticks),
-            Payload::Bars(bars) => self.bars.extend_from_slice(bars),
-            Payload::Raw(_) | Payload::Reject(_) => {
-                let rows = decode.rows(delivery);
-                self.ticks.extend(rows.ticks);
-                self.bars.extend(rows.bars);
-                let rejects = rows.rejects.into_iter();
-                self.rejects.extend(rejects.map(|r| (Some(position), r)));
-            }
-        }
+        let rows = decode.rows(delivery);
+        self.ticks.extend(rows.ticks);
+        self.bars.extend(rows.bars);
+        let rejects = rows.rejects.into_iter();
+        self.rejects.extend(rejects.map(|r| (Some(position), r)));
     }
 }
 

@@ -35,6 +35,12 @@ pub trait DeadLetterOutlet: Send + Sync + 'static {
     async fn publish(&self, rejects: &[(Option<Position>, Reject)]) -> bus::Result<()>;
 }
 
+/// A row as the text of its letter.
+pub(crate) fn row_text<T: Serialize + std::fmt::Debug>(row: &T) -> String {
+    // JSON cannot say NaN: then the row is kept as Rust writes it.
+    serde_json::to_string(row).unwrap_or_else(|_| format!("{row:?}"))
+}
+
 /// Gives each reject the name of its message and what tells it from the others of that message: what
 /// it holds, and how often that came before in it. Its number would not do, since another time fewer
 /// of the message's rows may be refused.

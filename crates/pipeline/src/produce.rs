@@ -360,7 +360,7 @@ impl Producer {
                         by_symbol.entry(symbol).or_default().ticks.push(tick);
                     }
                 },
-                Err(fault) => reject(fault, row_text(&tick)),
+                Err(fault) => reject(fault, deadletters::row_text(&tick)),
             }
         }
         for bar in batch.bars {
@@ -373,7 +373,7 @@ impl Producer {
                     let symbol = bar.symbol.clone();
                     by_symbol.entry(symbol).or_default().bars.push(bar);
                 }
-                Err(fault) => reject(fault, row_text(&bar)),
+                Err(fault) => reject(fault, deadletters::row_text(&bar)),
             }
         }
         (by_symbol, rejects)
@@ -386,11 +386,6 @@ async fn changed(troubles: &mut watch::Receiver<Option<Trouble>>) -> Option<Trou
         std::future::pending::<()>().await;
     }
     troubles.borrow_and_update().clone()
-}
-
-fn row_text<T: Serialize + std::fmt::Debug>(row: &T) -> String {
-    // JSON cannot say NaN: then the row is kept as Rust writes it.
-    serde_json::to_string(row).unwrap_or_else(|_| format!("{row:?}"))
 }
 
 /// The rows of one symbol.

@@ -29,9 +29,9 @@ const RECORD_ROWS: usize = 1_000;
 /// What became of the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pushed {
-    /// Rows that are in the store now. Where others store, those that were there before count too.
+    /// Rows that are in the store now and were not before.
     pub stored: usize,
-    /// Rows that were there already, where that is known.
+    /// Rows that were there already. Of bars, where others store, that is not known: they count as stored.
     pub duplicates: usize,
     /// Rows that the bus has taken and the store does not have yet.
     pub on_the_way: usize,
@@ -82,23 +82,15 @@ pub(crate) async fn publish(
         let keys = missing.entry(tick.symbol.clone()).or_default();
         keys.insert(tick.key());
     }
+    // A store that is away does not keep the bus from taking them.
+    let _ = leave_out_stored(store, &mut missing).await;
     let doubles = rows - missing.values().map(BTreeSet::len).sum::<usize>();
     let records = records(ticks, bars, received);
     bus.publish(topic, records).await?;
     let deadline = Instant::now() + PATIENCE;
     while !missing.is_empty() && Instant::now() < deadline {
         tokio::time::sleep(LOOK).await;
-        for (symbol, keys) in &mut missing {
-            let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
-                continue;
-            };
-            let until = last.ts.plus_micros(1);
-            let found = store.ticks(symbol, first.ts, until, TICKS_AT_ONCE).await?;
-            for tick in found {
-                keys.remove(&tick.key());
-            }
-        }
-        missing.retain(|_, keys| !keys.is_empty());
+        leave_out_stored(store, &mut missing).await?;
     }
     let on_the_way = missing.values().map(BTreeSet::len).sum();
     Ok(Pushed {
@@ -106,6 +98,25 @@ pub(crate) async fn publish(
         duplicates: doubles,
         on_the_way,
     })
+}
+
+/// Leaves out what the store has.
+async fn leave_out_stored(
+    store: &Arc<dyn Store>,
+    missing: &mut BTreeMap<Symbol, BTreeSet<TickKey>>,
+) -> Result<()> {
+    for (symbol, keys) in missing.iter_mut() {
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
+            continue;
+        };
+        let until = last.ts.plus_micros(1);
+        let found = store.ticks(symbol, first.ts, until, TICKS_AT_ONCE).await?;
+        for tick in found {
+            keys.remove(&tick.key());
+        }
+    }
+    missing.retain(|_, keys| !keys.is_empty());
+    Ok(())
 }
 
 fn records(ticks: Vec<Tick>, bars: Vec<Bar>, received: Instant) -> Vec<Record> {

@@ -199,6 +199,7 @@ impl Pipeline {
             config.live.heartbeat(),
             config.forecast.queue_messages,
             config.forecast.max_subscriptions,
+            (!role.consumes()).then(|| config.forecast.intervals.clone()),
         );
         let forecaster = Forecaster::new(
             Arc::clone(&store),

@@ -24,8 +24,13 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let wired = wiring::start(role, &config).await?;
+    // Before the start, which may wait for a broker: process 1 of a container has no handlers of its own.
     let stop = CancellationToken::new();
+    tokio::spawn(cancel_on_signal(stop.clone()));
+    let wired = tokio::select! {
+        wired = wiring::start(role, &config) => wired?,
+        () = stop.cancelled() => return Ok(()),
+    };
     let mut place = String::new();
     let mut server = None;
     if let Some(listener) = listener {
@@ -45,7 +50,6 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
     // The line is what scripts wait for: it must not stay in a buffer.
     std::io::stdout().flush()?;
 
-    tokio::spawn(cancel_on_signal(stop.clone()));
     stop.cancelled().await;
     info!("stopping");
     let stopped = tokio::time::timeout(STOP_TIMEOUT, async {

@@ -29,7 +29,13 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
     let address = listener
         .local_addr()
         .map_err(|source| CommandError::Listen { address, source })?;
-    let wired = wiring::start(role, &config).await?;
+    // Before the start, which may wait for a broker: process 1 of a container has no handlers of its own.
+    let stop = CancellationToken::new();
+    tokio::spawn(cancel_on_signal(stop.clone()));
+    let wired = tokio::select! {
+        wired = wiring::start(role, &config) => wired?,
+        () = stop.cancelled() => return Ok(()),
+    };
     if !config.web.site_root.join("pkg").is_dir() {
         warn!(
             "there is no built front end in {}: pages come without it (make run builds it)",
@@ -45,8 +51,6 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
     // The line is what scripts wait for: it must not stay in a buffer.
     std::io::stdout().flush()?;
 
-    let stop = CancellationToken::new();
-    tokio::spawn(cancel_on_signal(stop.clone()));
     let stopping = stop.clone();
     let server = axum::serve(at_once(listener), router)
         .with_graceful_shutdown(async move { stopping.cancelled().await });

@@ -379,7 +379,8 @@ pub const SETTINGS: &[Setting] = &[
         "forecast.intervals",
         "1m,5m,15m,1h,1d",
         "a list of 1s, 1m, 5m, 15m, 1h, 1d",
-        "Intervals forecast for every symbol; 1s is forecast for symbols that are watched.",
+        "Intervals forecast for every symbol; in one process with its readers (serve), others are for symbols \
+         that are watched.",
     ),
     setting(
         "forecast.horizon_steps",

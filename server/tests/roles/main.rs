@@ -14,6 +14,8 @@ mod away;
 #[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod exchange;
 #[cfg(test)]
+mod forecasts;
+#[cfg(test)]
 mod going_on;
 #[path = "../torture/processes.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part of it")]
@@ -21,6 +23,8 @@ mod processes;
 #[path = "../torture/proxy.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod proxy;
+#[cfg(test)]
+mod pushes;
 #[cfg(test)]
 mod refusing_store;
 #[cfg(test)]
@@ -31,7 +35,7 @@ mod topic_on_the_page;
 use std::{net::SocketAddr, time::Duration};
 
 use futures::{SinkExt as _, StreamExt as _};
-use market::wire::{ForecastMessage, LiveMessage};
+use market::wire::LiveMessage;
 use processes::Process;
 use serde_json::{Value, json};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
@@ -236,31 +240,6 @@ async fn a_reader_resumes_at_another_web_process_and_the_store_has_each_tick_onc
             }
         }
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn fans_that_a_consumer_makes_are_shown_by_the_web_process_from_the_ledger() {
-    let mut settings = settings("fans");
-    settings.extend(["--set".into(), "forecast.intervals=1s".into()]);
-    let (_consumer, _) = started("consume", &settings).await;
-    let (_web, address) = web(&settings).await;
-    let subscribe = json!({"op": "subscribe", "symbols": ["ACME"], "intervals": ["1s"]});
-    let mut socket = connect(address, "/forecast", subscribe).await;
-    let feeding = tokio::spawn(async move {
-        for n in 0_u64.. {
-            post(address, n..n + 1).await;
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    });
-    let fan = loop {
-        if let ForecastMessage::Fan(fan) = next(&mut socket).await {
-            break fan;
-        }
-    };
-    feeding.abort();
-    let _ = feeding.await;
-    assert_eq!(fan.symbol.as_str(), "ACME");
-    assert!(fan.made_at <= fan.interval.end_of(fan.targets[0]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

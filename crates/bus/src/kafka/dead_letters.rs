@@ -3,7 +3,8 @@
 //!
 //! The store keeps the same rows to be listed and replayed; the topic is for those who watch a
 //! pipeline with Kafka's own tools. Headers: `reason`, `detail`, `origin`, `origin-topic`,
-//! `origin-partition`, `origin-offset`. The value is the row, the key is absent.
+//! `origin-partition`, `origin-offset`. The value is the row, the key is absent. A row of an unknown schema version
+//! has it in a field `schema_version`.
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ impl Inner {
             self.create(topic).await?;
             // The answer comes when the controller knows the topic; each broker learns of it after.
             let started = std::time::Instant::now();
-            while !self.exists(topic).await? && started.elapsed() < ASK {
+            while !self.is_led(topic).await? && started.elapsed() < ASK {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
@@ -37,16 +37,41 @@ impl Inner {
     }
 
     async fn exists(self: &Arc<Self>, topic: &str) -> Result<bool> {
+        Ok(!self.ask_partitions(topic).await?.is_empty())
+    }
+
+    /// Whether the topic is there and each of its partitions has a leader.
+    async fn is_led(self: &Arc<Self>, topic: &str) -> Result<bool> {
+        let partitions = self.ask_partitions(topic).await?;
+        Ok(!partitions.is_empty() && partitions.iter().all(|(_, led)| *led))
+    }
+
+    async fn ask_partitions(self: &Arc<Self>, topic: &str) -> Result<Vec<(i32, bool)>> {
         let inner = self.clone();
         let topic = topic.to_owned();
         tokio::task::spawn_blocking(move || inner.partitions(&topic))
             .await
             .map_err(stuck)?
-            .map(|p| !p.is_empty())
     }
 
-    /// The topic's partitions that have a leader; none when there is no such topic.
-    fn partitions(&self, topic: &str) -> Result<Vec<i32>> {
+    /// All partitions of a topic.
+    ///
+    /// # Errors
+    /// Unavailable too while one has no leader: who went on with the others would take them for all.
+    fn all_partitions(&self, topic: &str) -> Result<Vec<i32>> {
+        let partitions = self.partitions(topic)?;
+        if let Some((leaderless, _)) = partitions.iter().find(|(_, led)| !led) {
+            return Err(BusError::Unavailable {
+                detail: format!(
+                    "partition {leaderless} of {topic} has no leader: start the broker that has it"
+                ),
+            });
+        }
+        Ok(partitions.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// The topic's partitions, and whether each has a leader; none when there is no such topic.
+    fn partitions(&self, topic: &str) -> Result<Vec<(i32, bool)>> {
         let client = self.producer.client();
         let metadata = client
             .client()
@@ -59,8 +84,7 @@ impl Inner {
             None => Ok(topic
                 .partitions()
                 .iter()
-                .filter(|p| p.leader() >= 0)
-                .map(|p| p.id())
+                .map(|p| (p.id(), p.leader() >= 0))
                 .collect()),
             Some(
                 RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::LeaderNotAvailable,
@@ -117,7 +141,7 @@ impl Inner {
         let inner = self.clone();
         let topic = topic.to_owned();
         tokio::task::spawn_blocking(move || {
-            let partitions = inner.partitions(&topic)?;
+            let partitions = inner.all_partitions(&topic)?;
             let named = match &from {
                 FollowFrom::After(positions) => after(positions),
                 _ => Default::default(),
@@ -142,7 +166,7 @@ impl Inner {
 
     /// How far each partition reaches.
     pub(super) fn bounds(&self, topic: &str) -> Result<Vec<Bounds>> {
-        let mut partitions = self.partitions(topic)?;
+        let mut partitions = self.all_partitions(topic)?;
         partitions.sort_unstable();
         partitions
             .into_iter()
@@ -167,7 +191,7 @@ impl Inner {
 
     /// How far each group that this process is in or watches is behind.
     pub(super) fn lag(&self, topic: &str) -> Result<Vec<GroupLag>> {
-        let partitions = self.partitions(topic)?;
+        let partitions = self.all_partitions(topic)?;
         let ends = partitions
             .iter()
             .map(|p| Ok((*p, self.watermarks(topic, *p)?)))

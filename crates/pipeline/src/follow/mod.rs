@@ -25,7 +25,8 @@ use std::{
 
 use async_trait::async_trait;
 use bus::{Delivery, Payload, Position, TopicLog};
-use market::{Bar, Interval, Reject, Symbol, Tick, TickRules, Timestamp};
+use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, TickRules, Timestamp};
+use serde::Serialize;
 use store::{BarQuery, Store, StoredTick};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,7 @@ use crate::{
     Clock, LiveHub, PipelineConfig, PipelineError, Result,
     backoff::Backoff,
     clock::MarketClock,
+    deadletters,
     live::{Backlog, Known, newest_bars},
     stats::Counters,
 };
@@ -65,6 +67,18 @@ pub(crate) struct MessageRows {
     pub rejects: Vec<Reject>,
 }
 
+impl MessageRows {
+    fn reject<T: Serialize + std::fmt::Debug>(
+        &mut self,
+        (reason, detail): (RejectReason, String),
+        source: &str,
+        row: &T,
+    ) {
+        let reject = Reject::new(reason, detail, source, deadletters::row_text(row));
+        self.rejects.push(reject);
+    }
+}
+
 /// Decodes messages.
 #[derive(Clone)]
 pub(crate) struct Decode {
@@ -76,14 +90,30 @@ impl Decode {
     pub(crate) fn rows(&self, delivery: Delivery) -> MessageRows {
         let Delivery { position, record } = delivery;
         match record.payload {
-            Payload::Ticks(ticks) => MessageRows {
-                ticks: ticks.to_vec(),
-                ..MessageRows::default()
-            },
-            Payload::Bars(bars) => MessageRows {
-                bars: bars.to_vec(),
-                ..MessageRows::default()
-            },
+            // Whoever published them may have another clock, or no rules.
+            Payload::Ticks(ticks) => {
+                let now = self.clock.now();
+                let mut rows = MessageRows::default();
+                rows.ticks.reserve(ticks.len());
+                for tick in ticks.iter() {
+                    match self.rules.check(tick, now) {
+                        Ok(()) => rows.ticks.push(tick.clone()),
+                        Err(fault) => rows.reject(fault, &record.source, tick),
+                    }
+                }
+                rows
+            }
+            Payload::Bars(bars) => {
+                let now = self.clock.now();
+                let mut rows = MessageRows::default();
+                for bar in bars.iter() {
+                    match self.rules.check_origin(&bar.symbol, bar.start, now) {
+                        Ok(()) => rows.bars.push(bar.clone()),
+                        Err(fault) => rows.reject(fault, &record.source, bar),
+                    }
+                }
+                rows
+            }
             Payload::Raw(bytes) => {
                 let origin = format!(
                     "{}/{}@{}",

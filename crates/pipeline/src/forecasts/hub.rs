@@ -45,6 +45,8 @@ struct Inner {
     heartbeat: Duration,
     queue_messages: usize,
     max_subscriptions: usize,
+    /// The intervals that other processes forecast in, where this one does not forecast.
+    elsewhere: Option<Vec<Interval>>,
     board: Mutex<Board>,
     next_id: AtomicU64,
     closed: AtomicBool,
@@ -76,6 +78,7 @@ impl ForecastHub {
         heartbeat: Duration,
         queue_messages: usize,
         max_subscriptions: usize,
+        elsewhere: Option<Vec<Interval>>,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -85,6 +88,7 @@ impl ForecastHub {
                 heartbeat,
                 queue_messages,
                 max_subscriptions,
+                elsewhere,
                 board: Mutex::default(),
                 next_id: AtomicU64::new(1),
                 closed: AtomicBool::new(false),
@@ -109,6 +113,12 @@ impl ForecastHub {
 
     pub(super) fn max_subscriptions(&self) -> usize {
         self.inner.max_subscriptions
+    }
+
+    /// Whether fans of the interval can come: another process does not know who watches here.
+    pub(super) fn is_forecast(&self, interval: Interval) -> bool {
+        let elsewhere = self.inner.elsewhere.as_ref();
+        elsewhere.is_none_or(|intervals| intervals.contains(&interval))
     }
 
     pub(super) fn wall(&self) -> Timestamp {

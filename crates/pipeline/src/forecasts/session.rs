@@ -241,6 +241,18 @@ impl ForecastSession {
     fn subscribe(&self, symbols: &[Symbol], intervals: &[Interval]) {
         let most = self.hub.max_subscriptions();
         let mut refused = 0;
+        let never = intervals.iter().filter(|i| !self.hub.is_forecast(**i));
+        let never: Vec<&str> = never.map(|i| i.as_str()).collect();
+        if !never.is_empty() {
+            self.refuse(
+                ErrorKind::Unavailable,
+                format!(
+                    "the consumers make no forecasts of {}: name it in their forecast.intervals, and in this \
+                     process's",
+                    never.join(", ")
+                ),
+            );
+        }
         for symbol in symbols {
             for interval in intervals {
                 let key = (symbol.clone(), *interval);

@@ -392,14 +392,24 @@ async fn a_topic_of_dead_letters_that_refuses_stops_no_good_row() {
         payload: bus::Payload::Raw(payload.to_owned().into_bytes().into()),
     };
     let good = serde_json::to_string(&tick("BBB", 1, 1, 7.0)).unwrap();
-    let records = vec![record("nonsense"), record(&good)];
+    // Decoded by whoever published it, whose clock may be another.
+    let ahead = bus::Record {
+        payload: bus::Payload::Ticks([tick("BBB", 20_000_000, 2, 8.0)].into()),
+        ..record("")
+    };
+    let records = vec![record("nonsense"), ahead, record(&good)];
     bus.publish(&pipeline.config().topic, records)
         .await
         .unwrap();
     until(|| async { stored(&*store, "AAA", 0).await.len() == 1 }).await;
     until(|| async { stored(&*store, "BBB", 0).await.len() == 1 }).await;
     let letters = store.open_dead_letters(None, 0, 10).await.unwrap();
-    assert_eq!(letters.len(), 2, "{letters:?}");
+    assert_eq!(letters.len(), 3, "{letters:?}");
+    let reasons: Vec<_> = letters.iter().map(|l| l.reject.reason).collect();
+    assert!(
+        reasons.contains(&RejectReason::FutureTimestamp),
+        "{letters:?}"
+    );
     let told = outlet.told.lock().unwrap().clone();
     let from_the_bus = told.iter().find(|(_, payload)| payload == "nonsense");
     assert!(from_the_bus.unwrap().0.is_some(), "{told:?}");
