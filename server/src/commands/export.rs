@@ -105,8 +105,9 @@ pub async fn run(args: &ExportArgs, config: &Config) -> Result<()> {
 
 async fn write(args: &ExportArgs, store: &dyn Store) -> Result<()> {
     let symbols = chosen(args, store.instruments().await?)?;
-    let one = |symbols, output| ExportOptions {
+    let one = |symbols, every_symbol, output| ExportOptions {
         symbols,
+        every_symbol,
         kind: args.kind(),
         from: args.from.unwrap_or(Timestamp::MIN),
         until: args.until.unwrap_or(Timestamp::MAX),
@@ -115,7 +116,9 @@ async fn write(args: &ExportArgs, store: &dyn Store) -> Result<()> {
         segment_rows: SEGMENT_ROWS,
     };
     if !args.is_directory() {
-        return write_file(args, store, one(symbols, args.output.clone())).await;
+        let every_symbol = args.symbols.is_empty();
+        let options = one(symbols, every_symbol, args.output.clone());
+        return write_file(args, store, options).await;
     }
     std::fs::create_dir_all(&args.output).map_err(|source| CommandError::File {
         path: args.output.clone(),
@@ -127,7 +130,7 @@ async fn write(args: &ExportArgs, store: &dyn Store) -> Result<()> {
             println!("{}: there already", output.display());
             continue;
         }
-        write_file(args, store, one(vec![symbol], output)).await?;
+        write_file(args, store, one(vec![symbol], false, output)).await?;
     }
     Ok(())
 }
@@ -164,20 +167,26 @@ fn shown(output: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The symbols asked for; every one when none is.
+/// The symbols asked for, each once; every one when none is.
 fn chosen(args: &ExportArgs, there: Vec<Instrument>) -> Result<Vec<Symbol>> {
     let there: Vec<Symbol> = there.into_iter().map(|i| i.symbol).collect();
     if args.symbols.is_empty() {
         return Ok(there);
     }
-    let missing: Vec<&str> = args
-        .symbols
+    // A symbol that is named twice would have its rows twice.
+    let mut named: Vec<Symbol> = Vec::new();
+    for symbol in &args.symbols {
+        if !named.contains(symbol) {
+            named.push(symbol.clone());
+        }
+    }
+    let missing: Vec<&str> = named
         .iter()
         .filter(|symbol| !there.contains(symbol))
         .map(Symbol::as_str)
         .collect();
     if missing.is_empty() {
-        return Ok(args.symbols.clone());
+        return Ok(named);
     }
     Err(CommandError::input(format!(
         "there are no prices of {}",

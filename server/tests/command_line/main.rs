@@ -1,4 +1,5 @@
-//! `import`, `export` and `deadletters` on real input, and removal by age; forecasting in its own file.
+//! `import`, `export` and `deadletters` on real input, and removal by age; which symbols
+//! an export has, and forecasting, in their own files.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,6 +7,7 @@
     reason = "what fails in a test's own plumbing fails the test"
 )]
 
+mod exporting;
 mod forecasting;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,7 +6,8 @@
 //! it up to twice.
 //!
 //! What it does not do: hold the store still. Rows that come while it runs are in the file when they
-//! are of a time that was not read yet.
+//! are of a time that was not read yet; a symbol that comes after an export of every symbol has begun
+//! is left to a later export, also when this one is cut off and goes on.
 
 mod pages;
 mod parquet_rows;
@@ -48,6 +49,9 @@ pub enum Format {
 pub struct ExportOptions {
     /// The symbols, in the order of the file.
     pub symbols: Vec<Symbol>,
+    /// They are all that there are, and were not named: an export that goes on keeps to the symbols
+    /// it began with, whichever have come since.
+    pub every_symbol: bool,
     /// Which rows of them.
     pub kind: Kind,
     /// At or after.
@@ -121,6 +125,7 @@ pub async fn export(
     }
     let what = What {
         symbols: options.symbols.clone(),
+        every_symbol: options.every_symbol,
         kind: options.kind,
         from_us: options.from,
         until_us: options.until,
@@ -129,7 +134,7 @@ pub async fn export(
     let output = options.output.clone();
     let (mut part, mut at) = blocking(move || Part::open(&output, &what)).await?;
     let resumed_rows = at.rows;
-    let symbols = options.symbols.len().max(1) as f64;
+    let symbols = at.what.symbols.len().max(1) as f64;
     let mut tell = |at: &Checkpoint, waiting: usize, of_symbol: f64| {
         let now = ExportProgress {
             rows: at.rows + waiting as u64,
@@ -139,15 +144,8 @@ pub async fn export(
         progress(now);
         now
     };
-    while let Some(symbol) = options.symbols.get(at.symbol) {
-        let mut pages = Pages::new(
-            store,
-            symbol.clone(),
-            options.kind,
-            at.next_us,
-            options.until,
-        )
-        .await?;
+    while let Some(symbol) = at.what.symbols.get(at.symbol).cloned() {
+        let mut pages = Pages::new(store, symbol, options.kind, at.next_us, options.until).await?;
         let mut segment = Segment::default();
         loop {
             let page = pages.next().await?;
@@ -172,7 +170,7 @@ pub async fn export(
         at.next_us = options.from;
     }
     let done = tell(&at, 0, 0.0);
-    blocking(move || part.finish(&at)).await?;
+    blocking(move || part.finish(at)).await?;
     Ok(done)
 }
 

@@ -16,6 +16,7 @@ fn options(output: &Path, kind: Kind, symbols: &[&str]) -> ExportOptions {
             .iter()
             .map(|name| symbol(name))
             .collect::<Vec<Symbol>>(),
+        every_symbol: false,
         kind,
         from: Timestamp::MIN,
         until: Timestamp::MAX,
