@@ -13,7 +13,7 @@ async fn shown(address: SocketAddr, id: &str) -> Option<f64> {
     let Some((_, after)) = page.split_once(&cell) else {
         panic!("{id} is missing in {page}");
     };
-    after.split([' ', '<']).next()?.parse().ok()
+    after.split(['/', '<']).next()?.parse().ok()
 }
 
 #[tokio::test(flavor = "multi_thread")]
