@@ -22,7 +22,9 @@ use mongodb::bson::{Document, doc, serialize_to_document};
 use super::{
     Inner, Writer,
     documents::BarDocument,
-    fault, instruments,
+    fault,
+    fold::Part,
+    instruments,
     keys::writer_of_bar,
     limit_of,
     recent::{Known, State},
@@ -181,19 +183,18 @@ impl Inner {
         reported: Vec<Bar>,
     ) -> Result<Vec<Bar>> {
         let me = writer.number;
-        let mut doubtful: BTreeSet<(Key, i64)> = old
+        let mut doubtful: BTreeMap<Part, Option<Bar>> = old
             .iter()
-            .flat_map(|(tick, writer)| bars_of(tick).map(move |key| (key, *writer)))
+            .flat_map(|(tick, writer)| bars_of(tick).map(move |key| ((key, *writer), None)))
             .collect();
         let mut now: BTreeMap<Key, Known> = BTreeMap::new();
         let mut groups: BTreeMap<Symbol, Vec<(Document, Key)>> = BTreeMap::new();
         for partial in bars_from_ticks(new.iter().copied(), &Interval::ALL) {
             let key = key(&partial);
-            if doubtful.contains(&(key.clone(), me)) {
-                continue;
-            }
-            let (Some(known), false) = (before.get(&key), unsure.contains(&key)) else {
-                doubtful.insert((key, me));
+            let part = (key.clone(), me);
+            let known = before.get(&key).filter(|_| !unsure.contains(&key));
+            let Some(known) = known.filter(|_| !doubtful.contains_key(&part)) else {
+                doubtful.insert(part, Some(partial));
                 continue;
             };
             let mut known = known.clone();
@@ -206,9 +207,10 @@ impl Inner {
             now.insert(key, known);
         }
         for key in self.update_in_order(groups.into_values()).await? {
-            // Somebody folded our part at the same moment, and both were the first.
+            // Somebody folded our part at the same moment, and both were the first. What he wrote may
+            // have the new ticks in it.
             now.remove(&key);
-            doubtful.insert((key, me));
+            doubtful.insert((key, me), None);
         }
         let told: BTreeSet<Key> = reported.iter().map(key).collect();
         let mut wrong = BTreeSet::new();

@@ -8,6 +8,16 @@
 //! it was stored after; but who stores a tick writes its part after that, so the write was not the
 //! last. The same holds for a minute and its seconds, because parts are written the shortest first.
 //! It wants a server on which who reads after a write sees it.
+//!
+//! Where retention has been, what a part is made of may be gone, and the part is all that is left of
+//! it. So retention first tells up to when it removes (see the module `retention`), and a part that
+//! starts before that is replaced by its fold only where the fold has all that the part and the new
+//! ticks of this append have: at least as many trades, as early and as late ones, as high and as low.
+//! Otherwise the new ticks are merged into the part as it is stored, and doubles leave it as it is.
+//! Longer bars go by the same rule: most of them are folded from shorter ones that are still there
+//! and right. What this costs: where a process died between its ticks and bars, and retention took
+//! some ticks of the same bar before the rest came again, nobody can tell which of them the bar
+//! lacks, and it goes on lacking them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,7 +27,7 @@ use mongodb::bson::doc;
 
 use super::{
     Inner,
-    bars::{Key, key},
+    bars::{Key, key, merge_into},
     documents::TickDocument,
     keys::{self, writer_of_bar},
 };
@@ -33,7 +43,30 @@ const GAP_US: i64 = 10_000_000;
 const IDS_ASKED: usize = 1_000;
 
 /// A part's key: the bar's, and the writer.
-type Part = (Key, i64);
+pub(super) type Part = (Key, i64);
+
+/// What a part is whose ticks retention may have taken, by what is `stored` of it, the `new` ticks
+/// that are not in that yet, and what can still be `folded`.
+fn kept(stored: Option<&Bar>, new: Option<Bar>, folded: Option<&Bar>) -> Option<Bar> {
+    let mut kept = stored.cloned();
+    if let Some(new) = new {
+        merge_into(&mut kept, new);
+    }
+    match (kept, folded) {
+        (Some(kept), Some(folded)) if !has_all_of(folded, &kept) => Some(kept),
+        (kept, folded) => folded.cloned().or(kept),
+    }
+}
+
+/// Whether a fold can have every trade of `bar` in it. Volumes do not tell: they are sums of
+/// fractions, added in one order or another.
+fn has_all_of(fold: &Bar, bar: &Bar) -> bool {
+    fold.trades >= bar.trades
+        && fold.first <= bar.first
+        && fold.last >= bar.last
+        && fold.high >= bar.high
+        && fold.low <= bar.low
+}
 
 impl Inner {
     async fn find_parts(&self, parts: &[Part]) -> Result<HashMap<Part, Bar>> {
@@ -57,10 +90,11 @@ impl Inner {
     }
 
     /// Folds parts, the shortest bars first: seconds from ticks, each longer one from the parts of
-    /// the next shorter length. Says of each what it is now, and whether it was another before.
+    /// the next shorter length. With each come the ticks of this append that are in no stored part
+    /// yet, if it has any. Says of each what it is now, and whether it was another before.
     pub(super) async fn fold_anew(
         &self,
-        parts: BTreeSet<Part>,
+        mut parts: BTreeMap<Part, Option<Bar>>,
     ) -> Result<BTreeMap<Part, (Bar, bool)>> {
         let mut done = BTreeMap::new();
         if parts.is_empty() {
@@ -70,12 +104,12 @@ impl Inner {
         let mut shorter = None;
         for interval in Interval::ALL {
             let left: Vec<Part> = parts
-                .iter()
+                .keys()
                 .filter(|(key, _)| key.1 == interval)
                 .cloned()
                 .collect();
             if !left.is_empty() {
-                self.fold_all(left, shorter, &mut done).await?;
+                self.fold_all(left, shorter, &mut parts, &mut done).await?;
             }
             shorter = Some(interval);
         }
@@ -87,24 +121,34 @@ impl Inner {
         &self,
         mut left: Vec<Part>,
         shorter: Option<Interval>,
+        new: &mut BTreeMap<Part, Option<Bar>>,
         done: &mut BTreeMap<Part, (Bar, bool)>,
     ) -> Result<()> {
         let mut folded = self.fold(&left, shorter).await?;
         for _ in 0..TRIES {
+            // Asked after reading: of what starts later, nothing was gone when it was read.
+            let removed_before = self.removed_before().await?;
             let now = self.find_parts(&left).await?;
             let mut statements = Vec::new();
             let mut written = Vec::new();
-            for (part, bar) in left.iter().zip(&folded) {
-                let Some(bar) = bar else {
-                    continue; // retention took what it was made of
+            for (part, folded) in left.iter().zip(&folded) {
+                // Merged once: after that they are in what is stored.
+                let new = new.get_mut(part).and_then(Option::take);
+                let bar = if part.0.2 < removed_before {
+                    kept(now.get(part), new, folded.as_ref())
+                } else {
+                    folded.clone()
                 };
-                let changed = now.get(part) != Some(bar);
+                let Some(bar) = bar else {
+                    continue; // there is nothing of it
+                };
+                let changed = now.get(part) != Some(&bar);
                 let before = done.get(part).is_some_and(|(_, changed)| *changed);
-                done.insert(part.clone(), (bar.clone(), changed || before));
                 if changed {
-                    statements.push(self.put_part(bar, part.1)?);
+                    statements.push(self.put_part(&bar, part.1)?);
                     written.push(part.clone());
                 }
+                done.insert(part.clone(), (bar, changed || before));
             }
             let refused: BTreeSet<&Part> = self
                 .update_many_of(&self.names.bars, statements)

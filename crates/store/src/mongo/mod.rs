@@ -12,7 +12,8 @@
 //!   process that writes to the database. Doubles leave gaps.
 //! - **Bars** lie in parts, one for each process that stored ticks of them, and readers merge them;
 //!   see the module `bars`. A part that a double belongs to (its first append may have died between
-//!   ticks and bars) is folded anew from the ticks of that process; see the module `fold`.
+//!   ticks and bars) is folded anew from the ticks of that process; see the module `fold`, also for
+//!   what holds where retention has removed them.
 //! - **A batch** is not atomic: after a failure, some of its ticks may be there. Appending it again
 //!   completes it, and in the same process the ticks of the failed attempt count as stored, not as
 //!   doubles, so that those who follow the answers miss none.

@@ -251,7 +251,9 @@ impl Inner {
         Ok(None)
     }
 
-    /// The tick of the greatest key: the one that the latest day's bar ends with.
+    /// The tick of the greatest key: the one that the latest day's bar ends with. Where that bar is
+    /// not there (a process died before it wrote it, or an earlier version's retention took it), the
+    /// end of the index tells, which not every server finds without reading all of the symbol's.
     pub(super) async fn newest_tick(&self, symbol: &Symbol) -> Result<Option<TickDocument>> {
         let filter = doc! {
             "symbol": symbol.as_str(),
@@ -259,10 +261,16 @@ impl Inner {
             "trades": { "$gt": 0_i64 },
         };
         let mut days = self.latest_bars(filter, i64::MIN, i64::MAX, 1).await?;
-        let Some(day) = days.pop() else {
-            return Ok(None);
-        };
-        let id = keys::tick(symbol, day.last);
-        Ok(self.ticks.find_one(doc! { "_id": id }).await?)
+        if let Some(day) = days.pop() {
+            let id = keys::tick(symbol, day.last);
+            let found = self.ticks.find_one(doc! { "_id": id }).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        let latest_first = doc! { "ts_us": -1, "seq": -1 };
+        let of_symbol = doc! { "symbol": symbol.as_str() };
+        let mut found = self.find_ticks(of_symbol, latest_first, 1).await?;
+        Ok(found.pop())
     }
 }

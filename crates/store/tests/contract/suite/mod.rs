@@ -81,6 +81,10 @@ macro_rules! contract_tests {
             positions_go_on_growing_after_the_newest_stored_tick_was_removed,
             the_ledger_is_not_touched,
             thousands_of_old_rows_are_removed_in_one_call,
+            a_late_tick_counts_in_bars_whose_ticks_were_removed,
+            a_double_leaves_bars_whose_other_ticks_were_removed_as_they_are,
+            a_late_tick_counts_in_longer_bars_after_shorter_ones_were_removed,
+            the_newest_tick_is_found_though_its_day_is_older_than_bars_are_kept,
         );
         contract_tests!($side; dead_letters:
             dead_letters_come_back_with_reason_origin_and_payload,

@@ -1,12 +1,12 @@
 //! Removal by age.
 
 use market::{
-    Interval, Tick, Timestamp,
+    Bar, Interval, Tick, Timestamp, bars_from_ticks,
     wire::{Band, Fan},
 };
 use store::{LedgerQuery, Recorded, Removed};
 
-use super::{START, StoreUnderTest, all_of, symbol, tick};
+use super::{START, StoreUnderTest, all_of, assert_bars_are_the_fold, bar, symbol, tick};
 
 fn ticks(name: &str, count: i64) -> Vec<Tick> {
     (0..count)
@@ -175,4 +175,120 @@ pub async fn thousands_of_old_rows_are_removed_in_one_call(side: &dyn StoreUnder
     assert_eq!(bars.unwrap().rows, 5_990);
     let left = store.bars(&all_of("ABC", Interval::S1)).await.unwrap();
     assert_eq!(left.len(), 11);
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Some of one day, then one of each day after: more bars of every interval than a side remembers.
+fn ticks_of_days() -> Vec<Tick> {
+    let mut all = ticks("ABC", 40);
+    all.extend((1..=6).map(|day| tick("ABC", day * DAY_MS, 1, 7.0, 1.0)));
+    all
+}
+
+/// A time when all ticks of the first day are that old, and one in the middle of a second of it.
+fn cuts(all: &[Tick]) -> [Timestamp; 2] {
+    [START.plus_micros(3_600_000_000), all[10].ts]
+}
+
+pub async fn a_late_tick_counts_in_bars_whose_ticks_were_removed(side: &dyn StoreUnderTest) {
+    let mut all = ticks_of_days();
+    let late = [
+        tick("ABC", 1, 0, 500.0, 3.0),     // late in its second, a new high
+        tick("ABC", 2_900, 1, 50.0, 4.0),  // the last of its second, a new low
+        tick("ABC", 0, 0, 60.0, 5.0),      // before all others
+        tick("ABC", 11_000, 1, 65.0, 6.0), // after all others of its minute
+    ];
+    for cut in cuts(&all) {
+        let mut place = side.place(super::PLENTY).await;
+        let store = place.open().await;
+        for tick in &all {
+            store.append(vec![tick.clone()]).await.unwrap();
+        }
+        assert!(store.remove_ticks(cut).await.unwrap().rows >= 10);
+        assert_bars_are_the_fold(&*store, &all).await;
+        let before = all.len();
+        for tick in &late {
+            let appended = store.append(vec![tick.clone()]).await.unwrap();
+            assert_eq!(appended.stored.len(), 1);
+            all.push(tick.clone());
+            assert_bars_are_the_fold(&*store, &all).await;
+            // What is told is what is stored.
+            let days = store.bars(&all_of("ABC", Interval::D1)).await.unwrap();
+            assert_eq!(appended.bars.last(), days.first());
+        }
+        all.truncate(before);
+    }
+}
+
+pub async fn a_double_leaves_bars_whose_other_ticks_were_removed_as_they_are(
+    side: &dyn StoreUnderTest,
+) {
+    let mut all = ticks_of_days();
+    let cut = cuts(&all)[1];
+    let mut place = side.place(super::PLENTY).await;
+    let store = place.open().await;
+    store.append(all.clone()).await.unwrap();
+    store.remove_ticks(cut).await.unwrap();
+    let doubles = all[10..12].to_vec();
+    let again = store.append(doubles.clone()).await.unwrap();
+    assert_eq!((again.stored.len(), again.duplicates), (0, 2));
+    assert_bars_are_the_fold(&*store, &all).await;
+    // Nor does it matter who gets them again, or what is new beside them.
+    drop(store);
+    let store = place.open().await;
+    let late = tick("ABC", 2_900, 1, 50.0, 4.0);
+    let with_new = [doubles, vec![late.clone()]].concat();
+    let again = store.append(with_new).await.unwrap();
+    assert_eq!((again.stored.len(), again.duplicates), (1, 2));
+    all.push(late);
+    assert_bars_are_the_fold(&*store, &all).await;
+}
+
+pub async fn a_late_tick_counts_in_longer_bars_after_shorter_ones_were_removed(
+    side: &dyn StoreUnderTest,
+) {
+    let mut all = ticks_of_days();
+    let mut place = side.place(super::PLENTY).await;
+    let store = place.open().await;
+    store.append(all.clone()).await.unwrap();
+    let removed = store.remove_bars(Interval::S1, cuts(&all)[0]).await;
+    assert_eq!(removed.unwrap().rows, 10);
+    all.push(tick("ABC", 2_900, 1, 50.0, 4.0));
+    let late = all.last().cloned().into_iter().collect();
+    store.append(late).await.unwrap();
+    for interval in Interval::ALL.into_iter().filter(|i| *i != Interval::S1) {
+        let stored = store.bars(&all_of("ABC", interval)).await.unwrap();
+        assert_eq!(stored, bars_from_ticks(&all, &[interval]), "{interval}");
+    }
+}
+
+pub async fn the_newest_tick_is_found_though_its_day_is_older_than_bars_are_kept(
+    side: &dyn StoreUnderTest,
+) {
+    let mut place = side.place(super::PLENTY).await;
+    let store = place.open().await;
+    let all = ticks("ABC", 4);
+    store.append(all.clone()).await.unwrap();
+    // The days since came as bars.
+    let days: Vec<Bar> = (1..=5).map(|n| bar("ABC", Interval::D1, n, 9.0)).collect();
+    store.put_bars(days.clone()).await.unwrap();
+    store
+        .remove_bars(Interval::D1, days[3].start)
+        .await
+        .unwrap();
+    let left = store.bars(&all_of("ABC", Interval::D1)).await.unwrap();
+    assert!(left.ends_with(&days[3..]));
+    assert!(left.iter().all(|day| !days[..3].contains(day)));
+    let abc = symbol("ABC");
+    let latest = store.latest_tick(&abc).await.unwrap().unwrap();
+    assert_eq!(latest.tick, all[3]);
+    // A late one makes a day of ticks, and is not the newest for it.
+    let late = tick("ABC", -2 * DAY_MS, 1, 1.0, 1.0);
+    store.append(vec![late]).await.unwrap();
+    let latest = store.latest_tick(&abc).await.unwrap().unwrap();
+    assert_eq!(latest.tick, all[3]);
+    assert_eq!(store.remove_ticks(Timestamp::MAX).await.unwrap().rows, 4);
+    let left = store.ticks(&abc, Timestamp::MIN, Timestamp::MAX, 9);
+    assert_eq!(left.await.unwrap(), all[3..]);
 }
