@@ -147,7 +147,16 @@ pub struct Bounds {
 /// A bus that keeps its records, so that anybody may read them again from any offset.
 #[async_trait]
 pub trait TopicLog: Send + Sync + 'static {
-    /// How far each partition of a topic reaches, by number.
+    /// Whether each partition of a topic can be read at the moment. Who follows all of it must not begin
+    /// before: partitions that have no leader are in none of the other answers.
+    ///
+    /// # Errors
+    /// Closed or unreachable.
+    async fn is_whole(&self, _topic: &str) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// How far each partition of a topic that can be read reaches, by number.
     ///
     /// # Errors
     /// Closed or unreachable.

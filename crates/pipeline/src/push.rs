@@ -21,6 +21,8 @@ use crate::{DeadLetterOutlet, Result, Sink, backoff::Backoff, deadletters};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the store is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long the look before publishing may take.
+const LOOK_BEFORE: Duration = Duration::from_secs(1);
 /// Ticks that one look reads at most.
 const TICKS_AT_ONCE: usize = 50_000;
 /// Rows of one record at most.
@@ -82,8 +84,9 @@ pub(crate) async fn publish(
         let keys = missing.entry(tick.symbol.clone()).or_default();
         keys.insert(tick.key());
     }
-    // A store that is away does not keep the bus from taking them.
-    let _ = leave_out_stored(store, &mut missing).await;
+    // A store that is away does not keep the bus from taking them: then it is not known.
+    let looking = leave_out_stored(store, &mut missing);
+    let _ = tokio::time::timeout(LOOK_BEFORE, looking).await;
     let doubles = rows - missing.values().map(BTreeSet::len).sum::<usize>();
     let records = records(ticks, bars, received);
     bus.publish(topic, records).await?;

@@ -247,6 +247,16 @@ impl Topic<'_> {
     /// What a source has handed over, by the last messages of each partition.
     async fn handed_over_by(&self, source: &str) -> Result<HandedOver> {
         let mut handed = HandedOver::default();
+        if !self.log.is_whole(self.name).await? {
+            // What a source left there would be sent again, or left out.
+            return Err(BusError::Unavailable {
+                detail: format!(
+                    "a partition of {} has no leader: start the broker that has it",
+                    self.name
+                ),
+            }
+            .into());
+        }
         let mut bounds = self.log.bounds(self.name).await?;
         bounds.retain(|b| b.next > b.oldest);
         let mut left: HashMap<u32, u64> = bounds.iter().map(|b| (b.partition, b.next)).collect();

@@ -308,6 +308,12 @@ impl EventBus for KafkaBus {
 
 #[async_trait]
 impl TopicLog for KafkaBus {
+    async fn is_whole(&self, topic: &str) -> Result<bool> {
+        self.inner.check_open()?;
+        self.inner.ensure_topic(topic).await?;
+        self.inner.is_led(topic).await
+    }
+
     async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>> {
         self.inner.check_open()?;
         self.inner.ensure_topic(topic).await?;

@@ -41,7 +41,7 @@ impl Inner {
     }
 
     /// Whether the topic is there and each of its partitions has a leader.
-    async fn is_led(self: &Arc<Self>, topic: &str) -> Result<bool> {
+    pub(super) async fn is_led(self: &Arc<Self>, topic: &str) -> Result<bool> {
         let partitions = self.ask_partitions(topic).await?;
         Ok(!partitions.is_empty() && partitions.iter().all(|(_, led)| *led))
     }
@@ -68,6 +68,14 @@ impl Inner {
             });
         }
         Ok(partitions.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Those that have a leader.
+    fn led_partitions(&self, topic: &str) -> Result<Vec<i32>> {
+        let partitions = self.partitions(topic)?.into_iter();
+        Ok(partitions
+            .filter_map(|(id, led)| led.then_some(id))
+            .collect())
     }
 
     /// The topic's partitions, and whether each has a leader; none when there is no such topic.
@@ -166,7 +174,7 @@ impl Inner {
 
     /// How far each partition reaches.
     pub(super) fn bounds(&self, topic: &str) -> Result<Vec<Bounds>> {
-        let mut partitions = self.all_partitions(topic)?;
+        let mut partitions = self.led_partitions(topic)?;
         partitions.sort_unstable();
         partitions
             .into_iter()
@@ -191,7 +199,7 @@ impl Inner {
 
     /// How far each group that this process is in or watches is behind.
     pub(super) fn lag(&self, topic: &str) -> Result<Vec<GroupLag>> {
-        let partitions = self.all_partitions(topic)?;
+        let partitions = self.led_partitions(topic)?;
         let ends = partitions
             .iter()
             .map(|p| Ok((*p, self.watermarks(topic, *p)?)))

@@ -2,11 +2,13 @@
 //!
 //! A question to a broker that is away takes seconds, on a thread for blocking work: thousands of readers
 //! must not ask each for himself, and one who gives up waiting must not leave a question behind for the
-//! next to ask again.
+//! next to ask again. So there is one question at a time. Partitions only grow: an answer of any age may
+//! say that a position is reached, but only one that was asked for after the reader came may say that it
+//! is not.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bus::{Bounds, TopicLog};
@@ -14,16 +16,21 @@ use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-
-/// For how long an answer is good: a reader is not kept waiting much longer for it.
-const GOOD_FOR: Duration = Duration::from_secs(1);
+use tokio::task::AbortHandle;
 
 type Answer = Shared<BoxFuture<'static, Option<Arc<Vec<Bounds>>>>>;
+
+#[derive(Clone)]
+struct Asked {
+    at: Instant,
+    answer: Answer,
+    task: AbortHandle,
+}
 
 pub(super) struct Ends {
     log: Arc<dyn TopicLog>,
     topic: String,
-    asked: Mutex<Option<(Instant, Answer)>>,
+    asked: Mutex<Option<Asked>>,
 }
 
 impl Ends {
@@ -35,57 +42,66 @@ impl Ends {
         }
     }
 
-    /// The bounds of each partition; `None` while the bus does not say.
-    pub(super) async fn known(&self) -> Option<Arc<Vec<Bounds>>> {
-        let answer = {
-            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-            let good = asked.as_ref().filter(|(at, answer)| {
-                // One that is still awaited is everybody's.
-                answer.peek().is_none() || at.elapsed() < GOOD_FOR
-            });
-            match good {
-                Some((_, answer)) => answer.clone(),
-                None => {
-                    let answer = self.ask();
-                    *asked = Some((Instant::now(), answer.clone()));
-                    answer
-                }
+    /// Whether a partition holds an offset; `None` while the bus does not say.
+    pub(super) async fn hold(&self, partition: u32, offset: u64) -> Option<bool> {
+        let came = Instant::now();
+        loop {
+            let Asked { at, answer, .. } = self.question(came);
+            let bounds = answer.await?;
+            let end = bounds.iter().find(|b| b.partition == partition)?.next;
+            if offset < end || at >= came {
+                return Some(offset < end);
             }
-        };
-        answer.await
+        }
     }
 
-    fn ask(&self) -> Answer {
+    /// The last question, if it was asked since then or is still open, else a new one.
+    fn question(&self, since: Instant) -> Asked {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*asked {
+            Some(last) if last.at >= since || !last.task.is_finished() => last.clone(),
+            _ => asked.insert(self.ask()).clone(),
+        }
+    }
+
+    fn ask(&self) -> Asked {
         let (log, topic) = (Arc::clone(&self.log), self.topic.clone());
         // A task of its own: it goes on when who asked is gone.
         let asking = tokio::spawn(async move { log.bounds(&topic).await });
-        async move { asking.await.ok()?.ok().map(Arc::new) }
-            .boxed()
-            .shared()
+        Asked {
+            at: Instant::now(),
+            task: asking.abort_handle(),
+            answer: async move { asking.await.ok()?.ok().map(Arc::new) }
+                .boxed()
+                .shared(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
 
     use async_trait::async_trait;
     use bus::{BusError, Consumer, Position};
 
     use super::*;
 
-    /// Answers slowly, and counts how often it is asked.
+    /// Answers slowly, and counts how often it is asked. It grows by one with each question.
     struct Slow(AtomicUsize);
 
     #[async_trait]
     impl TopicLog for Slow {
         async fn bounds(&self, _topic: &str) -> bus::Result<Vec<Bounds>> {
-            self.0.fetch_add(1, Ordering::SeqCst);
+            let asked = self.0.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_secs(10)).await;
             Ok(vec![Bounds {
                 partition: 0,
                 oldest: 0,
-                next: 7,
+                next: 7 + asked as u64,
             }])
         }
 
@@ -94,8 +110,9 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_thousand_readers_who_give_up_and_come_again_ask_once() {
+    /// A thousand readers who ask for an offset, give up, and ask again: what all of them hear, and how
+    /// many questions it took.
+    async fn ask(offset: u64) -> (Vec<bool>, usize) {
         let log = Arc::new(Slow(AtomicUsize::new(0)));
         let ends = Arc::new(Ends::new(log.clone(), "t".into()));
         let mut readers = tokio::task::JoinSet::new();
@@ -103,14 +120,36 @@ mod tests {
             let ends = Arc::clone(&ends);
             readers.spawn(async move {
                 let patience = Duration::from_secs(4);
-                let given_up = tokio::time::timeout(patience, ends.known()).await;
+                let given_up = tokio::time::timeout(patience, ends.hold(0, offset)).await;
                 assert!(given_up.is_err());
-                ends.known().await.unwrap()[0].next
+                ends.hold(0, offset).await.unwrap()
             });
         }
-        while let Some(next) = readers.join_next().await {
-            assert_eq!(next.unwrap(), 7);
-        }
-        assert_eq!(log.0.load(Ordering::SeqCst), 1);
+        let mut heard = readers.join_all().await;
+        heard.dedup();
+        (heard, log.0.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_answer_may_say_that_a_position_is_reached() {
+        assert_eq!(ask(6).await, (vec![true], 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_question_of_ones_own_time_may_say_that_it_is_not() {
+        // The first answer, asked for before they came again, ends at 7, the second at 8.
+        assert_eq!(ask(7).await, (vec![true], 2));
+        assert_eq!(ask(8).await, (vec![false], 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_waited_for_does_not_stand_for_ever() {
+        let log = Arc::new(Slow(AtomicUsize::new(0)));
+        let ends = Ends::new(log.clone(), "t".into());
+        let given_up = tokio::time::timeout(Duration::from_secs(1), ends.hold(0, 7)).await;
+        assert!(given_up.is_err());
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(ends.hold(0, 7).await, Some(true));
+        assert_eq!(log.0.load(Ordering::SeqCst), 2);
     }
 }

@@ -230,6 +230,11 @@ impl Inner {
     }
 
     async fn follow(&self, hub: &LiveHub, backoff: &mut Backoff) -> Result<()> {
+        if !self.log.is_whole(&self.topic).await? {
+            return Err(PipelineError::Bus(bus::BusError::Unavailable {
+                detail: format!("a partition of {} has no leader", self.topic),
+            }));
+        }
         let bounds = self.log.bounds(&self.topic).await?;
         let from: Vec<Position> = {
             let mut places = self.places();
@@ -422,13 +427,11 @@ impl Backlog for Follower {
         let Some(home) = read else {
             return Ok(false);
         };
-        let Some(bounds) = inner.ends.known().await else {
-            return Err(PipelineError::Bus(bus::BusError::Unavailable {
+        inner.ends.hold(home, offset).await.ok_or_else(|| {
+            PipelineError::Bus(bus::BusError::Unavailable {
                 detail: "how far the topic reaches cannot be asked".into(),
-            }));
-        };
-        let end = bounds.iter().find(|b| b.partition == home).map(|b| b.next);
-        Ok(end.is_some_and(|end| offset < end))
+            })
+        })
     }
 }
 

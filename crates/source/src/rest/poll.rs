@@ -20,6 +20,10 @@ use crate::{Result, SourceBatch, SourceError, SourceSink, TickSource, WallClock,
 /// Answers up to this size (about 400 rows, well below a millisecond) are read where they arrive.
 const INLINE_BYTES: usize = 32 << 10;
 
+/// How much later than others a row may come to a provider: so far back a stream asks by time that went
+/// by a cursor before.
+const LATE: Duration = Duration::from_secs(10);
+
 /// Failures of one stream in a row after which the others get their turn.
 const PATIENCE: u32 = 5;
 
@@ -260,6 +264,8 @@ impl RestSource {
     fn forget_cursor(&mut self, at: usize) {
         let stream = &mut self.streams[at];
         if stream.position.cursor.take().is_some() {
+            let late = i64::try_from(LATE.as_micros()).unwrap_or(i64::MAX);
+            stream.position.since = stream.position.since.map(|since| since.plus_micros(-late));
             let (name, position) = (stream.name.clone(), stream.position.clone());
             self.checkpoints.send_modify(|checkpoint| {
                 checkpoint.insert(name, position);
