@@ -7,29 +7,25 @@ use pipeline::Role;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::serve::{STOP_TIMEOUT, cancel_on_signal, listen};
+use super::serve::{STOP_TIMEOUT, listen, start};
 use crate::{
     config::Config,
     error::{CommandError, Result},
     http::ops,
-    wiring,
 };
 
 /// Runs the role until it is asked to stop.
 ///
 /// # Errors
-/// As [`wiring::start`], and an address that cannot be listened on.
+/// As [`crate::wiring::start`], and an address that cannot be listened on.
 pub async fn run(role: Role, config: Config) -> Result<()> {
     let listener = match config.health {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    // Before the start, which may wait for a broker: process 1 of a container has no handlers of its own.
     let stop = CancellationToken::new();
-    tokio::spawn(cancel_on_signal(stop.clone()));
-    let wired = tokio::select! {
-        wired = wiring::start(role, &config) => wired?,
-        () = stop.cancelled() => return Ok(()),
+    let Some(wired) = start(role, &config, &stop).await? else {
+        return Ok(());
     };
     let mut place = String::new();
     let mut server = None;

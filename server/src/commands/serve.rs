@@ -29,12 +29,9 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
     let address = listener
         .local_addr()
         .map_err(|source| CommandError::Listen { address, source })?;
-    // Before the start, which may wait for a broker: process 1 of a container has no handlers of its own.
     let stop = CancellationToken::new();
-    tokio::spawn(cancel_on_signal(stop.clone()));
-    let wired = tokio::select! {
-        wired = wiring::start(role, &config) => wired?,
-        () = stop.cancelled() => return Ok(()),
+    let Some(wired) = start(role, &config, &stop).await? else {
+        return Ok(());
     };
     if !config.web.site_root.join("pkg").is_dir() {
         warn!(
@@ -82,6 +79,23 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
             std::io::ErrorKind::AddrInUse => CommandError::AddressInUse { address },
             _ => CommandError::Listen { address, source: e },
         })
+}
+
+/// Starts a role; `None` when it is asked to stop meanwhile. Signals are listened to before the start,
+/// which may wait for a broker: process 1 of a container has no handlers of its own.
+///
+/// # Errors
+/// As [`wiring::start`].
+pub async fn start(
+    role: Role,
+    config: &Config,
+    stop: &CancellationToken,
+) -> Result<Option<wiring::Wired>> {
+    tokio::spawn(cancel_on_signal(stop.clone()));
+    tokio::select! {
+        wired = wiring::start(role, config) => wired.map(Some),
+        () = stop.cancelled() => Ok(None),
+    }
 }
 
 /// Cancels on SIGTERM or Ctrl-C; a second signal ends the process at once.

@@ -95,10 +95,6 @@ pub(super) async fn ticks(
         (Some(oldest), Some(newest)) => before((*oldest).max(before(*newest, UNEVEN)), LATE),
         _ => now,
     };
-    let at = |since| StreamPosition {
-        since: Some(since),
-        ..StreamPosition::default()
-    };
     let mut start = Start {
         since: since.max(earliest).min(now),
         checkpoint: last
@@ -109,10 +105,9 @@ pub(super) async fn ticks(
     };
     if topic.is_some() && !handed.streams.contains_key("") {
         // Of a quiet symbol the topic's end says nothing, and its last tick comes again.
-        let quiet = last.iter().filter(|(symbol, _)| {
-            let stream = handed.streams.get(symbol.as_str());
-            stream.is_none()
-        });
+        let quiet = last
+            .iter()
+            .filter(|(symbol, _)| !handed.streams.contains_key(symbol.as_str()));
         let asked =
             quiet.map(|(symbol, ts)| store.ticks(symbol, *ts, ts.plus_micros(1), SAME_TIME));
         let found: Vec<Vec<Tick>> = stream::iter(asked)
@@ -169,18 +164,22 @@ pub(super) async fn bars(
     }
     let since = last.values().min();
     let since = since.map_or(now, |oldest| (*oldest).max(before(now, CATCH_UP_BARS)));
-    let checkpoint = last.iter().map(|(symbol, start)| {
-        let position = StreamPosition {
-            since: Some((*start).min(now)),
-            ..StreamPosition::default()
-        };
-        (symbol.to_string(), position)
-    });
+    let checkpoint = last
+        .iter()
+        .map(|(symbol, start)| (symbol.to_string(), at((*start).min(now))));
     Ok(Start {
         since: since.min(now),
         checkpoint: checkpoint.collect(),
         taken: Vec::new(),
     })
+}
+
+/// Where a stream stands of which no more than the time is known.
+fn at(since: Timestamp) -> StreamPosition {
+    StreamPosition {
+        since: Some(since),
+        ..StreamPosition::default()
+    }
 }
 
 fn before(ts: Timestamp, span: Duration) -> Timestamp {

@@ -145,9 +145,8 @@ impl Decoder {
             Payload::Reject(Arc::new(Reject::new(reason, detail, origin, text)))
         };
         if bytes.len() > self.max_message_bytes {
-            let head = &bytes[..bytes.len().min(Reject::MAX_PAYLOAD)];
             return reject_as(
-                String::from_utf8_lossy(head).into_owned(),
+                head(bytes).into_owned(),
                 RejectReason::TooLarge,
                 format!(
                     "the message has {} bytes: at most {} are taken; send fewer rows in one, or raise \
@@ -176,6 +175,11 @@ impl Decoder {
     }
 }
 
+/// As much of a message as a reject keeps.
+fn head(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(Reject::MAX_PAYLOAD)])
+}
+
 /// A message of another version with that version in each of its rows, as the rows' decoder knows it: the
 /// header does not come along with a dead letter, which must not pass for one of our version when it is
 /// decoded again. What is no rows, or too long to be kept whole, is made unreadable.
@@ -195,13 +199,7 @@ fn with_version(bytes: &[u8], version: &str) -> String {
         all.then(|| rows.to_string())
     });
     let whole = marked.filter(|text| text.len() <= Reject::MAX_PAYLOAD);
-    whole.unwrap_or_else(|| {
-        let head = &bytes[..bytes.len().min(Reject::MAX_PAYLOAD)];
-        format!(
-            "schema-version {version}: {}",
-            String::from_utf8_lossy(head)
-        )
-    })
+    whole.unwrap_or_else(|| format!("schema-version {version}: {}", head(bytes)))
 }
 
 /// A tick with its symbol borrowed from the message: a run of one symbol shares one allocation.
