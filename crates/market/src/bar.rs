@@ -242,6 +242,22 @@ mod tests {
     }
 
     #[test]
+    fn the_volume_of_the_largest_trades_stays_a_number() {
+        let huge = Tick {
+            size: crate::MAX_NUMBER,
+            ..tick(0, 0, 0, 100, 1)
+        };
+        let mut bar = Bar::from_tick(&huge, Interval::D1);
+        for doubled in 0..63 {
+            let other = bar.clone();
+            bar.merge(&other);
+            assert!(bar.volume.is_finite(), "2^{doubled} trades");
+        }
+        bar.volume = f64::INFINITY;
+        assert_eq!(bar.check().unwrap_err().0, RejectReason::BadSize);
+    }
+
+    #[test]
     fn a_bar_with_its_high_below_its_low_is_refused() {
         let mut bar = Bar::from_tick(&tick(0, 0, 0, 100, 1), Interval::S1);
         bar.high = 99.0;

@@ -22,5 +22,5 @@ pub use bar::{Bar, bars_from_ticks};
 pub use error::{ErrorKind, MarketError, Result};
 pub use interval::Interval;
 pub use symbol::Symbol;
-pub use tick::{Reject, RejectReason, Tick, TickKey, TickRules};
+pub use tick::{MAX_NUMBER, Reject, RejectReason, Tick, TickKey, TickRules};
 pub use time::Timestamp;

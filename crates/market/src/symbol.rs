@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{MarketError, Result};
 
-/// A ticker symbol: 1 to 32 bytes of `A-Z`, `0-9` and `. - _ = ^ / :`, upper-cased when parsed.
+/// A ticker symbol: 1 to 32 bytes of `A-Z`, `0-9` and `. - _ = ^ / :`, upper-cased when parsed. No part
+/// of it between slashes is `.` or `..`: as part of an address or a path it would lead elsewhere.
 ///
 /// Cheap to clone (one reference count); compares and hashes as its text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +32,8 @@ impl FromStr for Symbol {
             && trimmed.len() <= Self::MAX_LEN
             && trimmed
                 .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b".-_=^/:".contains(&b));
+                .all(|b| b.is_ascii_alphanumeric() || b".-_=^/:".contains(&b))
+            && !trimmed.split('/').any(|part| matches!(part, "." | ".."));
         if !ok {
             return Err(MarketError::Symbol {
                 text: text.chars().take(64).collect(),
@@ -92,8 +94,18 @@ mod tests {
     }
 
     #[test]
+    fn dots_and_slashes_within_a_symbol_stay() {
+        for text in ["BRK.B", "BTC/USD", ".SPX", "A..B", "...", "/ES"] {
+            assert_eq!(text.parse::<Symbol>().unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
     fn texts_that_are_no_symbols_are_refused() {
-        for text in ["", " ", "A B", "A,B", "é", "<script>", &"A".repeat(33)] {
+        let long = "A".repeat(33);
+        let texts = ["", " ", "A B", "A,B", "é", "<script>", "A\u{1b}[2J", &long];
+        let paths = [".", "..", " .. ", "../A", "A/./B", "BTC/.."];
+        for text in texts.into_iter().chain(paths) {
             assert!(text.parse::<Symbol>().is_err(), "{text:?}");
         }
     }

@@ -16,9 +16,9 @@ pub struct Tick {
     pub ts: Timestamp,
     /// The source's own number; tells trades of one symbol and instant apart.
     pub seq: u64,
-    /// Price per unit, finite and above zero.
+    /// Price per unit, above zero and at most [`MAX_NUMBER`].
     pub price: f64,
-    /// Units traded, finite and not negative; 0 for a quote-like update.
+    /// Units traded, not negative and at most [`MAX_NUMBER`]; 0 for a quote-like update.
     pub size: f64,
 }
 
@@ -52,9 +52,9 @@ pub enum RejectReason {
     BadField,
     /// Not a symbol, or not one of those configured.
     UnknownSymbol,
-    /// A price that is not a finite number above zero.
+    /// A price that is not a number above zero, or larger than [`MAX_NUMBER`].
     BadPrice,
-    /// A size or volume that is not a finite number from zero up.
+    /// A size or volume that is not a number from zero up, or larger than [`MAX_NUMBER`].
     BadSize,
     /// A time that cannot be read or lies before 1900.
     BadTimestamp,
@@ -256,23 +256,29 @@ impl TickRules {
     }
 }
 
+/// The largest price and the largest size that is taken. No market has larger ones, and below it no sum
+/// of sizes and no square of prices can leave the finite numbers: all the trades that 64 bits can count
+/// add up to 2e49.
+pub const MAX_NUMBER: f64 = 1e30;
+
 pub(crate) fn check_price(field: &str, price: f64) -> Result<(), (RejectReason, String)> {
-    if price.is_finite() && price > 0.0 {
+    // Also what is no number fails the comparisons.
+    if price > 0.0 && price <= MAX_NUMBER {
         return Ok(());
     }
     Err((
         RejectReason::BadPrice,
-        format!("{field} is {price}: expected a number above zero"),
+        format!("{field} is {price}: expected a number above zero, at most {MAX_NUMBER:e}"),
     ))
 }
 
 pub(crate) fn check_size(field: &str, size: f64) -> Result<(), (RejectReason, String)> {
-    if size.is_finite() && size >= 0.0 {
+    if (0.0..=MAX_NUMBER).contains(&size) {
         return Ok(());
     }
     Err((
         RejectReason::BadSize,
-        format!("{field} is {size}: expected a number from zero up"),
+        format!("{field} is {size}: expected a number from zero up, at most {MAX_NUMBER:e}"),
     ))
 }
 
@@ -311,6 +317,14 @@ mod tests {
             }),
             RejectReason::BadSize
         );
+        for too_large in [1.01e30, f64::MAX, f64::INFINITY] {
+            assert_eq!(reason(&tick(too_large, 0)), RejectReason::BadPrice);
+            let size = Tick {
+                size: too_large,
+                ..tick(1.0, 0)
+            };
+            assert_eq!(reason(&size), RejectReason::BadSize);
+        }
         assert_eq!(
             reason(&Tick {
                 seq: u64::MAX,
