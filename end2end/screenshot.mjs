@@ -3,7 +3,9 @@
 //   node end2end/screenshot.mjs FILE.png
 import { canvasIsDrawn, openLive, startServer } from "./harness/scenario.mjs";
 import { openPage, startBrowser } from "./harness/browser.mjs";
-import { eventually } from "./harness/eventually.mjs";
+import { eventually, sleep } from "./harness/eventually.mjs";
+
+const MOST_SECONDS = 600;
 
 const [file] = process.argv.slice(2);
 if (!file) {
@@ -18,10 +20,14 @@ try {
     deviceScaleFactor: 1.5,
     colorScheme: "light",
   });
-  await openLive(page, "/s/NIMBU?interval=1s");
+  await openLive(page, "/s/NIMBU?interval=1s&horizon=5");
   await eventually("the canvas is drawn", () => canvasIsDrawn(page));
-  await eventually("enough forecasts were judged to tell something", async () =>
-    (await page.id("scoreboard").locator("tbody tr td:first-of-type").allInnerTexts()).some((n) => Number(n) >= 30));
+  // Thirty outcomes that do not overlap, of five seconds each: longer than a test waits for anything.
+  const judged = async () => /interval held/.test(await page.id("scoreboard-words").innerText());
+  for (let seconds = 0; !(await judged()); seconds += 1) {
+    if (seconds === MOST_SECONDS) throw new Error("too few forecasts were judged to tell something");
+    await sleep(1000);
+  }
   await eventually("a latency is shown", async () => /\d/.test(await page.id("latency").innerText()));
   await page.screenshot({ path: file });
   console.log(`${file} written`);

@@ -182,6 +182,9 @@ impl ChartState {
             for bar in &update.bars {
                 if bar.symbol == data.query.symbol && bar.interval == data.interval {
                     data.bars.put(bar.clone(), limit);
+                    if !update.snapshot {
+                        data.ended = None;
+                    }
                 }
             }
             ask_fan = update.closed && !data.fan_live;
@@ -296,13 +299,7 @@ impl ChartState {
                     return;
                 };
                 spawn_local(async move {
-                    let ChartQuery {
-                        symbol,
-                        model,
-                        horizon,
-                        ..
-                    } = query.clone();
-                    let answer = functions::record_at(symbol, interval, model, horizon).await;
+                    let answer = functions::record_at(query.clone(), interval).await;
                     self.data.try_update(|d| {
                         if let (Ok((record, fit)), true) =
                             (answer, d.query == query && d.interval == interval)

@@ -43,11 +43,9 @@ use crate::{
     theme::ThemeSwitch,
 };
 
-/// What every page needs first: how the server stands, and the symbols.
-pub type Overview = OnceResource<
-    Result<(api::SystemStatus, Vec<api::InstrumentSummary>), api::ApiError>,
-    JsonBytes,
->;
+/// What every page needs first: how the server stands, and a page of the symbols.
+pub type Overview =
+    OnceResource<Result<(api::SystemStatus, api::Watchlist), api::ApiError>, JsonBytes>;
 
 /// The document around the app, as the server sends it.
 #[cfg(feature = "ssr")]
@@ -93,7 +91,9 @@ pub fn App() -> impl IntoView {
     provide_context(live);
     let theme = ThemeSwitch::new();
     provide_context(theme);
-    let overview: Overview = OnceResource::new_with_options(api::functions::overview(), false);
+    // On the server the page's address says which part of the list comes with it.
+    let list = api::functions::overview(api::ListQuery::default());
+    let overview: Overview = OnceResource::new_with_options(list, false);
     provide_context(overview);
     Effect::new(move |_| {
         theme.follow();

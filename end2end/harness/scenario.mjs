@@ -72,9 +72,14 @@ export async function openLive(page, path) {
   await connected(page);
 }
 
+/** Whether the page hears from the server: it is live where prices come, and else connected. */
+export async function isConnected(page) {
+  return ["live", "connected"].includes(await page.id("connection-state").innerText());
+}
+
 /** Waits until the page hears from the server. */
 export async function connected(page) {
-  await eventually("the page is live", async () => (await page.id("connection-state").innerText()) === "live");
+  await eventually("the page is connected", () => isConnected(page));
 }
 
 /** The number in an element's text. */

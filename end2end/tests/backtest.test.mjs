@@ -58,24 +58,36 @@ scenario("models chosen in the form are run, measured against naive, and judged 
   assert.equal(ets.length, heads.length - 1);
   assert.ok(ets.every((text) => /\d|better|worse|undecided/.test(text)), `all measured: ${ets}`);
   assert.match(await apple.locator('[data-testid="verdict-ets"]').innerText(),
-    /mean absolute error is [\d.]+\s% (below|above) that of naive.*(significant|chance).*interval held \d+\s%/);
+    /mean absolute error is [\d.]+\s% (below|above) that of naive.*(significant|chance).*too early to say: 12 of 30/);
   assert.match(await apple.locator('[data-testid="verdict-naive"]').innerText(), /the yardstick/);
   assert.match(await apple.locator('[data-testid="backtest-errors"] svg:visible title').textContent(), /Mean absolute error, up to 3 steps ahead/);
   assert.equal(await apple.locator('[data-testid="backtest-coverage"] svg').count(), 5);
   assert.doesNotMatch(await page.id("backtest-result").innerText(), /accuracy/i);
 });
 
+scenario("enough origins say whether intervals hold, with bounds and a word", {}, async (page, server) => {
+  await openForm(page, server);
+  // What is proposed is enough.
+  assert.equal(await page.id("backtest-origins").inputValue(), "40");
+  await page.id("backtest-run").click();
+  await finished(page);
+  const words = await page.id("result-AAPL").locator('[data-testid="verdict-theta"]').innerText();
+  assert.match(words, /80\s% interval held \d+\s% \(\d+ to \d+\s%\): (holds|too wide|too narrow)/);
+  assert.match(await page.id("backtest-season").innerText(), /Season: 5 bars/);
+});
+
 scenario("a run tells how far it is and ends when it is cancelled", {}, async (page, server) => {
   await openForm(page, server, LONG.slice("/backtest".length));
   const seen = new Set();
   await eventually("its progress moves", async () => {
-    const fits = (await progress(page)).match(/^AAPL: (\d+) of (\d+) fits done$/);
+    const fits = (await progress(page)).match(/^AAPL: (\d+) of (\d+) fits done(, about \d+ (s|min|h) left)?$/);
     if (fits) {
       assert.equal(Number(fits[2]), 2 * 4 * 900);
       seen.add(fits[1]);
     }
     return seen.size > 2;
   });
+  await eventually("it says how long is left", async () => /about \d+ \w+ left$/.test(await progress(page)));
   assert.ok(Number(await page.locator("progress").getAttribute("value")) > 0);
   assert.equal(await inFlight(server), 1);
   await page.id("backtest-cancel").click();
@@ -114,10 +126,14 @@ scenario("what cannot be tested is explained", { complaints: /status of 422/ }, 
   await eventually("the model is named", async () => /There is no result: models: .*arima\(1,2\)/.test(await status(page)));
   await page.id("backtest-orders").fill("");
   await page.id("model-mean").check();
+  assert.match(await page.id("backtest-check").innerText(), /need \d+ closes of 1d\. There are \d+ of AAPL\. The first fit sees \d+/);
   await page.id("backtest-origins").fill("4000");
+  await page.id("backtest-origins").blur();
+  await eventually("the form says so before it runs", async () =>
+    /That is too few: \d+ origins fit\./.test(await page.id("backtest-check").innerText()));
   await page.id("backtest-run").click();
-  await finished(page);
-  assert.match(await page.id("result-AAPL").innerText(), /AAPL could not be tested: .*need \d+ observations, got \d+/);
+  await eventually("it is not begun", async () =>
+    /There is no result: .*AAPL: .*need \d+ observations, got \d+/.test(await status(page)));
 });
 
 scenario("an address brings back its choices, also with the back button", {}, async (page, server) => {

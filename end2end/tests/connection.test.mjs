@@ -41,10 +41,10 @@ scenario("a page whose first connection is still being made says that it is conn
   assert.deepEqual(await states(), ["connecting"]);
   letThrough();
   await connected(page);
-  assert.deepEqual(await states(), ["connecting", "live"]);
+  assert.deepEqual(await states(), ["connecting", "connected"]);
 });
 
-scenario("a server that falls silent makes the page stale, then offline, and live again", cutOff, async (page, server) => {
+scenario("a server that falls silent makes the page stale, then offline, and connected again", cutOff, async (page, server) => {
   await page.addInitScript(() => {
     window.attempts = 0;
     window.WebSocket = class extends WebSocket {
@@ -68,7 +68,7 @@ scenario("a server that falls silent makes the page stale, then offline, and liv
     server.resume();
   }
   await connected(page);
-  assert.deepEqual(await states(), ["live", "stale", "offline", "live"]);
+  assert.deepEqual(await states(), ["connected", "stale", "offline", "connected"]);
   const colour = (state) => page.evaluate((name) => {
     const probe = document.createElement("span");
     probe.className = `state state-${name}`;
@@ -79,6 +79,15 @@ scenario("a server that falls silent makes the page stale, then offline, and liv
   }, state);
   const colours = new Set([await colour("live"), await colour("stale"), await colour("offline")]);
   assert.equal(colours.size, 3, "each state has a colour of its own");
+});
+
+scenario("a page is live when prices come, and only then", {}, async (page, server) => {
+  await server.push(ticks.map((tick) => ({ ...tick, symbol: "SILENT" })));
+  await openLive(page, chart.replace("ACME", "SILENT"));
+  assert.equal(await page.id("connection-state").innerText(), "connected", "prices of the past are none that come");
+  const now = { symbol: "SILENT", ts: new Date().toISOString(), seq: 99, price: 30, size: 1 };
+  await server.push([now]);
+  await eventually("it is live", async () => (await page.id("connection-state").innerText()) === "live");
 });
 
 scenario("a browser without a network is offline at once, and live when it has one", cutOff, async (page, server) => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 import { eventually } from "../harness/eventually.mjs";
-import { NO_SOURCE, connected, numberIn, openLive, withServer } from "../harness/scenario.mjs";
+import { NO_SOURCE, connected, isConnected, numberIn, openLive, withServer } from "../harness/scenario.mjs";
 
 const scenario = withServer(NO_SOURCE);
 // A browser writes every connection that fails to the console.
@@ -53,7 +53,7 @@ for (const [end, how] of [["kill", "was killed"], ["stop", "was stopped"]]) {
     await showsPrice(page, 106);
 
     await server[end]();
-    await eventually("the page sees it", async () => (await page.id("connection-state").innerText()) !== "live");
+    await eventually("the page sees it", async () => !(await isConnected(page)));
     await server.begin();
     await server.push(ticks(symbol, 7, 9));
     await connected(page);

@@ -42,9 +42,9 @@ scenario("the watchlist shows the newest price of a symbol that has no ticks", {
   // As if a bar had come: only the price is another than it was on the page.
   await page.route("**/api/overview", async (route) => {
     const answer = await route.fetch();
-    const [status, symbols] = await answer.json();
-    symbols.find(({ symbol }) => symbol === "IBM").last_price = 1.5;
-    await route.fulfill({ json: [status, symbols] });
+    const [status, list] = await answer.json();
+    list.rows.find(({ symbol }) => symbol === "IBM").last_price = 1.5;
+    await route.fulfill({ json: [status, list] });
   });
   await page.goto("/s/IBM?interval=1d");
   await connected(page);

@@ -36,6 +36,19 @@ scenario("a page without scripts shows the chart, the price and the forecast", w
   assert.match(await page.id("simulated-banner").innerText(), /simulated data/i);
 });
 
+scenario("a page without scripts says what it does not do, and one with them does not", withoutScripts, async (page) => {
+  await openFirstChart(page);
+  const notice = page.getByText("Scripts are off.");
+  assert.ok(await notice.isVisible());
+  assert.match(await notice.innerText(), /prices stand still/);
+});
+
+scenario("with scripts there is no such notice", {}, async (page) => {
+  await page.goto("/s/NIMBU");
+  await page.id("connection-state").waitFor();
+  assert.equal(await page.getByText("Scripts are off.").isVisible(), false);
+});
+
 scenario("links and the forecast form work without scripts", withoutScripts, async (page) => {
   await openFirstChart(page);
   await page.id("watch-GLOOP").click();

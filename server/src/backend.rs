@@ -12,14 +12,14 @@ use app::api::{
     },
 };
 use async_trait::async_trait;
-use futures::{StreamExt as _, stream, stream::BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use market::{
     Bar, Interval, RejectReason, Symbol, Timestamp,
     wire::{Fan, PredictRequest, Prediction},
 };
 use pipeline::{BacktestEvent, BacktestRequest, Pipeline, PipelineError};
 use source::sim::LISTINGS;
-use store::{BarQuery, Instrument, LedgerQuery, Store, StoreError};
+use store::{BarQuery, Instrument, LedgerQuery, Store, StoreError, SymbolPlace, SymbolQuery};
 
 use crate::sample;
 
@@ -29,6 +29,15 @@ const MAX_BARS: usize = 5_000;
 /// The most dead letters of one answer, and how much of a row is shown, in characters.
 const MAX_LETTERS: usize = 1_000;
 const ROW_SHOWN: usize = 500;
+
+/// The most symbols of one page of the list.
+const MAX_SYMBOLS: usize = 200;
+
+/// Symbols of a page that are looked up at the same time.
+const SUMMARIES_AT_ONCE: usize = 4;
+
+/// Prices that have not come for a week have ended: longer than any weekend with its holidays.
+const ENDED_AFTER_US: i64 = 7 * 86_400_000_000;
 
 /// The most past fans of one answer.
 const MAX_FANS: usize = 1_000;
@@ -68,6 +77,39 @@ impl ServerBackend {
         }
     }
 
+    /// Whether every symbol of the sample data is there.
+    async fn has_sample(&self) -> Result<bool, ApiError> {
+        for name in sample::SYMBOLS {
+            let Ok(symbol) = name.parse() else { continue };
+            let found = self.store.instrument(&symbol).await;
+            if found.map_err(from_store)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A line of the watchlist.
+    async fn summary(&self, instrument: Instrument) -> Result<InstrumentSummary, ApiError> {
+        let previous_close = self.previous_close(&instrument).await.map_err(from_store)?;
+        let bar = instrument.intervals.first().map_or(0, |i| i.micros());
+        let quiet_us = self.pipeline.live.now().micros_since(instrument.last) - bar;
+        Ok(InstrumentSummary {
+            simulated: LISTINGS
+                .iter()
+                .any(|listing| listing.symbol == instrument.symbol.as_str()),
+            bars_only: instrument.bars_only
+                && !self.facts.awaited.contains(&instrument.symbol)
+                && !self.pipeline.live.comes_as_bars(&instrument.symbol),
+            ended: (quiet_us > ENDED_AFTER_US).then_some(instrument.last),
+            symbol: instrument.symbol,
+            last_price: instrument.last_price,
+            last: instrument.last,
+            previous_close,
+            intervals: instrument.intervals,
+        })
+    }
+
     /// The close that the change of the day is measured against: of the last daily bar before the
     /// one that the last price belongs to.
     async fn previous_close(&self, instrument: &Instrument) -> Result<Option<f64>, StoreError> {
@@ -86,10 +128,7 @@ impl ServerBackend {
 impl Backend for ServerBackend {
     async fn status(&self) -> Result<SystemStatus, ApiError> {
         let counts = self.store.dead_letter_counts().await.map_err(from_store)?;
-        let instruments = self.store.instruments().await.map_err(from_store)?;
-        let has_sample = sample::SYMBOLS
-            .iter()
-            .all(|s| instruments.iter().any(|i| i.symbol.as_str() == *s));
+        let has_sample = self.has_sample().await?;
         Ok(SystemStatus {
             version: env!("CARGO_PKG_VERSION").into(),
             source: self.facts.source.clone(),
@@ -102,27 +141,33 @@ impl Backend for ServerBackend {
         })
     }
 
-    async fn watchlist(&self) -> Result<Vec<InstrumentSummary>, ApiError> {
-        let instruments = self.store.instruments().await.map_err(from_store)?;
-        let mut lines = Vec::with_capacity(instruments.len());
-        for instrument in instruments {
-            let previous_close = self.previous_close(&instrument).await.map_err(from_store)?;
-            lines.push(InstrumentSummary {
-                simulated: !self.facts.simulated
-                    && LISTINGS
-                        .iter()
-                        .any(|listing| listing.symbol == instrument.symbol.as_str()),
-                bars_only: instrument.bars_only
-                    && !self.facts.awaited.contains(&instrument.symbol)
-                    && !self.pipeline.live.comes_as_bars(&instrument.symbol),
-                symbol: instrument.symbol,
-                last_price: instrument.last_price,
-                last: instrument.last,
-                previous_close,
-                intervals: instrument.intervals,
-            });
+    async fn symbols(
+        &self,
+        find: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<InstrumentSummary>, Option<String>), ApiError> {
+        let query = SymbolQuery {
+            // Names are upper case; a text that no name can hold finds none.
+            text: find.trim().to_ascii_uppercase(),
+            after: read_place(after),
+            limit: limit.clamp(1, MAX_SYMBOLS),
+        };
+        let page = self.store.symbols(&query).await.map_err(from_store)?;
+        // A few at a time: a page is not to take all that the store can read at once.
+        let lines = stream::iter(page.instruments)
+            .map(|instrument| self.summary(instrument))
+            .buffered(SUMMARIES_AT_ONCE);
+        let lines: Vec<InstrumentSummary> = lines.try_collect().await?;
+        Ok((lines, page.next.as_ref().map(write_place)))
+    }
+
+    async fn instrument(&self, symbol: Symbol) -> Result<Option<InstrumentSummary>, ApiError> {
+        let found = self.store.instrument(&symbol).await.map_err(from_store)?;
+        match found {
+            Some(found) => self.summary(found).await.map(Some),
+            None => Ok(None),
         }
-        Ok(lines)
     }
 
     async fn bars(
@@ -241,6 +286,11 @@ impl Backend for ServerBackend {
             seconds: fit.seconds,
         };
         Ok((prediction, report))
+    }
+
+    async fn closes(&self, symbol: Symbol, interval: Interval) -> Result<usize, ApiError> {
+        let found = self.pipeline.backtests.closes(&symbol, interval).await;
+        found.map_err(from_pipeline)
     }
 
     async fn backtest(&self, ask: BacktestAsk) -> Result<BacktestRun, ApiError> {
@@ -373,6 +423,22 @@ impl Backend for ServerBackend {
     }
 }
 
+/// Where a page of the list ended, as it stands in an address: `10AAPL`.
+fn write_place(place: &SymbolPlace) -> String {
+    let flag = |is: bool| if is { '1' } else { '0' };
+    let (begins, bars_only) = (flag(place.begins), flag(place.bars_only));
+    format!("{begins}{bars_only}{}", place.symbol)
+}
+
+fn read_place(text: &str) -> Option<SymbolPlace> {
+    let flag = |at: usize| Some(text.as_bytes().get(at)? == &b'1');
+    Some(SymbolPlace {
+        begins: flag(0)?,
+        bars_only: flag(1)?,
+        symbol: text.get(2..)?.parse().ok()?,
+    })
+}
+
 fn source_line(source: pipeline::SourceStatus) -> SourceLine {
     let state = match source.state {
         pipeline::SourceState::Starting => SourceState::Starting,
@@ -422,4 +488,23 @@ fn from_pipeline(error: PipelineError) -> ApiError {
 
 fn from_store(error: StoreError) -> ApiError {
     ApiError::new(error.kind(), error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_reads_back_and_what_is_none_begins_at_the_first() {
+        let place = SymbolPlace {
+            begins: false,
+            bars_only: true,
+            symbol: "BTC/USD".parse().unwrap(),
+        };
+        assert_eq!(write_place(&place), "01BTC/USD");
+        assert_eq!(read_place("01BTC/USD"), Some(place));
+        for text in ["", "1", "10", "10<b>", "\u{e9}\u{e9}"] {
+            assert_eq!(read_place(text), None, "{text}");
+        }
+    }
 }

@@ -116,15 +116,23 @@ async fn made_up_symbols_stay_marked_when_the_source_is_another_one() {
     let (_scratch, data) = data_dir();
     let server = Server::start(&data, &["--source", "simulated"]);
     let marked = "<span class=\"tag\">simulated</span>";
+    let banner = "data-testid=\"simulated-banner\"";
     let html = page_with(&server, "/s/NIMBU", "watch-NIMBU").await;
-    assert!(html.contains("simulated-banner"), "{html}");
-    // The banner speaks for all of them.
-    assert!(!html.contains(marked), "{html}");
+    assert!(html.contains(banner) && html.contains(marked), "{html}");
+    assert!(
+        page(&server, "/pipeline")
+            .await
+            .contains("made up by the built-in")
+    );
     assert_eq!(server.stop(), Some(0));
     let server = Server::start(&data, &[]);
     let html = page(&server, "/s/NIMBU").await;
-    assert!(!html.contains("simulated-banner"), "{html}");
-    assert!(html.contains(marked), "{html}");
+    assert!(html.contains(banner) && html.contains(marked), "{html}");
+    assert!(
+        !page(&server, "/pipeline")
+            .await
+            .contains("made up by the built-in")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,8 +22,18 @@ pub trait Backend: Send + Sync + 'static {
     /// Where the prices come from and how the server stands.
     async fn status(&self) -> Result<SystemStatus, ApiError>;
 
-    /// Every symbol that there are prices of, by name.
-    async fn watchlist(&self) -> Result<Vec<InstrumentSummary>, ApiError>;
+    /// A page of the symbols that there are prices of, those that begin with `find` first, and where
+    /// the next one begins. `after` is what came with the page before, or empty; one that cannot be
+    /// read begins at the first.
+    async fn symbols(
+        &self,
+        find: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<InstrumentSummary>, Option<String>), ApiError>;
+
+    /// One symbol, where there are prices of it.
+    async fn instrument(&self, symbol: Symbol) -> Result<Option<InstrumentSummary>, ApiError>;
 
     /// Up to `limit` (at most 5,000) latest bars that start before `until`, oldest first.
     async fn bars(
@@ -63,6 +73,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// A forecast made now, and what its fit found.
     async fn fit(&self, request: PredictRequest) -> Result<(Prediction, FitReport), ApiError>;
+
+    /// How many closes of a symbol and interval a backtest would see; 0 where there is none.
+    async fn closes(&self, symbol: Symbol, interval: Interval) -> Result<usize, ApiError>;
 
     /// Begins a backtest; its events drive it, and dropping them stops it.
     async fn backtest(&self, ask: BacktestAsk) -> Result<BacktestRun, ApiError>;

@@ -9,7 +9,7 @@
 pub enum Line {
     /// It has begun; by this number it can be stopped.
     Begun(u64),
-    /// How far it is: fits done, fits in all, the symbol.
+    /// How far it is: fits done, fits in all, and that in words with how long is left.
     Progress(u64, u64, String),
     /// The result, as markup.
     Finished(String),
@@ -24,7 +24,7 @@ impl Line {
     pub fn write(&self) -> String {
         match self {
             Self::Begun(id) => format!("b{id}\n"),
-            Self::Progress(done, all, symbol) => format!("p{done} {all} {symbol}\n"),
+            Self::Progress(done, all, words) => format!("p{done} {all} {}\n", one_line(words)),
             Self::Finished(markup) => format!("r{}\n", one_line(markup)),
             Self::Stopped => "s\n".to_owned(),
             Self::Failed(why) => format!("f{}\n", one_line(why)),
@@ -61,7 +61,7 @@ mod tests {
     fn a_line_reads_back_as_what_was_written() {
         for line in [
             Line::Begun(1_764_000_000_000_000),
-            Line::Progress(3, 160, "BTC/USD".into()),
+            Line::Progress(3, 160, "BTC/USD: 3 of 160 fits done, about 9 s left".into()),
             Line::Finished("<p>p&#225;</p>".into()),
             Line::Stopped,
             Line::Failed("origins: too many".into()),

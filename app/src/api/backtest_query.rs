@@ -10,48 +10,39 @@ use std::str::FromStr;
 use leptos_router::location::Url;
 use market::{Interval, Symbol};
 
-use super::{ApiError, InstrumentSummary, backtest::BacktestAsk};
+use super::{ApiError, backtest::BacktestAsk};
 
-/// The models chosen where the address names none.
-const DEFAULT_MODELS: [&str; 2] = ["ets", "theta"];
-
-/// What the page is asked for.
-#[derive(Clone, Debug, PartialEq)]
+/// What the page is asked for. What is left open is chosen by `backtest_defaults`.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BacktestQuery {
     /// The symbols, as they are written.
     pub symbols: Vec<String>,
-    /// The bars' length.
-    pub interval: Interval,
-    /// The models' names.
+    /// The bars' length; chosen when absent.
+    pub interval: Option<Interval>,
+    /// The models' names; chosen when there are none.
     pub models: Vec<String>,
-    /// Steps forecast from each origin.
+    /// Steps forecast from each origin; empty to have it chosen.
     pub horizon: String,
-    /// Number of origins.
+    /// Number of origins; empty to have it chosen.
     pub origins: String,
     /// Steps between origins; empty for the horizon.
     pub step: String,
     /// How many closes a model sees; empty for all.
     pub window: String,
-    /// Whether logarithms are fitted.
-    pub log: bool,
+    /// Whether prices are fitted, not their logarithms.
+    pub prices: bool,
     /// Whether the page is to come with the result: it was asked for without scripts.
     pub wait: bool,
+    /// A part of the names of the symbols to choose from.
+    pub find: String,
+    /// Where the page of symbols before ended.
+    pub after: String,
 }
 
 impl BacktestQuery {
     /// Reads an address's query.
     pub fn read(search: &str) -> Self {
-        let mut query = Self {
-            symbols: Vec::new(),
-            interval: Interval::D1,
-            models: Vec::new(),
-            horizon: "5".into(),
-            origins: "20".into(),
-            step: String::new(),
-            window: String::new(),
-            log: true,
-            wait: false,
-        };
+        let mut query = Self::default();
         for pair in search.trim_start_matches('?').split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = Url::unescape(&value.replace('+', "%20"));
@@ -62,37 +53,43 @@ impl BacktestQuery {
             match key {
                 "symbol" => query.symbols.push(value.to_owned()),
                 "model" => query.models.extend(names(value)),
-                "interval" => query.interval = value.parse().unwrap_or(query.interval),
+                "interval" => query.interval = value.parse().ok(),
                 "horizon" => query.horizon = value.to_owned(),
                 "origins" => query.origins = value.to_owned(),
                 "step" => query.step = value.to_owned(),
                 "window" => query.window = value.to_owned(),
-                "scale" => query.log = value != "price",
+                "scale" => query.prices = value == "price",
                 "wait" => query.wait = true,
+                "find_symbol" => query.find = value.to_owned(),
+                "after_symbol" => query.after = value.to_owned(),
                 _ => {}
             }
         }
         query
     }
 
-    /// With what an address without choices leaves open: the first symbol, preferably of history,
-    /// and some models. The interval is one that the symbols have.
-    pub fn or_defaults(mut self, watchlist: &[InstrumentSummary]) -> Self {
-        if self.symbols.is_empty() {
-            let history = watchlist.iter().find(|i| i.bars_only);
-            let first = history.or(watchlist.first());
-            self.symbols.extend(first.map(|i| i.symbol.to_string()));
-        }
-        if self.models.is_empty() {
-            self.models = DEFAULT_MODELS.map(str::to_owned).to_vec();
-        }
-        self
+    /// The choices as an address has them, without what only looks for symbols.
+    pub fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs: Vec<(&'static str, String)> = Vec::new();
+        pairs.extend(self.symbols.iter().map(|s| ("symbol", s.clone())));
+        pairs.extend(self.models.iter().map(|m| ("model", m.clone())));
+        pairs.extend(self.interval.map(|i| ("interval", i.to_string())));
+        let fields = [
+            ("horizon", &self.horizon),
+            ("origins", &self.origins),
+            ("step", &self.step),
+            ("window", &self.window),
+        ];
+        let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
+        pairs.extend(given.map(|(name, value)| (name, value.clone())));
+        pairs.push(("scale", if self.prices { "price" } else { "log" }.into()));
+        pairs
     }
 
     /// As the server takes it.
     ///
     /// # Errors
-    /// Invalid, with the field, where a symbol or a number cannot be read.
+    /// Invalid, with the field, where a symbol or a number cannot be read or is missing.
     pub fn ask(&self) -> Result<BacktestAsk, ApiError> {
         let symbols = self.symbols.iter().map(|text| {
             let symbol = text.parse::<Symbol>();
@@ -104,18 +101,22 @@ impl BacktestQuery {
         };
         Ok(BacktestAsk {
             symbols: symbols.collect::<Result<_, _>>()?,
-            interval: self.interval,
+            interval: self.interval.unwrap_or(Interval::D1),
             models: self.models.clone(),
             horizon: number("horizon", &self.horizon)?,
             origins: number("origins", &self.origins)?,
             step: optional("step", &self.step)?,
             window: optional("window", &self.window)?,
-            log: self.log,
+            log: !self.prices,
         })
     }
 }
 
-fn number(field: &str, text: &str) -> Result<usize, ApiError> {
+/// A whole number of the form.
+///
+/// # Errors
+/// Invalid, with the field.
+pub fn number(field: &str, text: &str) -> Result<usize, ApiError> {
     usize::from_str(text).map_err(|_| {
         ApiError::invalid(format!("{field}: expected a whole number, got {text:?}")).field(field)
     })
@@ -164,16 +165,22 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_address_takes_every_default() {
-        let query = BacktestQuery::read("").or_defaults(&[]);
-        assert_eq!(query.models, DEFAULT_MODELS);
-        let ask = query.ask().unwrap();
-        assert_eq!((ask.horizon, ask.origins, ask.log), (5, 20, true));
+    fn an_address_reads_back_as_the_choices_it_was_written_from() {
+        let query = BacktestQuery::read(
+            "symbol=AAPL&symbol=IBM&model=ets&interval=1h&horizon=3&origins=9&window=250&scale=price",
+        );
+        let pairs = query.pairs();
+        let search: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        assert_eq!(BacktestQuery::read(&search.join("&")), query);
+        let found = BacktestQuery::read("find_symbol=a&after_symbol=10A");
+        assert_eq!(found.pairs(), [("scale", "log".to_owned())]);
     }
 
     #[test]
     fn what_is_no_number_is_named() {
-        let error = BacktestQuery::read("origins=many").ask().unwrap_err();
+        let error = BacktestQuery::read("horizon=1&origins=many")
+            .ask()
+            .unwrap_err();
         assert_eq!(
             error.detail,
             "origins: expected a whole number, got \"many\""

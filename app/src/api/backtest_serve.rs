@@ -7,43 +7,69 @@ use futures::{Stream, StreamExt as _, future, stream};
 use http::{HeaderValue, header};
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
+use market::Symbol;
 
 use super::{
-    ApiError,
+    ApiError, BacktestParts,
     backend::Backend,
     backtest::{BacktestAsk, BacktestUpdate},
+    backtest_defaults::{Resolved, resolve},
     backtest_line::Line,
     backtest_query::BacktestQuery,
-    markup,
+    markup::{self, backtest_form::Symbols},
 };
 
 /// How long a page that cannot follow a backtest waits for it.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// The form, and where the address says that there are no scripts, the result.
-pub async fn page(backend: &dyn Backend, search: &str) -> Result<(String, String), ApiError> {
-    let (status, watchlist) = futures::try_join!(backend.status(), backend.watchlist())?;
-    let query = BacktestQuery::read(search).or_defaults(&watchlist);
-    let form = markup::backtest_form::form(&query, &watchlist, &status.models);
+/// The pace of the first moments says little.
+const TELL_LEFT_AFTER: Duration = Duration::from_secs(1);
+
+/// Symbols that the form offers beside those chosen.
+const OFFERED: usize = 24;
+
+/// The form, what its choices need, and where the address says that there are no scripts, the result.
+pub async fn page(backend: &dyn Backend, search: &str) -> Result<BacktestParts, ApiError> {
+    let query = BacktestQuery::read(search);
+    let offered = backend.symbols(&query.find, &query.after, OFFERED);
+    let (status, (offered, next)) = futures::try_join!(backend.status(), offered)?;
+    let resolved = resolve(backend, query).await?;
+    let query = &resolved.query;
+    let symbols = Symbols {
+        chosen: &resolved.chosen,
+        offered: &offered,
+        next: next.as_deref(),
+    };
     let result = if query.wait {
-        let waited = waited(backend, &query).await;
+        let waited = waited(backend, &resolved).await;
         waited.unwrap_or_else(|error| markup::problem("There is no result", &error.detail))
     } else {
         String::new()
     };
-    Ok((form, result))
+    Ok(BacktestParts {
+        form: markup::backtest_form::form(query, symbols, &status.models),
+        check: markup::backtest_form::check_line(resolved.check()),
+        result,
+    })
+}
+
+/// What the choices need and what there is.
+pub async fn check(backend: &dyn Backend, search: &str) -> Result<String, ApiError> {
+    let resolved = resolve(backend, BacktestQuery::read(search)).await?;
+    Ok(markup::backtest_form::check_line(resolved.check()))
 }
 
 /// The result; a run that takes too long is stopped.
-async fn waited(backend: &dyn Backend, query: &BacktestQuery) -> Result<String, ApiError> {
+async fn waited(backend: &dyn Backend, resolved: &Resolved) -> Result<String, ApiError> {
     let began = Instant::now();
-    let ask = query.ask()?;
+    let ask = resolved.query.ask()?;
+    let simulated = simulated(resolved);
     let mut run = backend.backtest(ask.clone()).await?;
     // A run tells several times a second how far it is, so the time is looked at often enough.
     while let Some(update) = run.events.next().await {
         match update? {
             BacktestUpdate::Finished(found) => {
-                return Ok(markup::backtest_report::report(&ask, &found));
+                return Ok(markup::backtest_report::report(&ask, &found, &simulated));
             }
             BacktestUpdate::Progress { done, all, .. } if began.elapsed() > WAIT => {
                 return Err(ApiError::invalid(format!(
@@ -64,27 +90,52 @@ pub async fn lines(
     backend: &dyn Backend,
     search: &str,
 ) -> Result<impl Stream<Item = Result<String, ApiError>> + Send + use<>, ApiError> {
-    let ask = BacktestQuery::read(search).ask()?;
+    let resolved = resolve(backend, BacktestQuery::read(search)).await?;
+    let ask = resolved.query.ask()?;
+    let simulated = simulated(&resolved);
     let run = backend.backtest(ask.clone()).await?;
+    let began = Instant::now();
     do_not_gather();
     let begun = stream::once(future::ready(Line::Begun(run.id))).boxed();
     let told = run.events.map(move |update| match update {
-        Ok(update) => line(&ask, update),
+        Ok(update) => line(&ask, &simulated, began, update),
         Err(error) => Line::Failed(error.detail),
     });
     Ok(begun.chain(told).map(|line| Ok(line.write())))
 }
 
-fn line(ask: &BacktestAsk, update: BacktestUpdate) -> Line {
+/// The symbols chosen whose prices are made up.
+fn simulated(resolved: &Resolved) -> Vec<Symbol> {
+    let made_up = resolved.chosen.iter().filter(|i| i.simulated);
+    made_up.map(|i| i.symbol.clone()).collect()
+}
+
+fn line(ask: &BacktestAsk, simulated: &[Symbol], began: Instant, update: BacktestUpdate) -> Line {
     match update {
         BacktestUpdate::Progress { done, all, symbol } => {
-            Line::Progress(done as u64, all as u64, symbol.to_string())
+            let left = left(done, all, began.elapsed())
+                .map_or(String::new(), |left| format!(", {left} left"));
+            let words = format!("{symbol}: {done} of {all} fits done{left}");
+            Line::Progress(done as u64, all as u64, words)
         }
         BacktestUpdate::Finished(found) => {
-            Line::Finished(markup::backtest_report::report(ask, &found))
+            Line::Finished(markup::backtest_report::report(ask, &found, simulated))
         }
         BacktestUpdate::Stopped => Line::Stopped,
     }
+}
+
+/// How long the rest takes at the pace so far, in words; nothing while that says little.
+fn left(done: usize, all: usize, took: Duration) -> Option<String> {
+    if done == 0 || done >= all || took < TELL_LEFT_AFTER {
+        return None;
+    }
+    let seconds = took.as_secs_f64() * (all - done) as f64 / done as f64;
+    Some(match seconds.ceil() as u64 {
+        s if s < 60 => format!("about {s} s"),
+        s if s < 60 * 60 => format!("about {} min", s.div_ceil(60)),
+        s => format!("about {} h", s.div_ceil(60 * 60)),
+    })
 }
 
 /// Keeps the answer from being compressed: a compressor gathers until it has enough, and progress
@@ -95,5 +146,21 @@ fn do_not_gather() {
             header::CONTENT_ENCODING,
             HeaderValue::from_static("identity"),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_follows_from_what_is_done() {
+        let after = Duration::from_secs;
+        assert_eq!(left(0, 10, after(9)), None);
+        assert_eq!(left(10, 10, after(9)), None);
+        assert_eq!(left(5, 10, Duration::from_millis(900)), None);
+        assert_eq!(left(5, 10, after(9)).unwrap(), "about 9 s");
+        assert_eq!(left(1, 21, after(5)).unwrap(), "about 2 min");
+        assert_eq!(left(1, 2_001, after(5)).unwrap(), "about 3 h");
     }
 }

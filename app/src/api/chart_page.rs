@@ -5,7 +5,7 @@
 use market::{Interval, Timestamp, wire::Fan};
 use serde::{Deserialize, Serialize};
 
-use super::{ModelScore, bars::Bars};
+use super::bars::Bars;
 use crate::query::ChartQuery;
 
 /// What a past forecast said of one bar.
@@ -21,13 +21,16 @@ pub struct PastPoint {
     pub upper: f64,
 }
 
-/// The live record shown beside a fan.
+/// The live record shown beside a fan, at its last step or at the nearest one that has outcomes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Past forecasts of the model shown, each at the last step shown, oldest first.
+    /// Past forecasts of the model shown, each at the last step of the fan, oldest first.
     pub past: Vec<PastPoint>,
-    /// Every model's record at that step, or at the nearest one that has outcomes.
-    pub scores: Vec<ModelScore>,
+    /// How often the intervals of the model shown have held, as the end of a sentence; empty while none
+    /// was judged.
+    pub promise: String,
+    /// The markup of every model's record.
+    pub board: String,
 }
 
 /// Everything that a chart page shows of one symbol, interval, horizon and model.
@@ -41,6 +44,10 @@ pub struct ChartData {
     pub intervals: Vec<Interval>,
     /// Whether ticks come in: false for imported history.
     pub live: bool,
+    /// When its prices ended, where none has come for a week.
+    pub ended: Option<Timestamp>,
+    /// Whether its prices are made up.
+    pub simulated: bool,
     /// The close a day (or, with daily bars only, a bar) before.
     pub previous_close: Option<f64>,
     /// The bars, oldest first.
@@ -65,6 +72,8 @@ impl ChartData {
             query,
             intervals: Vec::new(),
             live: false,
+            ended: None,
+            simulated: false,
             previous_close: None,
             bars: Bars::default(),
             fan: None,

@@ -10,22 +10,23 @@ use leptos::{
 use market::{Interval, Symbol, Timestamp, wire::Fan};
 
 use super::{
-    ApiError, ImportReport, InstrumentSummary, SystemStatus,
+    ApiError, BacktestParts, ImportReport, ListQuery, SystemStatus, Watchlist,
     chart_page::{ChartData, Record},
     pipeline::{PipelineBoard, ReplaySummary},
 };
 #[cfg(feature = "ssr")]
-use super::{backtest_serve, serve};
+use super::{backtest_serve, serve, watchlist};
 use crate::query::ChartQuery;
 
-/// How the server stands, and every symbol that there are prices of.
+/// How the server stands, and a part of the symbols that there are prices of. Where it comes with a
+/// page, its address says which part.
 ///
 /// # Errors
 /// What the store says.
 #[server(input = Json, endpoint = "overview")]
-pub async fn overview() -> Result<(SystemStatus, Vec<InstrumentSummary>), ApiError> {
+pub async fn overview(list: ListQuery) -> Result<(SystemStatus, Watchlist), ApiError> {
     let backend = serve::backend()?;
-    serve::answer(serve::overview(&*backend).await)
+    serve::answer(watchlist::overview(&*backend, list).await)
 }
 
 /// Everything that a chart page shows.
@@ -38,19 +39,18 @@ pub async fn chart(query: ChartQuery) -> Result<ChartData, ApiError> {
     serve::answer(serve::chart_data(&*backend, query).await)
 }
 
-/// What past forecasts of a model were worth at `step`, and the markup of its fit where there is one.
+/// What past forecasts of the query's model were worth at its last step, and the markup of its fit where
+/// there is one.
 ///
 /// # Errors
 /// What the ledger says.
 #[server(input = Json, endpoint = "record")]
 pub async fn record_at(
-    symbol: Symbol,
+    query: ChartQuery,
     interval: Interval,
-    model: String,
-    step: u32,
 ) -> Result<(Record, Option<String>), ApiError> {
     let backend = serve::backend()?;
-    serve::answer(serve::record_and_fit(&*backend, &symbol, interval, &model, step).await)
+    serve::answer(serve::record_and_fit(&*backend, &query, interval).await)
 }
 
 /// A forecast made now, and the markup of its fit.
@@ -95,15 +95,25 @@ pub async fn load_sample_data() -> Result<ImportReport, ApiError> {
     Ok(report)
 }
 
-/// The markup of the backtest page's form and, where `search` says that there are no scripts, of the
-/// result.
+/// The markup of the backtest page's form, of what its choices need and, where `search` says that there
+/// are no scripts, of the result.
 ///
 /// # Errors
 /// What the store says.
 #[server(input = Json, endpoint = "backtest_page")]
-pub async fn backtest_page(search: String) -> Result<(String, String), ApiError> {
+pub async fn backtest_page(search: String) -> Result<BacktestParts, ApiError> {
     let backend = serve::backend()?;
     serve::answer(backtest_serve::page(&*backend, &search).await)
+}
+
+/// What the choices in `search` need and what there is, in words: whether they can be tested.
+///
+/// # Errors
+/// What the store says.
+#[server(input = Json, endpoint = "backtest_check")]
+pub async fn backtest_check(search: String) -> Result<String, ApiError> {
+    let backend = serve::backend()?;
+    serve::answer(backtest_serve::check(&*backend, &search).await)
 }
 
 /// Runs the backtest that `search` asks for: a [`super::backtest_line::Line`] after the other. A

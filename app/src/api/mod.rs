@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub mod backend;
 #[cfg(feature = "ssr")]
 pub mod backtest;
+#[cfg(feature = "ssr")]
+mod backtest_defaults;
 pub mod backtest_line;
 #[cfg(feature = "ssr")]
 mod backtest_query;
@@ -29,6 +31,8 @@ pub mod picture;
 pub mod pipeline;
 #[cfg(feature = "ssr")]
 mod serve;
+#[cfg(feature = "ssr")]
+mod watchlist;
 
 /// An error as a page shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
@@ -153,9 +157,36 @@ pub struct InstrumentSummary {
     pub intervals: Vec<Interval>,
     /// Whether it is history only, without live ticks.
     pub bars_only: bool,
-    /// Whether it has the name of a symbol of the simulated exchange while the source is another one:
-    /// its prices are made up, and the banner that says so is gone.
+    /// Whether its prices are made up: it has the name of a symbol of the simulated exchange.
     pub simulated: bool,
+    /// When its prices ended, where none has come for a week.
+    pub ended: Option<Timestamp>,
+}
+
+/// Which part of the watchlist is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ListQuery {
+    /// A part of the symbols' names; empty lists all.
+    pub find: String,
+    /// Where the page before ended, see [`Watchlist::next`]; empty for the first page.
+    pub after: String,
+    /// The symbol that the page shows: it is listed whatever the rest is.
+    pub current: Option<Symbol>,
+}
+
+/// A page of the watchlist.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Watchlist {
+    /// Those that begin with what was to be found first, of them those with ticks first, each by name;
+    /// before them the symbol that the page shows, where it is not among them.
+    pub rows: Vec<InstrumentSummary>,
+    /// What was asked for.
+    pub asked: ListQuery,
+    /// Where the next page begins; absent on the last one.
+    pub next: Option<String>,
+    /// The symbol that the first page is about: see docs.
+    pub home: Option<Symbol>,
 }
 
 /// A past fan and what happened.
@@ -184,6 +215,17 @@ pub struct ModelScore {
     pub skill: Option<f64>,
     /// Share of outcomes inside each level's interval: (level in percent, share 0 to 1).
     pub coverage: Vec<(f64, f64)>,
+}
+
+/// The parts of the backtest page, written out by the server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BacktestParts {
+    /// What to test.
+    pub form: String,
+    /// What that needs and what there is.
+    pub check: String,
+    /// What was found, where the page was asked for without scripts.
+    pub result: String,
 }
 
 /// What an import did.

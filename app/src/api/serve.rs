@@ -21,13 +21,12 @@ use super::{
     chart_page::{ChartData, PastPoint, Record, first_steps},
     markup,
     pipeline::{LETTERS_SHOWN, PipelineBoard, ReplaySummary},
+    watchlist,
 };
 use crate::query::{BARS_WITH_PAGE, ChartQuery, symbol_url};
 
 /// The most past forecasts that a page draws.
 const PAST_FANS: usize = 240;
-/// Fewer bars than this of a minute, and the page starts with seconds.
-const ENOUGH_BARS: usize = 30;
 
 /// The backend in the context.
 pub fn backend() -> Result<Arc<dyn Backend>, ApiError> {
@@ -79,24 +78,13 @@ pub fn show(symbol: Option<&Symbol>) {
     leptos_axum::redirect(&path);
 }
 
-/// How the server stands, and the symbols: those with ticks first, then by name.
-pub async fn overview(
-    backend: &dyn Backend,
-) -> Result<(SystemStatus, Vec<InstrumentSummary>), ApiError> {
-    let (status, mut watchlist) = futures::try_join!(backend.status(), backend.watchlist())?;
-    watchlist.sort_by(|a, b| (a.bars_only, &a.symbol).cmp(&(b.bars_only, &b.symbol)));
-    Ok((status, watchlist))
-}
-
 /// Gathers a chart page.
 pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<ChartData, ApiError> {
-    let (status, watchlist) = futures::try_join!(backend.status(), backend.watchlist())?;
-    let instrument = watchlist
-        .into_iter()
-        .find(|i| i.symbol == query.symbol)
-        .ok_or_else(|| {
-            ApiError::not_found(format!("there are no prices of {}", query.symbol)).field("symbol")
-        })?;
+    let found = backend.instrument(query.symbol.clone());
+    let (status, instrument) = futures::try_join!(backend.status(), found)?;
+    let instrument = instrument.ok_or_else(|| {
+        ApiError::not_found(format!("there are no prices of {}", query.symbol)).field("symbol")
+    })?;
     let limit = query.bars.min(BARS_WITH_PAGE);
     let (interval, bars) = bars(backend, &query, &instrument, limit).await?;
     let fan_live = is_live(&status, &instrument, interval, &query.model);
@@ -108,14 +96,7 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
         query.horizon,
     );
     let (live_fan, made) = futures::join!(live_fan(backend, &query, interval, fan_live), made);
-    let record = record(
-        backend,
-        &query.symbol,
-        interval,
-        &query.model,
-        query.horizon,
-    )
-    .await?;
+    let record = record(backend, &query, interval, !instrument.bars_only).await?;
     let (made, fit, problem) = match made {
         Ok((fan, fit)) => (Some(fan), fit, None),
         Err(error) => (
@@ -134,6 +115,8 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
             Interval::ALL.to_vec()
         },
         live: !instrument.bars_only,
+        ended: instrument.ended,
+        simulated: instrument.simulated,
         previous_close: instrument.previous_close,
         bars: Bars::from(bars),
         fan,
@@ -145,27 +128,19 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
     })
 }
 
-/// The bars of the interval asked for; without one, minutes where there are enough of them, else
-/// seconds of a live symbol, and the longest bars of imported history.
+/// The bars of the interval asked for; without one, see [`watchlist::first_interval`].
 async fn bars(
     backend: &dyn Backend,
     query: &ChartQuery,
     instrument: &InstrumentSummary,
     limit: usize,
 ) -> Result<(Interval, Vec<Bar>), ApiError> {
-    let fetch = |interval| backend.bars(query.symbol.clone(), interval, None, limit);
     if let Some(interval) = query.interval {
-        return Ok((interval, fetch(interval).await?));
+        let bars = backend.bars(query.symbol.clone(), interval, None, limit);
+        return Ok((interval, bars.await?));
     }
-    if instrument.bars_only {
-        let interval = instrument.intervals.last().copied().unwrap_or(Interval::D1);
-        return Ok((interval, fetch(interval).await?));
-    }
-    let minutes = fetch(Interval::M1).await?;
-    if minutes.len() >= ENOUGH_BARS {
-        return Ok((Interval::M1, minutes));
-    }
-    Ok((Interval::S1, fetch(Interval::S1).await?))
+    let (interval, bars, _) = watchlist::first_interval(backend, instrument, limit).await?;
+    Ok((interval, bars))
 }
 
 fn is_live(
@@ -233,35 +208,48 @@ pub async fn fan_now(
     Ok((fan, panel))
 }
 
-/// The record of a model at a step, and the markup of its fit of now; none where it cannot be fitted
-/// at the moment.
+/// The record of the query's model at its last step, and the markup of its fit of now; none where it
+/// cannot be fitted at the moment.
 pub async fn record_and_fit(
     backend: &dyn Backend,
-    symbol: &Symbol,
+    query: &ChartQuery,
     interval: Interval,
-    model: &str,
-    step: u32,
 ) -> Result<(Record, Option<String>), ApiError> {
-    let fit = fan_now(backend, symbol, interval, model, step);
-    let (record, fit) = futures::join!(record(backend, symbol, interval, model, step), fit);
+    let ChartQuery {
+        symbol,
+        model,
+        horizon,
+        ..
+    } = query;
+    let fit = fan_now(backend, symbol, interval, model, *horizon);
+    // Who asks for it again has a chart that is live.
+    let (record, fit) = futures::join!(record(backend, query, interval, true), fit);
     Ok((record?, fit.ok().map(|(_, fit)| fit)))
 }
 
-/// The record of a model at a step, with every model's scores there.
+/// The record of the query's model at its last step, beside every other model's there.
 pub async fn record(
     backend: &dyn Backend,
-    symbol: &Symbol,
+    query: &ChartQuery,
     interval: Interval,
-    model: &str,
-    step: u32,
+    live: bool,
 ) -> Result<Record, ApiError> {
+    let (symbol, model) = (query.symbol.clone(), query.model.clone());
     let (fans, scores) = futures::try_join!(
-        backend.past_fans(symbol.clone(), interval, model.to_owned(), PAST_FANS),
-        backend.scoreboard(symbol.clone(), interval)
+        backend.past_fans(symbol.clone(), interval, model, PAST_FANS),
+        backend.scoreboard(symbol, interval)
     )?;
+    let step = query.horizon;
+    let scores = at_step(scores, step);
+    // The links of the record stay at the interval that it is of.
+    let query = ChartQuery {
+        interval: Some(interval),
+        ..query.clone()
+    };
     Ok(Record {
         past: fans.iter().filter_map(|f| past_point(f, step)).collect(),
-        scores: at_step(scores, step),
+        promise: markup::record::promise(&scores, &query),
+        board: markup::record::board(&scores, &query, live),
     })
 }
 

@@ -12,7 +12,6 @@ use web_sys::{KeyboardEvent, PointerEvent, ResizeObserver};
 use crate::{
     api::{chart_page::ChartData, picture},
     chart_state::ChartState,
-    components::scoreboard::{ENOUGH_OUTCOMES, ahead, outcomes},
     erase::{Erase, text},
     format, scene,
     theme::ThemeSwitch,
@@ -326,36 +325,20 @@ fn promise(data: &ChartData) -> String {
     let Some(fan) = &data.fan else {
         return String::new();
     };
-    let steps = fan.mean.len() as u32;
-    let mut text = format!("Forecast by {}, {}", fan.model, ahead(steps));
-    let score = data
-        .record
-        .scores
-        .iter()
-        .find(|s| s.model == fan.model && s.count > 0);
-    match score {
-        Some(score) => {
-            for (i, (level, share)) in score.coverage.iter().enumerate() {
-                text += &format!(
-                    "{} {}\u{a0}% interval has held {}",
-                    if i == 0 { ":" } else { "," },
-                    format::fixed(*level, 0),
-                    format::percent(*share, 0)
-                );
-            }
-            text += &format!(" of {}", outcomes(score.count));
-            if score.step != steps {
-                text += &format!(" {}", ahead(score.step));
-            }
-            text.push_str(if score.count < ENOUGH_OUTCOMES {
-                ": too few to tell."
-            } else {
-                "."
-            });
-        }
-        None if data.live && !data.fan_live => text.push_str(": made on demand, not judged live."),
-        None if data.live => text.push_str(": not judged yet."),
-        None => text.push('.'),
-    }
-    text
+    let text = format!(
+        "Forecast by {}, {}",
+        fan.model,
+        format::ahead(fan.mean.len() as u32)
+    );
+    let judged = data.record.promise.as_str();
+    let end = if fan.model == data.query.model && !judged.is_empty() {
+        judged
+    } else if !data.live {
+        "."
+    } else if data.fan_live {
+        ": not judged yet."
+    } else {
+        ": made on demand, not judged live."
+    };
+    text + end
 }

@@ -17,7 +17,8 @@ pub fn ConnectionState() -> impl IntoView {
         (Connection::Live, Some(ms)) => format::fixed(ms, u32::from(ms < 9.95)) + "\u{a0}ms",
         _ => "–".to_owned(),
     });
-    let class = text(move || format!("state state-{}", state.get().as_str()));
+    let word = Memo::new(move |_| state.get().as_str(live.priced.get()));
+    let class = text(move || format!("state state-{}", word.get()));
     view! {
         <div class="link-state js-only">
             <span
@@ -25,7 +26,7 @@ pub fn ConnectionState() -> impl IntoView {
                 role="status"
                 data-testid="connection-state"
             >
-                {text(move || state.get().as_str().to_owned())}
+                {text(move || word.get().to_owned())}
             </span>
             <span
                 class="latency"

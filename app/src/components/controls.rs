@@ -1,8 +1,9 @@
 //! The choices of a chart: interval, number of bars, horizon, model. All of them are in the URL:
 //! links and a GET form, so that they work without scripts.
 
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
+use web_sys::SubmitEvent;
 
 use crate::{
     chart_state::ChartState,
@@ -111,11 +112,22 @@ fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> im
             });
         }
     };
-    let go_orders = move |ev| {
-        go(ChartQuery {
-            model: arima(&event_target_value(&ev)),
-            ..shown.get_untracked()
-        });
+    // Enter in the orders sends the form, and leaving them changes them: both apply what is typed.
+    let orders = NodeRef::<html::Input>::new();
+    let apply = move || {
+        let model = orders.get_untracked().map(|orders| arima(&orders.value()));
+        let now = shown.get_untracked();
+        if let Some(model) = model.filter(|model| *model != now.model) {
+            go(ChartQuery { model, ..now });
+        }
+    };
+    let on_orders = {
+        let apply = apply.clone();
+        move |_| apply()
+    };
+    let on_submit = move |ev: SubmitEvent| {
+        ev.prevent_default();
+        apply();
     };
     let horizon = Memo::new(move |_| shown.with(|q| q.horizon));
     let model = Memo::new(move |_| shown.with(|q| q.model.clone()));
@@ -153,7 +165,12 @@ fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> im
             .collect::<Vec<_>>()
     };
     view! {
-        <form class="forecast-form" method="get" action=text(move || shown.with(|q| symbol_url(&q.symbol)))>
+        <form
+            class="forecast-form"
+            method="get"
+            action=text(move || shown.with(|q| symbol_url(&q.symbol)))
+            on:submit=on_submit
+        >
             <input type="hidden" name="interval" value=word(move || shown.with(|q| q.interval.map(|i| i.as_str())))/>
             <input type="hidden" name="bars" value=text(move || shown.with(|q| q.bars.to_string()))/>
             <label>
@@ -178,7 +195,8 @@ fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> im
                 spellcheck="false"
                 data-testid="orders"
                 value=text(move || if typed.get() { model.get() } else { String::new() })
-                on:change=go_orders
+                node_ref=orders
+                on:change=on_orders
             />
             <button type="submit" class="no-js">"Show"</button>
         </form>

@@ -8,7 +8,12 @@ use crate::{chart_state::ChartState, erase::Erase};
 #[component]
 pub fn FitPanel(state: ChartState) -> impl IntoView {
     view! {
-        <section class="fit" aria-labelledby="fit-heading" data-testid="fit">
+        <section
+            class="fit"
+            aria-labelledby="fit-heading"
+            data-testid="fit"
+            hidden=move || state.fit.with(String::is_empty)
+        >
             <h2 id="fit-heading">"Fit"</h2>
             <div class="fit-body" inner_html=move || state.fit.get()></div>
         </section>

@@ -10,6 +10,11 @@ use crate::{
     erase::{Erase, later, word},
 };
 
+/// What a page without scripts does not do.
+const WITHOUT_SCRIPTS: &str = "<p class=\"notice\" role=\"note\">Scripts are off. Charts, forecasts, records \
+    and backtests of up to 20 seconds work; prices stand still until the page is loaded again, the chart \
+    cannot be read bar by bar, and nothing is forecast while the server is away.</p>";
+
 /// The head of every page.
 #[component]
 pub fn Header() -> impl IntoView {
@@ -35,22 +40,34 @@ pub fn Header() -> impl IntoView {
             <ConnectionState/>
             <ThemeToggle/>
         </div>
+        <p class="tagline">
+            "Tickcast forecasts prices as they come, writes every forecast down before its outcome is known, and \
+            says how often it held."
+        </p>
+        // Its content is text to a browser that runs scripts: nothing in it is hydrated.
+        <noscript inner_html=WITHOUT_SCRIPTS></noscript>
         <SimulatedBanner/>
         </header>
     }
     .erased()
 }
 
-/// Says that the prices are made up, where nobody can miss it.
+/// Says that the source's prices are made up, where nobody can miss it. A symbol's page says it of its own
+/// prices, and a backtest of those that it tests: real prices carry no such banner.
 #[component]
 fn SimulatedBanner() -> impl IntoView {
     let overview: Overview = expect_context();
+    let here = use_location().pathname;
+    let elsewhere = word(move || {
+        let here = here.read();
+        (here.starts_with("/s/") || *here == "/backtest").then_some("")
+    });
     later("", move || {
         Box::pin(async move {
             let simulated = overview.await.is_ok_and(|(status, _)| status.simulated);
             simulated
                 .then(|| view! {
-                    <p class="simulated" role="note" data-testid="simulated-banner">
+                    <p class="simulated" role="note" hidden=elsewhere data-testid="simulated-source">
                         <strong>"Simulated data."</strong>
                         " The live prices are made up by the built-in exchange. No market is behind them."
                     </p>

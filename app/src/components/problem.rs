@@ -39,7 +39,7 @@ pub fn UnknownSymbol(error: ApiError) -> impl IntoView {
             <h1>{title}</h1>
             <p role="alert">{error.detail}</p>
             {later("", move || Box::pin(async move {
-                let symbols = overview.await.map(|(_, symbols)| symbols).unwrap_or_default();
+                let symbols = overview.await.map(|(_, list)| list.rows).unwrap_or_default();
                 let links: Vec<_> = symbols
                     .into_iter()
                     .map(|s| view! {

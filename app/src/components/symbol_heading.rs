@@ -31,7 +31,13 @@ pub fn SymbolHeading(state: ChartState) -> impl IntoView {
         let before = told.or_else(|| state.data.with(|d| d.previous_close));
         price.get().and_then(|p| format::change(p, before))
     };
-    let history = Memo::new(move |_| state.data.with(|d| !d.live));
+    let tag = text(move || {
+        state.data.with(|d| match d.ended {
+            Some(ended) => format!("ended {}", format::date(ended)),
+            None if !d.live => "history".to_owned(),
+            None => String::new(),
+        })
+    });
     view! {
         <Title text=move || format!("{} {} · Tickcast", symbol.get(), price_text.get())/>
         <div class="heading">
@@ -40,7 +46,7 @@ pub fn SymbolHeading(state: ChartState) -> impl IntoView {
             <span class=text(move || format!("change {}", direction(change())))>
                 {text(move || change().map(|c| format::signed_percent(c, 2)).unwrap_or_default())}
             </span>
-            {move || history.get().then(|| view! { <span class="tag">"history"</span> })}
+            <span class="tag" data-testid="standing" hidden=move || tag.with(String::is_empty)>{tag}</span>
             <span class="loading-note" role="status">
                 {text(move || {
                     if state.loading.get() {

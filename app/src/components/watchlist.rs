@@ -1,16 +1,17 @@
-//! The side of every page: the watchlist, and the offer of sample data.
+//! The side of every page: a page of the watchlist, a search for the rest, and the offer of sample data.
 
 use std::time::Duration;
 
 use leptos::{html, prelude::*, task::spawn_local};
-use leptos_router::hooks::use_location;
+use leptos_router::hooks::{use_location, use_navigate};
 use market::Interval;
 use wasm_bindgen::JsCast;
+use web_sys::SubmitEvent;
 
 use super::sample_card::SampleCard;
 use crate::{
     Overview,
-    api::{InstrumentSummary, functions},
+    api::{InstrumentSummary, ListQuery, Watchlist, functions},
     erase::{Erase, later, text, word},
     format,
     live::Live,
@@ -33,8 +34,8 @@ pub fn Sidebar() -> impl IntoView {
             <h2 id="watchlist-heading" tabindex="-1">"Watchlist"</h2>
             {later("Loading…", move || Box::pin(async move {
                 match overview.await {
-                    Ok((status, symbols)) => view! {
-                        <Watchlist symbols/>
+                    Ok((status, list)) => view! {
+                        <List list/>
                         {status.sample_offered.then(|| view! { <SampleCard/> })}
                         <p class="source">
                             "Source: " {status.source} <br/> "Tickcast " {status.version}
@@ -51,13 +52,15 @@ pub fn Sidebar() -> impl IntoView {
     .erased()
 }
 
-/// The symbols, in the order given. Asks for them anew now and then: an import brings more of them, a
-/// close to measure the day's change against may come only with the history, and prices that come as
-/// bars are in no tick.
+/// A page of the symbols, in the order given, and a way to the others where there are more. Asks for it
+/// anew now and then: an import brings more of them, a close to measure the day's change against may come
+/// only with the history, and prices that come as bars are in no tick.
 #[component]
-fn Watchlist(symbols: Vec<InstrumentSummary>) -> impl IntoView {
+fn List(list: Watchlist) -> impl IntoView {
     let live: Live = expect_context();
-    let known = RwSignal::new(symbols);
+    let asked = RwSignal::new(list.asked.clone());
+    let next = RwSignal::new(list.next.clone());
+    let known = RwSignal::new(list.rows);
     Effect::new(move |_| {
         let live_ones = |s: &&InstrumentSummary| !s.bars_only;
         let watched = known.with(|k| {
@@ -68,26 +71,76 @@ fn Watchlist(symbols: Vec<InstrumentSummary>) -> impl IntoView {
         });
         live.watched.set(watched);
     });
+    let shown = use_chart_query();
+    let ask = move || {
+        let mut list = asked.get_untracked();
+        list.current = shown.with_untracked(|query| Some(query.as_ref()?.symbol.clone()));
+        spawn_local(async move {
+            if let Ok((_, fresh)) = functions::overview(list).await {
+                put(fresh, asked, next, known, live);
+            }
+        });
+    };
     Effect::new(move |_| {
-        set_timeout(move || ask_anew(known, live), ASK_FIRST_AFTER);
-        if let Ok(asking) = set_interval_with_handle(move || ask_anew(known, live), ASK_EVERY) {
+        set_timeout(ask, ASK_FIRST_AFTER);
+        if let Ok(asking) = set_interval_with_handle(ask, ASK_EVERY) {
             on_cleanup(move || asking.clear());
         }
     });
-    let query = use_chart_query();
+    // What the page shows is listed, whatever else is.
+    Effect::new(move |before: Option<()>| {
+        let listed = shown.with(|query| {
+            let is_it = |s: &InstrumentSummary| query.as_ref().is_none_or(|q| q.symbol == s.symbol);
+            known.with_untracked(|k| k.iter().any(is_it))
+        });
+        if before.is_some() && !listed {
+            ask();
+        }
+    });
+    let turn = move |find: String, after: String| {
+        asked.update(|list| (list.find, list.after) = (find, after));
+        ask();
+    };
+    let on_find = move |ev| turn(event_target_value(&ev), String::new());
+    // Enter opens the first one that is found; what is listed may be of what was typed before.
+    let go = use_navigate();
+    let on_submit = move |ev: SubmitEvent| {
+        ev.prevent_default();
+        let go = go.clone();
+        let mut list = ListQuery::default();
+        list.find = asked.with_untracked(|list| list.find.clone());
+        spawn_local(async move {
+            if let Ok((_, found)) = functions::overview(list).await
+                && let Some(first) = found.rows.first()
+            {
+                go(&symbol_url(&first.symbol), Default::default());
+            }
+        });
+    };
+    let on_next = move |_| {
+        let find = asked.with_untracked(|list| list.find.clone());
+        turn(find, next.get_untracked().unwrap_or_default());
+    };
+    let last = Memo::new(move |_| next.with(Option::is_none));
+    let whole = Memo::new(move |_| last.get() && asked.with(|list| list.after.is_empty()));
+    let no_more = word(move || whole.get().then_some(""));
+    let no_find =
+        word(move || (whole.get() && asked.with(|list| list.find.is_empty())).then_some(""));
+    // After the last page comes the first.
+    let more = text(move || if last.get() { "First" } else { "Next" }.to_owned());
     // The interval stays from symbol to symbol, but not from history to a live one.
     let query = Memo::new(move |_| {
-        let mut query = query.get()?;
+        let mut query = shown.get()?;
         let is_it = |s: &InstrumentSummary| s.bars_only && s.symbol == query.symbol;
         let from_history = known.with(|k| k.iter().any(is_it));
         Some((std::mem::take(&mut query.interval), from_history, query))
     });
-    let list = NodeRef::<html::Ul>::new();
+    let list_ref = NodeRef::<html::Ul>::new();
     let here = use_location().pathname;
     // On a narrow page the list is a strip: the symbol shown is brought into sight.
     Effect::new(move |_| {
         here.with(|_| ());
-        if let Some(list) = list.get()
+        if let Some(list) = list_ref.get()
             && let Ok(Some(link)) = list.query_selector("[aria-current]")
         {
             let link: web_sys::HtmlElement = link.unchecked_into();
@@ -96,36 +149,79 @@ fn Watchlist(symbols: Vec<InstrumentSummary>) -> impl IntoView {
     });
     let rows = move || {
         let known = known.get();
-        let none = known
-            .is_empty()
-            .then(|| view! { <li class="empty">"No prices yet."</li> });
+        let find = asked.with_untracked(|list| list.find.trim().to_ascii_uppercase());
+        // What the page shows stands there though it was not found.
+        let found = known.len() > 1 || known.iter().any(|s| s.symbol.as_str().contains(&find));
+        let none = (!found).then(|| {
+            let words = if find.is_empty() {
+                "No prices yet."
+            } else {
+                "None found."
+            };
+            view! { <li class="empty">{words}</li> }
+        });
         let rows: Vec<_> = known
             .into_iter()
             .map(|summary| view! { <Row summary query/> })
             .collect();
         (none, rows)
     };
-    view! { <ul class="watchlist" data-testid="watchlist" node_ref=list>{rows}</ul> }.erased()
+    view! {
+        <form class="find" method="get" role="search" hidden=no_find on:submit=on_submit>
+            <input
+                type="search"
+                name="find"
+                aria-label="Find a symbol"
+                placeholder="Find a symbol"
+                autocomplete="off"
+                autocapitalize="characters"
+                spellcheck="false"
+                maxlength="32"
+                data-testid="find-symbol"
+                value=list.asked.find.clone()
+                on:input=on_find
+            />
+            <button type="submit" class="no-js">"Find"</button>
+            <button type="submit" class="no-js" name="after" value=list.next.unwrap_or_default() hidden=no_more>
+                {more}
+            </button>
+            <button type="button" class="js-only" data-testid="more-symbols" hidden=no_more on:click=on_next>
+                {more}
+            </button>
+        </form>
+        <ul class="watchlist" data-testid="watchlist" node_ref=list_ref>{rows}</ul>
+    }
+    .erased()
 }
 
-/// Asks for the watchlist anew, and shows it when a row has changed.
-fn ask_anew(known: RwSignal<Vec<InstrumentSummary>>, live: Live) {
-    spawn_local(async move {
-        let Ok((_, fresh)) = functions::overview().await else {
-            return;
-        };
-        let unchanged = known.try_with_untracked(|k| {
-            let same = |(a, b): (&InstrumentSummary, &InstrumentSummary)| {
-                let quoted = live.quotes.with_untracked(|q| q.contains_key(&a.symbol));
-                is_same_row(a, b, quoted)
-            };
-            k.len() == fresh.len() && k.iter().zip(&fresh).all(same)
-        });
-        if unchanged == Some(false) {
-            live.instruments.set(fresh.clone());
-            known.set(fresh);
-        }
+/// Shows an answer unless another part has been asked for since; rows only where one has changed.
+fn put(
+    fresh: Watchlist,
+    asked: RwSignal<ListQuery>,
+    next: RwSignal<Option<String>>,
+    known: RwSignal<Vec<InstrumentSummary>>,
+    live: Live,
+) {
+    let same_part = asked.try_with_untracked(|list| {
+        (&list.find, &list.after) == (&fresh.asked.find, &fresh.asked.after)
     });
+    if same_part != Some(true) {
+        return;
+    }
+    if next.with_untracked(|n| *n != fresh.next) {
+        next.set(fresh.next);
+    }
+    let unchanged = known.with_untracked(|k| {
+        let same = |(a, b): (&InstrumentSummary, &InstrumentSummary)| {
+            let quoted = live.quotes.with_untracked(|q| q.contains_key(&a.symbol));
+            is_same_row(a, b, quoted)
+        };
+        k.len() == fresh.rows.len() && k.iter().zip(&fresh.rows).all(same)
+    });
+    if !unchanged {
+        live.instruments.set(fresh.rows.clone());
+        known.set(fresh.rows);
+    }
 }
 
 /// Whether a row shows the same of both. The price of one that is `quoted` comes by itself.
@@ -136,6 +232,7 @@ fn is_same_row(a: &InstrumentSummary, b: &InstrumentSummary, quoted: bool) -> bo
         && a.intervals == b.intervals
         && a.bars_only == b.bars_only
         && a.simulated == b.simulated
+        && a.ended == b.ended
 }
 
 /// A symbol's last price and its change. Flashes when the price changes.
@@ -152,13 +249,15 @@ fn Row(
         intervals,
         bars_only,
         simulated,
+        ended,
         ..
     } = summary;
     // That prices are made up weighs more than that they are old.
-    let tag = match (simulated, bars_only) {
-        (true, _) => Some("simulated"),
-        (false, true) => Some("history"),
-        (false, false) => None,
+    let tag = match (simulated, ended, bars_only) {
+        (true, ..) => Some("simulated".to_owned()),
+        (_, Some(ended), _) => Some(format!("ended {}", format::date(ended))),
+        (.., true) => Some("history".to_owned()),
+        _ => None,
     };
     let quoted = symbol.clone();
     let price = Memo::new(move |_| {
@@ -254,6 +353,7 @@ mod tests {
             intervals: vec![Interval::M1],
             bars_only: false,
             simulated: false,
+            ended: None,
         };
         let after = InstrumentSummary {
             last_price: 2.0,

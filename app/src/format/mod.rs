@@ -5,6 +5,15 @@
 mod number;
 mod time;
 
+/// How far ahead.
+pub fn ahead(step: u32) -> String {
+    if step == 1 {
+        "one step ahead".to_owned()
+    } else {
+        format!("{step} steps ahead")
+    }
+}
+
 pub use chart::format_price as price;
 pub use number::{change, compact, error_size, fixed, percent, signed_percent};
-pub use time::{bar_time, iso};
+pub use time::{bar_time, date, iso};

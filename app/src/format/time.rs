@@ -22,7 +22,8 @@ pub fn iso(ts: Timestamp) -> String {
     format!("{}T{}Z", date(ts), clock(ts))
 }
 
-fn date(ts: Timestamp) -> String {
+/// The day: `2026-11-24`.
+pub fn date(ts: Timestamp) -> String {
     let (year, month, day) = civil(ts.as_micros().div_euclid(DAY_US));
     format!("{year:04}-{month:02}-{day:02}")
 }

@@ -19,10 +19,12 @@ use super::{
     BarUpdate, Connection, Focus, Live, Quote,
     incoming::Incoming,
     latency::Latency,
-    socket::{Event, Socket},
+    socket::{Event, Socket, now_ms},
 };
 
 const PING_EVERY: Duration = Duration::from_secs(5);
+/// Without a price for this long, prices do not come.
+const QUIET_AFTER_MS: f64 = 60_000.0;
 /// Bars that wait for an animation frame; a hidden page has none.
 const MAX_WAITING_BARS: usize = 256;
 
@@ -37,6 +39,8 @@ struct Feed {
     bars: RefCell<BarUpdate>,
     frame_asked: Cell<bool>,
     connected_before: Cell<bool>,
+    /// When the last price came, by the browser's monotonic clock.
+    last_price_ms: Rc<Cell<f64>>,
 }
 
 /// Opens the connection and keeps it subscribed to what the page shows.
@@ -53,7 +57,16 @@ pub(super) fn start(live: Live) {
         }
     });
     let (pinging, latency) = (socket.clone(), feed.latency.clone());
-    set_interval(move || ping(&pinging, &latency), PING_EVERY);
+    let last_price_ms = Rc::clone(&feed.last_price_ms);
+    set_interval(
+        move || {
+            ping(&pinging, &latency);
+            if now_ms() - last_price_ms.get() > QUIET_AFTER_MS && live.priced.get_untracked() {
+                live.priced.set(false);
+            }
+        },
+        PING_EVERY,
+    );
     Effect::new(move |_| {
         let (watched, focus) = (live.watched.get(), live.focus.get());
         feed.subscribe(&socket, watched, focus);
@@ -147,6 +160,12 @@ impl Feed {
 
     fn take(self: &Rc<Self>, message: Incoming, live: Live) {
         let Incoming { seq, symbol, .. } = message;
+        if matches!(message.r#type.as_str(), "ticks" | "latest" | "bar") {
+            self.last_price_ms.set(now_ms());
+            if !live.priced.get_untracked() {
+                live.priced.set(true);
+            }
+        }
         match message.r#type.as_str() {
             "hello" => {
                 Socket::set_heartbeat_ms(message.heartbeat_ms);

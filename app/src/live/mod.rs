@@ -25,7 +25,7 @@ use crate::api::InstrumentSummary;
 pub enum Connection {
     /// The first connection is being made.
     Connecting,
-    /// Messages come in.
+    /// Messages come in. Whether prices do is [`Live::priced`]'s to say.
     Live,
     /// Two heartbeats are missing, or the connection broke and is being made again.
     Stale,
@@ -34,11 +34,12 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// The word on the page, and the style sheet's.
-    pub const fn as_str(self) -> &'static str {
+    /// The word on the page, and the style sheet's: live only where prices come.
+    pub const fn as_str(self, priced: bool) -> &'static str {
         match self {
             Self::Connecting => "connecting",
-            Self::Live => "live",
+            Self::Live if priced => "live",
+            Self::Live => "connected",
             Self::Stale => "stale",
             Self::Offline => "offline",
         }
@@ -81,6 +82,8 @@ pub struct BarUpdate {
 pub struct Live {
     /// How the connection stands.
     pub connection: RwSignal<Connection>,
+    /// Whether prices come: one did in the last minute.
+    pub priced: RwSignal<bool>,
     /// Median time from a tick's arrival at the server to the screen, in milliseconds.
     pub latency_ms: RwSignal<Option<f64>>,
     /// The last price of every symbol that had one since the page was opened.
@@ -102,6 +105,7 @@ impl Live {
     pub fn new() -> Self {
         Self {
             connection: RwSignal::new(Connection::Connecting),
+            priced: RwSignal::new(false),
             latency_ms: RwSignal::new(None),
             quotes: RwSignal::new(BTreeMap::new()),
             instruments: RwSignal::new(Vec::new()),

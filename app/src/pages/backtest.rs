@@ -1,6 +1,6 @@
 //! The backtest page: what to test, how far it is, what was found.
 //!
-//! Model: everything chosen is in the address. The form and the result are markup that the server
+//! Model: everything chosen is in the address. The forms, the check of what is chosen and the result are markup that the server
 //! writes; what runs here sends the form's choice as it is, follows the server's lines, and stops the
 //! run when it is asked to, or when the page is left. An address with `run` in it starts at once.
 //!
@@ -14,10 +14,10 @@ use leptos_router::{
     hooks::{use_location, use_navigate},
 };
 use wasm_bindgen::JsCast;
-use web_sys::{FormData, HtmlFormElement, SubmitEvent, UrlSearchParams};
+use web_sys::{Event, FormData, HtmlFormElement, HtmlInputElement, SubmitEvent, UrlSearchParams};
 
 use crate::{
-    api::{backtest_line::Line, codec::JsonBytes, functions},
+    api::{BacktestParts, backtest_line::Line, codec::JsonBytes, functions},
     components::problem::Problem,
     erase::{Erase, later, text},
 };
@@ -35,7 +35,7 @@ pub fn BacktestPage() -> impl IntoView {
         <Title text="Backtest · Tickcast"/>
         {later("Loading…", move || Box::pin(async move {
             match first.await {
-                Ok((form, result)) => view! { <Bench form result/> }.erased(),
+                Ok(parts) => view! { <Bench parts/> }.erased(),
                 Err(error) => view! {
                     <Problem title="The backtest cannot be set up" detail=error.detail/>
                 }
@@ -50,11 +50,15 @@ pub fn BacktestPage() -> impl IntoView {
 #[derive(Clone, Copy)]
 struct Run {
     form: RwSignal<String>,
+    /// What the choices need and what there is.
+    check: RwSignal<String>,
     result: RwSignal<String>,
-    /// Fits done, in all, and on what, while it runs.
+    /// Fits done, in all, and that in words with how long is left, while it runs.
     progress: RwSignal<Option<(u64, u64, String)>>,
     /// What screen readers are told: not every step.
     status: RwSignal<String>,
+    /// The choices that are being checked.
+    checking: StoredValue<String>,
     /// The search that the page shows.
     shown: StoredValue<String>,
     /// The server's number of the run.
@@ -65,14 +69,16 @@ struct Run {
 }
 
 #[component]
-fn Bench(form: String, result: String) -> impl IntoView {
+fn Bench(parts: BacktestParts) -> impl IntoView {
     let location = use_location();
     let (search, path) = (location.search, location.pathname);
     let run = Run {
-        form: RwSignal::new(form),
-        result: RwSignal::new(result),
+        form: RwSignal::new(parts.form),
+        check: RwSignal::new(parts.check),
+        result: RwSignal::new(parts.result),
         progress: RwSignal::new(None),
         status: RwSignal::new(String::new()),
+        checking: StoredValue::new(String::new()),
         shown: StoredValue::new(search.get_untracked()),
         id: StoredValue::new(None),
         latest: StoredValue::new(0),
@@ -87,17 +93,30 @@ fn Bench(form: String, result: String) -> impl IntoView {
     });
     let go = use_navigate();
     let on_submit = move |ev: SubmitEvent| {
-        let Some(search) = ev.target().and_then(|form| chosen(form.unchecked_ref())) else {
+        let Some((search, find)) = ev.target().and_then(|form| chosen(form.unchecked_ref())) else {
             return;
         };
         ev.prevent_default();
-        run.shown.set_value(search.clone());
+        if !find {
+            run.shown.set_value(search.clone());
+        }
         let options = NavigateOptions {
             scroll: false,
             ..Default::default()
         };
         go(&format!("/backtest?{search}"), options);
-        run.start(search);
+        if !find {
+            run.start(search);
+        }
+    };
+    let on_change = move |ev: Event| {
+        let field: Option<HtmlInputElement> = ev.target().map(JsCast::unchecked_into);
+        if let Some((search, false)) = field
+            .and_then(|field| field.form())
+            .and_then(|form| chosen(&form))
+        {
+            run.check_again(search);
+        }
     };
     let running = Memo::new(move |_| run.progress.with(Option::is_some));
     view! {
@@ -107,7 +126,8 @@ fn Bench(form: String, result: String) -> impl IntoView {
                 "How the models would have done: each is fitted to what was known at a moment of the past, \
                 forecasts from there, and is judged by what came, again and again. Naive is the yardstick."
             </p>
-            <div on:submit=on_submit inner_html=move || run.form.get()></div>
+            <div class="backtest-forms" on:submit=on_submit on:change=on_change inner_html=move || run.form.get()></div>
+            <div role="status" inner_html=move || run.check.get()></div>
             <div class="run" role="group" aria-label="Run">
                 <p role="status" data-testid="backtest-status">{text(move || run.status.get())}</p>
                 {move || running.get().then(|| view! {
@@ -133,11 +153,30 @@ fn Bench(form: String, result: String) -> impl IntoView {
     .erased()
 }
 
-/// What a form would send.
-fn chosen(form: &HtmlFormElement) -> Option<String> {
+/// What a form would send, and whether it looks for symbols. Such a form sends what the other one has
+/// chosen by now, and what to look for.
+fn chosen(form: &HtmlFormElement) -> Option<(String, bool)> {
+    if !form.has_attribute("data-find") {
+        return Some((format!("{}&{RUN}", pairs(form)?), false));
+    }
+    let other = document().query_selector("[data-testid=backtest-form]");
+    let other = other.ok().flatten();
+    let chosen = other.and_then(|form| pairs(form.unchecked_ref()));
+    let sought = FormData::new_with_form(form)
+        .ok()?
+        .get("find_symbol")
+        .as_string()?;
+    let sought = js_sys::encode_uri_component(&sought);
+    Some((
+        format!("{}&find_symbol={}", chosen?, String::from(sought)),
+        true,
+    ))
+}
+
+fn pairs(form: &HtmlFormElement) -> Option<String> {
     let data = FormData::new_with_form(form).ok()?;
     let pairs = UrlSearchParams::new_with_str_sequence_sequence(&data).ok()?;
-    Some(format!("{}&{RUN}", String::from(pairs.to_string())))
+    Some(String::from(pairs.to_string()))
 }
 
 impl Run {
@@ -150,12 +189,13 @@ impl Run {
             self.status.set(String::new());
             let asked = search.clone();
             spawn_local(async move {
-                if let Ok((form, result)) = functions::backtest_page(asked.clone()).await
+                if let Ok(parts) = functions::backtest_page(asked.clone()).await
                     && self.shown.try_get_value() == Some(asked)
                 {
-                    self.form.set(form);
-                    if !result.is_empty() {
-                        self.result.set(result);
+                    self.form.set(parts.form);
+                    self.check.set(parts.check);
+                    if !parts.result.is_empty() {
+                        self.result.set(parts.result);
                     }
                 }
             });
@@ -163,6 +203,18 @@ impl Run {
         if search.contains(RUN) {
             self.start(search);
         }
+    }
+
+    /// Has the choices checked anew; an answer to older ones comes too late.
+    fn check_again(self, search: String) {
+        self.checking.set_value(search.clone());
+        spawn_local(async move {
+            if let Ok(check) = functions::backtest_check(search.clone()).await
+                && self.checking.try_get_value() == Some(search)
+            {
+                self.check.set(check);
+            }
+        });
     }
 
     /// Starts a run and follows it.
@@ -200,8 +252,7 @@ impl Run {
                 let line: String = read.drain(..=end).collect();
                 match Line::read(line.trim_end()) {
                     Some(Line::Begun(id)) => self.id.set_value(Some(id)),
-                    Some(Line::Progress(done, all, symbol)) => {
-                        let words = format!("{symbol}: {done} of {all} fits done");
+                    Some(Line::Progress(done, all, words)) => {
                         self.progress.set(Some((done, all, words)));
                     }
                     Some(line) => return Some(line),

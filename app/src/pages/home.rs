@@ -8,7 +8,7 @@ use leptos_router::{components::Redirect, hooks::use_navigate};
 
 use crate::{
     Overview,
-    api::{InstrumentSummary, functions},
+    api::{ListQuery, functions},
     components::{first_steps::FirstSteps, problem::Problem},
     erase::{Erase, later},
     query::symbol_url,
@@ -17,7 +17,7 @@ use crate::{
 /// How often an empty page looks for prices.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Goes on to the first symbol; without one, says how prices get in and waits for them.
+/// Goes on to the symbol that the server has chosen for it (see `api/watchlist.rs`); without one, says how prices get in and waits for them.
 #[component]
 pub fn HomePage() -> impl IntoView {
     let overview: Overview = expect_context();
@@ -29,8 +29,10 @@ pub fn HomePage() -> impl IntoView {
                     <Problem title="The server has a problem" detail=error.detail/>
                 }
                 .erased(),
-                Ok((_, watchlist)) => match first_url(&watchlist) {
-                    Some(path) => view! { <Redirect path/> }.erased(),
+                Ok((_, list)) => match list.home {
+                    Some(symbol) => {
+                        view! { <Redirect path=symbol_url(&symbol)/> }.erased()
+                    }
                     None => view! { <Waiting/> }.erased(),
                 },
             }
@@ -49,8 +51,8 @@ fn Waiting() -> impl IntoView {
             move || {
                 let navigate = navigate.clone();
                 spawn_local(async move {
-                    if let Ok((_, watchlist)) = functions::overview().await
-                        && first_url(&watchlist).is_some()
+                    if let Ok((_, list)) = functions::overview(ListQuery::default()).await
+                        && list.home.is_some()
                     {
                         // The whole page anew: the watchlist came with it.
                         navigate("/", Default::default());
@@ -65,13 +67,4 @@ fn Waiting() -> impl IntoView {
         }
     });
     view! { <FirstSteps/> }
-}
-
-/// The page of the first live symbol, else of the first one.
-fn first_url(watchlist: &[InstrumentSummary]) -> Option<String> {
-    let first = watchlist
-        .iter()
-        .find(|i| !i.bars_only)
-        .or(watchlist.first())?;
-    Some(symbol_url(&first.symbol))
 }

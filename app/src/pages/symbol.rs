@@ -67,6 +67,7 @@ fn Workspace(
     let state = ChartState::new(first);
     state.run(query, live);
     let models = StoredValue::new(status.map(|s| s.models).unwrap_or_default());
+    let made_up = Memo::new(move |_| state.data.with(|d| d.simulated));
     let failed = Memo::new(move |_| state.problem.with(Option::is_some));
     move || {
         if failed.get() {
@@ -74,6 +75,12 @@ fn Workspace(
             return error.map(|error| view! { <UnknownSymbol error/> }).erased();
         }
         view! {
+            {move || made_up.get().then(|| view! {
+                <p class="simulated" role="note" data-testid="simulated-banner">
+                    <strong>"Simulated data."</strong>
+                    " These prices are made up. No market is behind them."
+                </p>
+            })}
             <article class="workspace" aria-busy=text(move || state.loading.get().to_string())>
                 <SymbolHeading state/>
                 <Controls state query models/>

@@ -14,7 +14,7 @@
 //! - [`conformal`] puts calibrated bands on any forecast: split, and adaptive online.
 //! - [`backtest::Backtest`] runs models from rolling origins beside [`BASELINES`], with progress,
 //!   cancellation and a clock passed in; [`backtest::Forecaster`] lets other crates take part.
-//! - [`metrics`], [`diagnostics`] and [`backtest::diebold_mariano`] measure.
+//! - [`metrics`], [`diagnostics`], [`calibration`] and [`backtest::diebold_mariano`] measure.
 //!
 //! ```
 //! use forecast::{FitOptions, FittedModel, Level, ModelSpec};
@@ -41,6 +41,7 @@ pub mod arima;
 pub mod backtest;
 pub mod baseline;
 mod bfgs;
+pub mod calibration;
 pub mod combine;
 pub mod conformal;
 pub mod decompose;

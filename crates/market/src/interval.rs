@@ -90,8 +90,22 @@ impl Interval {
         Timestamp::from_micros(day * DAY_US)
     }
 
+    /// The interval whose bars lie as these times do: at the median distance of two that follow each
+    /// other, in whatever order they come. Times twice do not count. `None` where no interval is so
+    /// long, as with weeks.
+    pub fn of_times(times: &[Timestamp]) -> Option<Self> {
+        let mut times = times.to_vec();
+        times.sort_unstable();
+        times.dedup();
+        let mut gaps: Vec<i64> = times.windows(2).map(|w| w[1].micros_since(w[0])).collect();
+        gaps.sort_unstable();
+        let median = *gaps.get(gaps.len() / 2)?;
+        Self::ALL.into_iter().find(|i| i.micros() == median)
+    }
+
     /// The season that seasonal models use by default, in bars: a minute of seconds, an hour of
-    /// minutes, an hour of 5 and of 15 minutes, a day of hours, a week of trading days.
+    /// minutes, an hour of 5 and of 15 minutes, a day of hours, a week of trading days. The one truth
+    /// of it: pages, `POST /predict`, live forecasts, backtests and the command line ask here.
     pub const fn default_season(self) -> usize {
         match self {
             Self::S1 | Self::M1 => 60,
@@ -152,6 +166,22 @@ mod tests {
             Interval::D1.step_after(sunday, 1).to_string(),
             "2013-03-04T00:00:00Z"
         );
+    }
+
+    #[test]
+    fn trading_days_with_weekends_are_days_and_weeks_are_no_interval() {
+        let monday: Timestamp = "2013-03-04".parse().unwrap();
+        let mut days: Vec<Timestamp> = (0..9).map(|n| Interval::D1.step_after(monday, n)).collect();
+        assert_eq!(Interval::of_times(&days), Some(Interval::D1));
+        days.reverse();
+        days.push(monday);
+        assert_eq!(Interval::of_times(&days), Some(Interval::D1));
+        let every = |seconds: i64| -> Vec<Timestamp> {
+            (0..9).map(|n| Timestamp::from_secs(n * seconds)).collect()
+        };
+        assert_eq!(Interval::of_times(&every(300)), Some(Interval::M5));
+        assert_eq!(Interval::of_times(&every(7 * 86_400)), None);
+        assert_eq!(Interval::of_times(&every(1)[..1]), None);
     }
 
     #[test]

@@ -172,6 +172,7 @@ impl Backtests {
                 Err(e) => return Err(e),
             }
         }
+        plan.check(&series)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let share = (cores / inner.config.in_flight.max(1)).max(1);
         let cpu = Cpu::with_threads("backtest", share)?;
@@ -196,6 +197,22 @@ impl Backtests {
             told: false,
             backtests: self.clone(),
         })
+    }
+
+    /// How many closes of a symbol a backtest sees; 0 where there is no closed bar.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn closes(&self, symbol: &Symbol, interval: Interval) -> Result<usize> {
+        let inner = &self.inner;
+        let read = inner
+            .closes
+            .read(symbol, interval, inner.config.window_bars);
+        match read.await {
+            Ok(closes) => Ok(closes.values.len()),
+            Err(PipelineError::NotFound { .. }) => Ok(0),
+            Err(e) => Err(e),
+        }
     }
 
     /// Stops a run at its next fit. False when there is none of that number.
@@ -385,6 +402,22 @@ impl Plan {
 
     fn fits(&self) -> usize {
         self.symbols.len() * self.rows() * self.layout.origins
+    }
+
+    /// Whether any series is long enough; what is none is a result of its own beside the others'.
+    fn check(&self, series: &[(Symbol, std::result::Result<Closes, String>)]) -> Result<()> {
+        let mut why = None;
+        for (symbol, closes) in series {
+            let fault = match closes {
+                Ok(closes) => match self.layout.fits(closes.values.len()) {
+                    Ok(()) => return Ok(()),
+                    Err(e) => format!("{symbol}: {e}"),
+                },
+                Err(e) => e.clone(),
+            };
+            why.get_or_insert(fault);
+        }
+        why.map_or(Ok(()), |why| Err(invalid("origins", why)))
     }
 
     /// One symbol after the other, the folds of each in parallel. `None` when it was stopped.

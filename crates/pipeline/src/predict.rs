@@ -23,7 +23,7 @@ use crate::{
     closes::StoredCloses,
     config::PredictConfig,
     cpu::Cpu,
-    forecasts::{bands, levels},
+    forecasts::{bands, has_no_width, levels},
     stats::{Counters, PredictStats},
 };
 
@@ -179,6 +179,12 @@ impl Predictor {
                 let forecast = fitted
                     .forecast(horizon, &levels(&bands_at))
                     .map_err(|e| refusal(e, series.field))?;
+                if series.origin.is_some() && has_no_width(&forecast) {
+                    let detail = format!(
+                        "{observations} closes do not tell how far the price may move: too few, or all the same"
+                    );
+                    return Err(invalid(series.field, detail));
+                }
                 Ok::<_, PipelineError>((forecast, look(&*fitted, &options, seconds)))
             };
             let (mut forecast, seen) = self.inner.cpu.run(work).await??;

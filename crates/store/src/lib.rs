@@ -31,6 +31,6 @@ pub use error::{Result, StoreError};
 pub use port::{
     Appended, BarQuery, BarStore, DeadLetter, DeadLetterState, DeadLetterStore, ForecastLedger,
     Instrument, LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Retention,
-    ScoreRow, StepOutcome, Store, StoredTick, TickStore,
+    ScoreRow, StepOutcome, Store, StoredTick, SymbolPage, SymbolPlace, SymbolQuery, TickStore,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};

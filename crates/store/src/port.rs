@@ -42,6 +42,59 @@ pub struct Instrument {
     pub bars_only: bool,
 }
 
+/// Where a page of symbols ended: the next one begins after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SymbolPlace {
+    /// Whether its name begins with the text searched for; true without a text.
+    pub begins: bool,
+    /// Whether it has no ticks.
+    pub bars_only: bool,
+    /// The symbol.
+    pub symbol: Symbol,
+}
+
+/// Which symbols to list: those whose names begin with the text first, then those that hold it
+/// elsewhere; of both, those with ticks before those without, each by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SymbolQuery {
+    /// A part of the name, upper case as symbols are; empty lists all.
+    pub text: String,
+    /// Only what comes after it.
+    pub after: Option<SymbolPlace>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A page of symbols.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SymbolPage {
+    /// In the order of the query.
+    pub instruments: Vec<Instrument>,
+    /// Where the next page begins; absent when this is the last one.
+    pub next: Option<SymbolPlace>,
+}
+
+impl SymbolQuery {
+    /// The parts of the list that the query still has to go through, in order: (begins, without ticks,
+    /// after this name). A text lists those that hold it elsewhere too.
+    pub(crate) fn parts(&self) -> Vec<(bool, bool, String)> {
+        let all = [(true, false), (true, true), (false, false), (false, true)];
+        let (from, name) = match &self.after {
+            Some(place) => ((!place.begins, place.bars_only), place.symbol.to_string()),
+            None => ((false, false), String::new()),
+        };
+        all.into_iter()
+            .filter(|(begins, _)| *begins || !self.text.is_empty())
+            .filter(|(begins, bars_only)| (!begins, *bars_only) >= from)
+            .map(|(begins, bars_only)| {
+                let first = (!begins, bars_only) == from;
+                let after = if first { name.clone() } else { String::new() };
+                (begins, bars_only, after)
+            })
+            .collect()
+    }
+}
+
 /// Which bars to read: half-open in time, oldest first in the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BarQuery {
@@ -117,11 +170,25 @@ pub trait BarStore: Send + Sync {
     /// Unavailable or internal.
     async fn bars(&self, query: &BarQuery) -> Result<Vec<Bar>>;
 
-    /// Every symbol that has bars, by name.
+    /// Every symbol that has bars, by name. For what must go through all of them: a page asks for
+    /// [`Self::symbols`].
     ///
     /// # Errors
     /// Unavailable or internal.
     async fn instruments(&self) -> Result<Vec<Instrument>>;
+
+    /// A page of the symbols that have bars. Costs as much as it lists; of a text that names do not
+    /// begin with, a look at every name besides.
+    ///
+    /// # Errors
+    /// Unavailable or internal.
+    async fn symbols(&self, query: &SymbolQuery) -> Result<SymbolPage>;
+
+    /// One symbol, where it has bars.
+    ///
+    /// # Errors
+    /// Unavailable or internal.
+    async fn instrument(&self, symbol: &Symbol) -> Result<Option<Instrument>>;
 }
 
 /// Whether an entry went into the ledger.

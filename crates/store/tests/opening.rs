@@ -10,7 +10,7 @@ use market::{
 };
 use store::{
     BarQuery, BarStore, DeadLetterStore, ForecastLedger, LedgerQuery, Recorded, SqliteOptions,
-    SqliteStore, StepOutcome, StoreError, TickStore,
+    SqliteStore, StepOutcome, StoreError, SymbolQuery, TickStore,
 };
 
 fn symbol() -> Symbol {
@@ -97,6 +97,8 @@ async fn use_all(store: &SqliteStore) -> Vec<StoreError> {
     errors.extend(store.ticks_after(&symbol, 0, usize::MAX).await.err());
     errors.extend(store.latest_tick(&symbol).await.err());
     errors.extend(store.instruments().await.err());
+    errors.extend(store.symbols(&SymbolQuery::default()).await.err());
+    errors.extend(store.instrument(&symbol).await.err());
     errors.extend(store.ledger(&ledger).await.err());
     errors.extend(store.scoreboard(None, None).await.err());
     errors.extend(store.dead_letter_counts().await.err());
@@ -127,7 +129,7 @@ async fn a_closed_store_answers_that_it_is_unavailable() {
     for error in use_all(&store).await {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
-    assert_eq!(use_all(&store).await.len(), 15);
+    assert_eq!(use_all(&store).await.len(), 17);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     forecast::{Format, note_season},
-    progress,
+    progress, season,
     series_input::{self, Series},
 };
 use crate::error::{CommandError, Result};
@@ -34,9 +34,10 @@ pub struct BacktestArgs {
     /// snaive always run beside
     #[arg(long = "model", value_name = "MODEL", required = true)]
     models: Vec<ModelSpec>,
-    /// Season in steps; also scales MASE and RMSSE
-    #[arg(long, value_name = "M", default_value_t = 1)]
-    season: usize,
+    /// Season in steps; also scales MASE and RMSSE [default: that of the interval at which the times lie,
+    /// as on the pages: 5 of days; 1 without times]
+    #[arg(long, value_name = "M")]
+    season: Option<usize>,
     /// Steps forecast from each origin
     #[arg(long, value_name = "H")]
     horizon: usize,
@@ -77,7 +78,10 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
     let mut models = args.models.clone();
     let mut seen = std::collections::HashSet::new();
     models.retain(|m| seen.insert(m.to_string()));
-    note_season(&models, args.season);
+    season::note(args.season, &series);
+    if let Some(season) = args.season {
+        note_season(&models, season);
+    }
 
     let started = Instant::now();
     let clock = || started.elapsed().as_secs_f64();
@@ -99,6 +103,8 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
             cancel: None,
             clock: Some(&clock),
         };
+        let mut layout = layout.clone();
+        layout.options.season = season::of(args.season, s);
         match layout.run(&s.values, &models, control) {
             Ok(report) => {
                 reports.push(report);
@@ -176,7 +182,6 @@ fn layout(args: &BacktestArgs) -> Result<Backtest> {
         window: args.window.map_or(Window::Expanding, Window::Sliding),
         levels,
         options: FitOptions {
-            season: args.season,
             log: args.log,
             ..FitOptions::default()
         },
@@ -327,10 +332,24 @@ fn write_table(
     writeln!(out, "{table}")?;
     writeln!(
         out,
-        "skill: 1 - MAE / MAE of naive. p-naive: Diebold-Mariano (Harvey-Leybourne-Newbold) of absolute\n\
-         errors against naive; p-holm: corrected for the number of models. Verdict at 5 % of p-holm."
+        "{}skill: 1 - MAE / MAE of naive. p-naive: Diebold-Mariano (Harvey-Leybourne-Newbold) of absolute\n\
+         errors against naive; p-holm: corrected for the number of models. Verdict at 5 % of p-holm.",
+        scaled_by(reports)
     )?;
     Ok(())
+}
+
+/// By what MASE and RMSSE are scaled, as a line; nothing where the series differ in it.
+fn scaled_by(reports: &[Report]) -> String {
+    let mut seasons = reports.iter().map(|report| report.layout.options.season);
+    let first = seasons.next();
+    match first.filter(|first| seasons.all(|other| other == *first)) {
+        Some(1) => "MASE, RMSSE: scaled by naive's errors (no season).\n".into(),
+        Some(season) => {
+            format!("MASE, RMSSE: scaled by seasonal naive's errors, season {season}.\n")
+        }
+        None => String::new(),
+    }
 }
 
 /// The mean absolute error of each fold by origin, a line per model. Of many series the errors are

@@ -8,7 +8,7 @@ use forecast::{
 };
 use rayon::prelude::*;
 
-use super::{progress, series_input};
+use super::{progress, season, series_input};
 use crate::error::{CommandError, Result};
 
 /// How results are printed.
@@ -47,9 +47,10 @@ pub struct ForecastArgs {
     /// +drift behind it, auto-arima, garch, combo
     #[arg(long, value_name = "MODEL")]
     model: ModelSpec,
-    /// Season in steps, for seasonal models
-    #[arg(long, value_name = "M", default_value_t = 1)]
-    season: usize,
+    /// Season in steps, for seasonal models [default: that of the interval at which the times lie, as on
+    /// the pages: 5 of days; 1 without times]
+    #[arg(long, value_name = "M")]
+    season: Option<usize>,
     /// Steps to forecast
     #[arg(long, value_name = "H")]
     horizon: usize,
@@ -94,7 +95,6 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
     let series = series_input::read(input, args.column.as_deref(), args.id.as_deref())?;
     let levels = Level::ascending(&args.levels)?;
     let options = FitOptions {
-        season: args.season,
         log: args.log,
         point: match args.point {
             PointOf::Median => Point::Median,
@@ -102,13 +102,20 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
         },
         ..FitOptions::default()
     };
-    note_season(&[args.model], args.season);
+    season::note(args.season, &series);
+    if let Some(season) = args.season {
+        note_season(&[args.model], season);
+    }
 
     let bar = progress::bar(series.len() as u64, "series");
     let outcomes: Vec<Result<Outcome>> = series
         .par_iter()
         .map(|s| {
             let started = Instant::now();
+            let options = FitOptions {
+                season: season::of(args.season, s),
+                ..options.clone()
+            };
             let fitted = args.model.fit(&s.values, &options)?;
             let forecast = fitted.forecast(args.horizon, &levels)?;
             let summary = fitted.summary();

@@ -7,6 +7,7 @@ pub mod forecast;
 pub mod import;
 mod progress;
 pub mod role;
+mod season;
 mod series_input;
 pub mod serve;
 pub mod simulate;

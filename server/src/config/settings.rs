@@ -371,7 +371,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     list(
         "forecast.models",
-        "naive,drift,snaive",
+        "naive,drift,snaive,theta",
         "a list of models, such as naive, drift, snaive, ets, theta, auto-arima",
         "Models whose fans are made at each closed bar. naive, drift and snaive always are among them.",
     ),

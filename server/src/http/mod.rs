@@ -3,6 +3,7 @@
 pub mod dead_letters;
 pub mod errors;
 pub mod health;
+mod json_body;
 pub mod ops;
 pub mod pipeline_status;
 pub mod predict;

@@ -2,27 +2,35 @@
 
 use axum::{
     Json,
-    extract::{State, rejection::JsonRejection},
+    extract::{State, rejection::BytesRejection},
+    http::HeaderMap,
 };
-use market::{
-    ErrorKind,
-    wire::{PredictRequest, Prediction},
-};
+use bytes::Bytes;
+use market::wire::{PredictRequest, Prediction};
 
-use super::{
-    AppState,
-    problem::{Problem, Result},
-};
+use super::{AppState, json_body, problem::Result};
 
 /// The handler.
 pub async fn predict(
     State(state): State<AppState>,
-    request: std::result::Result<Json<PredictRequest>, JsonRejection>,
+    headers: HeaderMap,
+    body: std::result::Result<Bytes, BytesRejection>,
 ) -> Result<Json<Prediction>> {
-    let Json(request) = request.map_err(|e| {
-        Problem::new(ErrorKind::Invalid, e.body_text())
-            .with_status(e.status())
-            .field("body")
-    })?;
+    let request: PredictRequest = json_body::read(&headers, body, expected)?;
     Ok(Json(state.pipeline.predictor.predict(request).await?))
+}
+
+/// What belongs into a field.
+pub fn expected(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "id" => "a whole number from 0",
+        "symbol" => "a symbol such as AAPL",
+        "interval" => "one of 1s, 1m, 5m, 15m, 1h, 1d",
+        "series" => "numbers, or null where one is missing",
+        "model" => "a model's name",
+        "horizon" => "a whole number from 1 to 1000",
+        "levels" => "percentages between 0 and 100",
+        "season" => "a whole number from 1",
+        _ => return None,
+    })
 }

@@ -128,8 +128,10 @@ fn backtest_gives_one_row_per_series_and_model_and_draws_the_errors() {
         );
     }
     let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
-    // Five series and all of them together; drift, theta and the naive that always runs.
-    assert_eq!(rows.len(), (5 + 1) * 3, "{text}");
+    // Five series and all of them together; drift, theta, and the naive and, since days have a season of
+    // five, the seasonal naive that always run.
+    assert_eq!(rows.len(), (5 + 1) * 4, "{text}");
+    assert!(stderr(&output).contains("season 5, since the times lie 1d apart"));
     let mase = header.iter().position(|h| h == "MASE").unwrap();
     assert!(
         rows.iter().all(|r| r[mase].parse::<f64>().unwrap() > 0.0),

@@ -184,11 +184,16 @@ fn rows(letters: Vec<DeadLetterLine>, query: BoardQuery) -> AnyView {
         .last()
         .filter(|_| letters.len() >= LETTERS_SHOWN)
         .map(|last| view! { <a href=url(query.reason, last.id) id="later-rows">"Later rows"</a> });
+    // A heading with nothing below it would look like a fault.
+    let none = letters
+        .is_empty()
+        .then(|| view! { <p data-testid="no-letters">"None waits here."</p> });
     let items: Vec<_> = letters.into_iter().map(letter).collect();
     view! {
         <section class="panel" aria-labelledby="rows-heading">
             <h2 id="rows-heading">{heading}</h2>
             {why}
+            {none}
             <ol class="letters" data-testid="letters">{items}</ol>
             <p class="ways">
                 {later}

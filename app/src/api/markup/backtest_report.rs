@@ -9,17 +9,19 @@ use chart::{
 };
 use forecast::backtest::{ModelReport, Report, overall};
 use leptos::prelude::*;
+use market::Symbol;
 
 use super::{
     markup,
     numbers::{duration, estimate, measure, p_value, share},
+    record::NAIVE,
     verdict,
 };
 use crate::{
     api::backtest::{BacktestAsk, SymbolResult},
-    components::scoreboard::{NAIVE, ahead},
     erase::Erase,
-    format, scene,
+    format::{self, ahead},
+    scene,
 };
 
 /// The sizes of the drawings in CSS pixels. Coverage stands in columns and shrinks with its place.
@@ -27,8 +29,8 @@ const ERRORS_WIDE: (u32, u32) = (scene::WIDE.0, 320);
 const ERRORS_NARROW: (u32, u32) = (scene::NARROW.0, 280);
 const COVERAGE: (u32, u32) = (420, 260);
 
-/// The result of what was asked.
-pub fn report(ask: &BacktestAsk, results: &[SymbolResult]) -> String {
+/// The result of what was asked; `simulated` are the symbols whose prices are made up.
+pub fn report(ask: &BacktestAsk, results: &[SymbolResult], simulated: &[Symbol]) -> String {
     let good: Vec<&Report> = results
         .iter()
         .filter_map(|r| r.outcome.as_ref().ok())
@@ -54,6 +56,22 @@ pub fn report(ask: &BacktestAsk, results: &[SymbolResult]) -> String {
             format!("{} closes", ask.horizon)
         },
     );
+    let season = good.first().map(|report| match report.layout.options.season {
+        1 => "No season: MASE and RMSSE are scaled by naive's errors.".to_owned(),
+        season => format!(
+            "Season: {season} bars, as for every series of {}; MASE and RMSSE are scaled by the errors of \
+             seasonal naive.",
+            ask.interval
+        ),
+    });
+    let made_up = (!simulated.is_empty()).then(|| {
+        let names: Vec<&str> = simulated.iter().map(Symbol::as_str).collect();
+        let words = format!(
+            "Simulated data: the prices of {} are made up.",
+            names.join(", ")
+        );
+        view! { <p class="simulated" role="note" data-testid="backtest-simulated">{words}</p> }
+    });
     let several = results.len() > 1;
     let each: Vec<_> = results
         .iter()
@@ -62,14 +80,16 @@ pub fn report(ask: &BacktestAsk, results: &[SymbolResult]) -> String {
         .collect();
     markup(view! {
         <h2 id="backtest-result-heading" tabindex="-1">"Result"</h2>
+        {made_up}
         <p>{layout}</p>
+        <p data-testid="backtest-season">{season}</p>
         {(several && good.len() > 1).then(|| over_all(&good))}
         {each}
         <details class="explanation">
             <summary>"How to read this"</summary>
             <p>
-                "MASE and RMSSE divide the error by that of naive over the closes that were fitted: below 1 \
-                is better than naive was there. sMAPE is in percent, from 0 to 200. Pinball loss and CRPS \
+                "MASE and RMSSE divide the error by that of naive (where there is a season, of seasonal naive) over \
+                the closes that were fitted: below 1 is better than that was there. sMAPE is in percent, from 0 to 200. Pinball loss and CRPS \
                 judge the whole distribution that the intervals describe; lower is better. Skill is 1 − \
                 mean absolute error / that of naive: above 0 is better than naive."
             </p>
@@ -178,7 +198,7 @@ fn found(ask: &BacktestAsk, result: &SymbolResult, report: &Report) -> AnyView {
     let words: Vec<_> = report
         .models
         .iter()
-        .map(|row| verdict_line(&row.model, verdict::in_words(row)))
+        .map(|row| verdict_line(&row.model, verdict::in_words(row, report.layout.step)))
         .collect();
     let span = match (result.origins.first(), result.origins.last()) {
         (Some(first), Some(last)) => format!(
@@ -397,9 +417,11 @@ mod tests {
 
     #[test]
     fn one_symbol_has_verdicts_every_measure_and_both_drawings() {
-        let html = report(&ask(&["A"]), &[tested("A")]);
+        let html = report(&ask(&["A"]), &[tested("A")], &["A".parse().unwrap()]);
         for text in [
             "12 origins, 3 bars of 1d apart",
+            "No season",
+            "Simulated data: the prices of A are made up.",
             "<strong>theta</strong>",
             "the yardstick",
             "MASE",
@@ -429,7 +451,9 @@ mod tests {
         let html = report(
             &ask(&["A", "B", "NEW"]),
             &[tested("A"), tested("B"), failed],
+            &[],
         );
+        assert!(!html.contains("Simulated data"));
         assert!(html.contains("All symbols"));
         assert!(html.contains("on 2 symbols") || html.contains("of 2 symbols"));
         assert!(html.contains("NEW could not be tested: 12 origins need 40 observations, got 3."));

@@ -11,6 +11,7 @@ pub mod backtest_report;
 pub mod fit;
 mod model_name;
 mod numbers;
+pub mod record;
 mod verdict;
 
 use leptos::prelude::*;

@@ -3,13 +3,16 @@
 //! What it does not do: a verdict that the numbers do not carry. Better and worse are said only where
 //! the difference from naive is significant after Holm's correction.
 
-use forecast::backtest::{ModelReport, Verdict};
-
-use super::numbers::p_in_words;
-use crate::{
-    components::scoreboard::{ENOUGH_OUTCOMES, NAIVE, outcomes},
-    format,
+use forecast::{
+    backtest::{ModelReport, Verdict},
+    calibration::{Coverage, ENOUGH_OUTCOMES, independent},
 };
+
+use super::{
+    numbers::p_in_words,
+    record::{NAIVE, outcomes, too_early_of, with_verdict},
+};
+use crate::format;
 
 /// One word for a table: empty where nothing was tested.
 pub fn short(row: &ModelReport) -> &'static str {
@@ -22,8 +25,9 @@ pub fn short(row: &ModelReport) -> &'static str {
     }
 }
 
-/// A model against naive, its intervals and its failures.
-pub fn in_words(row: &ModelReport) -> String {
+/// A model against naive, its intervals and its failures; `step` bars lie between origins. The steps from
+/// one origin go together, so an origin counts as one outcome, and less where origins overlap.
+pub fn in_words(row: &ModelReport, step: usize) -> String {
     let all = row.folds.len();
     let worked = all - row.failures.min(all);
     let why = row.folds.iter().find_map(|fold| fold.error.as_deref());
@@ -32,26 +36,26 @@ pub fn in_words(row: &ModelReport) -> String {
         return format!("failed at every origin ({why}), so there is nothing to judge.");
     }
     let mut text = against_naive(row);
+    let independent = independent(worked as u64, row.steps.len() as u64, step as u64);
     let count = (worked * row.steps.len()) as u64;
-    for (i, level) in row.measures.levels.iter().enumerate() {
-        if let Some(share) = level.coverage {
-            text += &format!(
-                "{}{}\u{a0}% interval held {}",
-                if i == 0 { " Its " } else { ", its " },
-                level.level,
-                format::percent(share, 0)
-            );
-            if i == 0 {
-                text += &format!(" of {}", outcomes(count));
-            }
-        }
-    }
-    if !row.measures.levels.is_empty() {
-        text.push_str(if count < ENOUGH_OUTCOMES {
-            ": too few to tell."
-        } else {
-            "."
-        });
+    let coverages = row.measures.levels.iter().filter_map(|level| {
+        Some(Coverage {
+            nominal: level.level.0 / 100.0,
+            count,
+            share: level.coverage?,
+            independent,
+        })
+    });
+    let held: Vec<String> = coverages
+        .map(|coverage| format!("its {}", with_verdict(&coverage)))
+        .collect();
+    if !held.is_empty() && independent < ENOUGH_OUTCOMES {
+        text += &format!(
+            " Whether its intervals hold is {} (origins).",
+            too_early_of(independent)
+        );
+    } else if !held.is_empty() {
+        text += &format!(" Of {} {}.", outcomes(count), held.join("; "));
     }
     if let (Some(why), true) = (why, row.failures > 0) {
         text += &format!(" It failed at {} of {all} origins: {why}.", row.failures);
@@ -130,15 +134,21 @@ mod tests {
     fn a_significant_difference_is_called_better_or_worse() {
         let trend = |n: f64| 100.0 + n + (n * 1.7).sin();
         let report = report(trend, &["drift", "mean"], 30);
-        let drift = in_words(report.model("drift").unwrap());
+        let drift = in_words(report.model("drift").unwrap(), 2);
         assert!(
             drift.contains("below that of naive, and that is significant"),
             "{drift}"
         );
         assert!(drift.contains(": better than naive here."), "{drift}");
-        let mean = in_words(report.model("mean").unwrap());
+        let mean = in_words(report.model("mean").unwrap(), 2);
         assert!(mean.contains("naive does better here."), "{mean}");
         assert!(mean.contains("interval held"), "{mean}");
+        assert!(mean.contains("Of 60 outcomes its 80"), "{mean}");
+        let overlapping = in_words(report.model("mean").unwrap(), 1);
+        assert!(
+            overlapping.contains("too early to say: 15 of 30"),
+            "{overlapping}"
+        );
         assert_eq!(short(report.model("naive").unwrap()), "yardstick");
     }
 
@@ -147,10 +157,10 @@ mod tests {
         let report = report(|n| (n * 0.7).sin(), &["mean"], 2);
         let mean = report.model("mean").unwrap();
         assert_eq!(short(mean), "not tested");
-        let words = in_words(mean);
+        let words = in_words(mean, 1);
         assert!(words.contains("too few origins"), "{words}");
-        assert!(words.contains("of 4 outcomes"), "{words}");
-        assert!(words.contains("too few to tell"), "{words}");
+        assert!(words.contains("too early to say: 1 of 30"), "{words}");
+        assert!(!words.contains("interval held"), "{words}");
     }
 
     #[test]
@@ -162,7 +172,7 @@ mod tests {
             fold.error = Some("mean needs more".into());
         }
         assert_eq!(
-            in_words(row),
+            in_words(row, 1),
             "failed at every origin (mean needs more), so there is nothing to judge."
         );
     }

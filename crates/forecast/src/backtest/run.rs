@@ -203,6 +203,29 @@ impl Backtest {
         Ok(summarise(self, &names, models.len(), by_model, overlap))
     }
 
+    /// Whether the layout fits a series of `n` values, missing ones included.
+    ///
+    /// # Errors
+    /// Says what is needed; or which number of the layout cannot be.
+    pub fn fits(&self, n: usize) -> Result<()> {
+        self.origins(n).map(drop)
+    }
+
+    /// How many values the layout needs at least, from which its first fold is fitted to `fitted` of them.
+    #[must_use]
+    pub fn needs(&self, fitted: usize) -> usize {
+        let shortest = match self.window {
+            Window::Expanding => fitted.max(2),
+            Window::Sliding(length) => length.max(2),
+        };
+        self.origins
+            .saturating_sub(1)
+            .saturating_mul(self.step)
+            .saturating_add(self.horizon)
+            .saturating_add(self.gap)
+            .saturating_add(shortest)
+    }
+
     /// Ends of the pasts of the folds, oldest first.
     fn origins(&self, n: usize) -> Result<Vec<usize>> {
         check_request(self.horizon, &self.levels)?;
@@ -218,15 +241,7 @@ impl Backtest {
                 "expected at least 1 observation, got 0",
             ));
         }
-        let shortest = match self.window {
-            Window::Expanding => 2,
-            Window::Sliding(length) => length.max(2),
-        };
-        let spread = (self.origins - 1).saturating_mul(self.step);
-        let needed = spread
-            .saturating_add(self.horizon)
-            .saturating_add(self.gap)
-            .saturating_add(shortest);
+        let needed = self.needs(2);
         if n < needed {
             let reason = format!(
                 "{} origins {} apart with horizon {} and gap {} need {needed} observations, got {n}",

@@ -21,5 +21,5 @@ mod updated;
 pub(crate) use follow::Forecaster;
 pub use hub::ForecastHub;
 pub(crate) use read::{FanReader, latest as latest_in_ledger};
-pub(crate) use series::{bands, levels, timed_closes};
+pub(crate) use series::{bands, has_no_width, levels, timed_closes};
 pub use session::ForecastSession;

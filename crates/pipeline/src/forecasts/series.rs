@@ -60,6 +60,16 @@ pub(crate) fn bands(forecast: &mut Forecast) -> Vec<Band> {
         .collect()
 }
 
+/// Whether an interval has no width: the closes seen say nothing of how far the price may move, as when they
+/// are all the same. A promise of 95 % that is a single price would be false.
+pub(crate) fn has_no_width(forecast: &Forecast) -> bool {
+    let flat = |band: &forecast::Interval| {
+        let (lower, upper) = (band.lower.first(), band.upper.first());
+        lower.zip(upper).is_none_or(|(lower, upper)| upper <= lower)
+    };
+    forecast.intervals.iter().any(flat)
+}
+
 /// A closed bar to forecast from, with what a model sees.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
@@ -94,6 +104,12 @@ impl Origin {
         };
         let (state, step) = State::at(&self.seen, kept, model, &options)?;
         let mut forecast = state.model().forecast(horizon, &levels(&config.levels))?;
+        if has_no_width(&forecast) {
+            return Err(forecast::Error::Numeric {
+                model: model.to_string(),
+                reason: "the closes do not tell how far the price may move".to_owned(),
+            });
+        }
         let fan = Fan {
             symbol: self.symbol.clone(),
             interval: self.interval,

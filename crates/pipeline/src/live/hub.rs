@@ -111,6 +111,11 @@ impl LiveHub {
             .contains(symbol)
     }
 
+    /// The time in the market: the newest price's, or where prices are live the wall clock's.
+    pub fn now(&self) -> market::Timestamp {
+        self.inner.market.now()
+    }
+
     pub(crate) fn config(&self) -> &LiveConfig {
         &self.inner.config
     }

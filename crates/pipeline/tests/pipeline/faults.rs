@@ -97,6 +97,14 @@ impl BarStore for Faulty {
     async fn instruments(&self) -> Result<Vec<Instrument>> {
         self.inner.instruments().await
     }
+    async fn symbols(&self, query: &SymbolQuery) -> Result<SymbolPage> {
+        self.check()?;
+        self.inner.symbols(query).await
+    }
+    async fn instrument(&self, s: &Symbol) -> Result<Option<Instrument>> {
+        self.check()?;
+        self.inner.instrument(s).await
+    }
 }
 
 #[async_trait]

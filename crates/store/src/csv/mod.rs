@@ -35,7 +35,8 @@ use self::{files::SymbolFiles, letters::Letters};
 use crate::{
     Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
     LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Result, Retention,
-    ScoreRow, StepOutcome, StoreError, StoredTick, TickStore, blocking::blocking, lock::lock,
+    ScoreRow, StepOutcome, StoreError, StoredTick, SymbolPage, SymbolQuery, TickStore,
+    blocking::blocking, lock::lock,
 };
 
 /// Symbols whose files are open at once.
@@ -264,6 +265,16 @@ impl BarStore for CsvSink {
     /// None: nothing can be read of any.
     async fn instruments(&self) -> Result<Vec<Instrument>> {
         Ok(Vec::new())
+    }
+
+    /// None, as there.
+    async fn symbols(&self, _: &SymbolQuery) -> Result<SymbolPage> {
+        Ok(SymbolPage::default())
+    }
+
+    /// None, as there.
+    async fn instrument(&self, _: &Symbol) -> Result<Option<Instrument>> {
+        Ok(None)
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::PoisonError;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use market::{Interval, Symbol};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 
-use super::{Inner, fault};
-use crate::{Instrument, Result};
+use super::{Inner, fault, limit_of};
+use crate::{Instrument, Result, StoreError, SymbolPage, SymbolPlace, SymbolQuery};
 
 /// Symbols looked up at the same time.
 const AT_ONCE: usize = 8;
@@ -28,6 +28,44 @@ pub(super) const fn field(interval: Interval) -> &'static str {
         Interval::H1 => "has_1h",
         Interval::D1 => "has_1d",
     }
+}
+
+fn named(document: Document) -> Result<(Symbol, Document)> {
+    let name = document.get_str("_id").map_err(fault::foreign)?;
+    Ok((name.parse().map_err(fault::foreign)?, document))
+}
+
+/// What finds a part of the list of symbols, see [`SymbolQuery::parts`].
+fn filter(text: &str, begins: bool, bars_only: bool, after: &str) -> Document {
+    let some: Vec<Document> = Interval::ALL.map(|i| doc! { field(i): true }).into();
+    let ticks = if bars_only {
+        Bson::Null
+    } else {
+        Bson::Boolean(true)
+    };
+    let mut all = vec![doc! { "_id": { "$gt": after } }, doc! { "$or": some }];
+    // Symbols are ASCII: nothing that begins with the text sorts behind this.
+    let end = format!("{text}\u{10ffff}");
+    if begins && !text.is_empty() {
+        all.push(doc! { "_id": { "$gte": text, "$lt": end } });
+    } else if !begins {
+        // Without a look ahead, which not every server has.
+        all.push(doc! { "$or": [{ "_id": { "$lt": text } }, { "_id": { "$gte": end } }] });
+        all.push(doc! { "_id": { "$regex": literal(text) } });
+    }
+    doc! { HAS_TICKS: ticks, "$and": all }
+}
+
+/// A pattern that holds a text as it is.
+fn literal(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !c.is_ascii_alphanumeric() {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
 }
 
 impl Inner {
@@ -63,13 +101,7 @@ impl Inner {
             .await?
             .try_collect()
             .await?;
-        documents
-            .into_iter()
-            .map(|d| {
-                let name = d.get_str("_id").map_err(fault::foreign)?;
-                Ok((name.parse().map_err(fault::foreign)?, d))
-            })
-            .collect()
+        documents.into_iter().map(named).collect()
     }
 
     /// See [`crate::BarStore::instruments`]: a few look-ups per symbol, however much is stored.
@@ -81,6 +113,67 @@ impl Inner {
             .try_collect()
             .await?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// See [`crate::BarStore::instrument`].
+    pub(super) async fn instrument_of(&self, symbol: &Symbol) -> Result<Option<Instrument>> {
+        let found = self.symbols.find_one(doc! { "_id": symbol.as_str() });
+        match found.await? {
+            Some(document) => self.instrument(symbol.clone(), document).await,
+            None => Ok(None),
+        }
+    }
+
+    /// See [`crate::BarStore::symbols`].
+    pub(super) async fn symbol_page(&self, query: &SymbolQuery) -> Result<SymbolPage> {
+        let mut page = SymbolPage::default();
+        for (begins, bars_only, after) in query.parts() {
+            // One more than there is room for tells whether there is a next page.
+            let room = query.limit - page.instruments.len() + 1;
+            let filter = filter(&query.text, begins, bars_only, &after);
+            let documents: Vec<Document> = self
+                .symbols
+                .find(filter)
+                .sort(doc! { "_id": 1 })
+                .limit(limit_of(room).unwrap_or(1))
+                .await?
+                .try_collect()
+                .await?;
+            let named: Vec<(Symbol, Document)> =
+                documents.into_iter().map(named).collect::<Result<_>>()?;
+            let more = named.len() == room;
+            let mut found: Vec<(Symbol, Option<Instrument>)> = stream::iter(named)
+                .take(room - 1)
+                .map(|(symbol, document)| async move {
+                    let instrument = self.instrument(symbol.clone(), document).await?;
+                    Ok::<_, StoreError>((symbol, instrument))
+                })
+                .buffered(AT_ONCE)
+                .try_collect()
+                .await?;
+            let last = found.last().map(|(symbol, _)| symbol.clone());
+            let some = found.drain(..).filter_map(|(_, instrument)| instrument);
+            page.instruments.extend(some);
+            if more {
+                let place = |symbol| SymbolPlace {
+                    begins,
+                    bars_only,
+                    symbol,
+                };
+                let end = page.instruments.last().map(|last| last.symbol.clone());
+                page.next = match last {
+                    Some(last) => Some(place(last)),
+                    // The parts before have filled the page: the next one begins with this part.
+                    None => end.map(|symbol| SymbolPlace {
+                        begins: symbol.as_str().starts_with(&query.text),
+                        bars_only: page.instruments.last().is_some_and(|i| i.bars_only),
+                        symbol,
+                    }),
+                };
+                return Ok(page);
+            }
+        }
+        Ok(page)
     }
 
     async fn instrument(&self, symbol: Symbol, document: Document) -> Result<Option<Instrument>> {

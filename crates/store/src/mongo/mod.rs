@@ -67,7 +67,7 @@ use self::{
 use crate::{
     Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
     LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Result, Retention,
-    ScoreRow, StepOutcome, StoredTick, TickStore,
+    ScoreRow, StepOutcome, StoredTick, SymbolPage, SymbolQuery, TickStore,
 };
 
 /// What a [`MongoStore`] is connected with.
@@ -272,6 +272,14 @@ impl BarStore for MongoStore {
 
     async fn instruments(&self) -> Result<Vec<Instrument>> {
         self.inner.instruments().await
+    }
+
+    async fn symbols(&self, query: &SymbolQuery) -> Result<SymbolPage> {
+        self.inner.symbol_page(query).await
+    }
+
+    async fn instrument(&self, symbol: &Symbol) -> Result<Option<Instrument>> {
+        self.inner.instrument_of(symbol).await
     }
 }
 

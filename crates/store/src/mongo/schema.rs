@@ -60,6 +60,8 @@ impl Inner {
         index(&self.forecasts, due).await?;
         let scored = doc! { "symbol": 1, "interval": 1 };
         index(&self.outcomes, scored).await?;
+        let listed = doc! { "has_ticks": 1, "_id": 1 };
+        index(&self.symbols, listed).await?;
         let letters = self.dead_letters.clone_with_type();
         index(&letters, doc! { "state": 1, "reason": 1 }).await?;
         index(&letters, doc! { "message": 1 }).await?;

@@ -46,7 +46,8 @@ use self::{
 use crate::{
     Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
     LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Result, Retention,
-    ScoreRow, StepOutcome, StoreError, StoredTick, TickStore, check, lock::lock,
+    ScoreRow, StepOutcome, StoreError, StoredTick, SymbolPage, SymbolQuery, TickStore, check,
+    lock::lock,
 };
 
 /// What a [`SqliteStore`] is opened with.
@@ -246,6 +247,16 @@ impl BarStore for SqliteStore {
 
     async fn instruments(&self) -> Result<Vec<Instrument>> {
         self.read(bars::instruments).await
+    }
+
+    async fn symbols(&self, query: &SymbolQuery) -> Result<SymbolPage> {
+        let query = query.clone();
+        self.read(move |conn| bars::symbols(conn, &query)).await
+    }
+
+    async fn instrument(&self, symbol: &Symbol) -> Result<Option<Instrument>> {
+        let symbol = symbol.clone();
+        self.read(move |conn| bars::instrument(conn, &symbol)).await
     }
 }
 

@@ -24,7 +24,11 @@ pub(super) const FILE: &str = "tickcast.db";
 /// "Tick" in ASCII: marks the file as ours.
 const APPLICATION_ID: i64 = 0x5469_636b;
 
-const MIGRATIONS: &[&str] = &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema_v1.sql"),
+    include_str!("schema_v2.sql"),
+    include_str!("schema_v3.sql"),
+];
 
 /// The newest schema this build knows.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;

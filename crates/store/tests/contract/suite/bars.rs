@@ -1,7 +1,7 @@
 //! Bars that come as bars, and instruments.
 
 use market::{Bar, ErrorKind, Interval};
-use store::Instrument;
+use store::{Instrument, Store, SymbolQuery};
 
 use super::{PLENTY, START, StoreUnderTest, all_of, bar, symbol, tick};
 
@@ -152,4 +152,95 @@ pub async fn bars_that_cannot_be_kept_are_refused_as_a_whole(side: &dyn StoreUnd
         .await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(store.instruments().await.unwrap(), []);
+}
+
+/// The names of every page, and how many pages there were.
+async fn pages(store: &dyn Store, text: &str, limit: usize) -> (Vec<String>, usize) {
+    let mut query = SymbolQuery {
+        text: text.to_owned(),
+        after: None,
+        limit,
+    };
+    let (mut names, mut count) = (Vec::new(), 0);
+    loop {
+        let page = store.symbols(&query).await.unwrap();
+        assert!(page.instruments.len() <= limit);
+        names.extend(page.instruments.iter().map(|i| i.symbol.to_string()));
+        count += 1;
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return (names, count),
+        }
+    }
+}
+
+/// Imported `H…` and `USD/H0`, live `L…` and `BTC/USD`.
+async fn some_symbols(store: &dyn Store) {
+    let names = ["H0", "H1", "H2", "H3", "H4", "USD/H0"];
+    let bars = names.map(|name| bar(name, Interval::D1, 0, 10.0));
+    store.put_bars(bars.into()).await.unwrap();
+    let names = ["L3", "L1", "BTC/USD", "L2"];
+    let ticks = names.map(|name| tick(name, 1, 1, 50.0, 3.0));
+    store.append(ticks.into()).await.unwrap();
+}
+
+pub async fn symbols_are_listed_in_pages_those_with_ticks_first(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    assert_eq!(pages(&*store, "", 3).await, (vec![], 1));
+    some_symbols(&*store).await;
+    let all = [
+        "BTC/USD", "L1", "L2", "L3", "H0", "H1", "H2", "H3", "H4", "USD/H0",
+    ];
+    for limit in 1..=11 {
+        let (names, count) = pages(&*store, "", limit).await;
+        assert_eq!(names, all, "{limit}");
+        assert_eq!(count, all.len().div_ceil(limit), "{limit}");
+    }
+    let first = SymbolQuery {
+        limit: 5,
+        ..SymbolQuery::default()
+    };
+    let listed = store.symbols(&first).await.unwrap().instruments;
+    let whole = store.instruments().await.unwrap();
+    let found = |one: &Instrument| whole.iter().any(|other| other == one);
+    assert!(listed.iter().all(found), "{listed:?}");
+}
+
+pub async fn symbols_are_found_by_how_they_begin_then_by_what_they_hold(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    some_symbols(&*store).await;
+    for (text, names) in [
+        ("L", vec!["L1", "L2", "L3"]),
+        ("H", vec!["H0", "H1", "H2", "H3", "H4", "USD/H0"]),
+        ("USD", vec!["USD/H0", "BTC/USD"]),
+        ("/", vec!["BTC/USD", "USD/H0"]),
+        ("H3", vec!["H3"]),
+        (".", vec![]),
+        ("%", vec![]),
+        ("ZZZ", vec![]),
+    ] {
+        for limit in [1, 2, 9] {
+            let (found, count) = pages(&*store, text, limit).await;
+            assert_eq!(found, names, "{text} by {limit}");
+            assert_eq!(
+                count,
+                names.len().div_ceil(limit).max(1),
+                "{text} by {limit}"
+            );
+        }
+    }
+}
+
+pub async fn one_symbol_is_told_of_by_itself(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    assert_eq!(store.instrument(&symbol("H1")).await.unwrap(), None);
+    some_symbols(&*store).await;
+    for expected in store.instruments().await.unwrap() {
+        let found = store.instrument(&expected.symbol).await.unwrap();
+        assert_eq!(found, Some(expected));
+    }
+    assert_eq!(store.instrument(&symbol("H")).await.unwrap(), None);
 }

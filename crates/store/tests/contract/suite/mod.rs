@@ -53,6 +53,9 @@ macro_rules! contract_tests {
             ticks_take_the_place_of_a_bar_that_came,
             an_import_of_thousands_of_bars_is_whole,
             instruments_tell_the_latest_state_of_each_symbol,
+            symbols_are_listed_in_pages_those_with_ticks_first,
+            symbols_are_found_by_how_they_begin_then_by_what_they_hold,
+            one_symbol_is_told_of_by_itself,
             bars_that_cannot_be_kept_are_refused_as_a_whole,
         );
         contract_tests!($side; ledger:

@@ -1,0 +1,158 @@
+//! The watchlist on the server: a page of it, the symbol that a page is about, and which symbol the
+//! first page shows.
+//!
+//! Model: a list is as long as one can see, whatever the store holds; the rest is found by its name or
+//! turned to. What comes with a page is asked for by the page's address (`?find=` and `?after=`), so
+//! that it works without scripts; later on the browser asks by itself.
+//!
+//! The first page shows the first symbol of the list whose prices come and that has enough history for a
+//! chart; without one, of those with enough history the one whose prices ended last; without one, the one
+//! with the most bars.
+
+use leptos::prelude::use_context;
+use leptos_router::location::Url;
+use market::{Bar, Interval, Symbol};
+
+use super::{ApiError, InstrumentSummary, ListQuery, SystemStatus, Watchlist, backend::Backend};
+
+/// Symbols on a page of the list.
+pub const LISTED: usize = 50;
+
+/// Bars that make a chart and a fit: fewer, and another interval or symbol is shown where one has more.
+pub const ENOUGH_BARS: usize = 60;
+
+/// How the server stands, and the part of the list that the page's address or the browser asks for.
+pub async fn overview(
+    backend: &dyn Backend,
+    list: ListQuery,
+) -> Result<(SystemStatus, Watchlist), ApiError> {
+    let list = asked_by_page().unwrap_or(list);
+    let page = async {
+        let (mut rows, next) = backend.symbols(&list.find, &list.after, LISTED).await?;
+        let first = if list.find.is_empty() && list.after.is_empty() {
+            rows.clone()
+        } else {
+            backend.symbols("", "", LISTED).await?.0
+        };
+        let home = home(backend, &first).await?;
+        if let Some(current) = &list.current
+            && !rows.iter().any(|row| row.symbol == *current)
+            && let Some(shown) = backend.instrument(current.clone()).await?
+        {
+            rows.insert(0, shown);
+        }
+        Ok(Watchlist {
+            rows,
+            next,
+            home,
+            asked: list.clone(),
+        })
+    };
+    futures::try_join!(backend.status(), page)
+}
+
+/// What the address of the page that is being written asks for; `None` where it is no page but a call.
+fn asked_by_page() -> Option<ListQuery> {
+    let uri = use_context::<http::request::Parts>()?.uri;
+    (!uri.path().starts_with("/api/")).then(|| of_address(uri.path(), uri.query().unwrap_or("")))
+}
+
+fn of_address(path: &str, query: &str) -> ListQuery {
+    let mut list = ListQuery {
+        current: path
+            .strip_prefix("/s/")
+            .and_then(|name| Url::unescape(name).parse().ok()),
+        ..ListQuery::default()
+    };
+    for pair in query.split('&') {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = || Url::unescape(&value.replace('+', "%20")).trim().to_owned();
+        match key {
+            "find" => list.find = value(),
+            "after" => list.after = value(),
+            _ => {}
+        }
+    }
+    list
+}
+
+/// The symbol of the first page.
+pub async fn home(
+    backend: &dyn Backend,
+    rows: &[InstrumentSummary],
+) -> Result<Option<Symbol>, ApiError> {
+    let mut best: Option<(bool, i64, &InstrumentSummary)> = None;
+    for row in rows {
+        let (_, bars, enough) = first_interval(backend, row, ENOUGH_BARS).await?;
+        if enough && !row.bars_only && row.ended.is_none() {
+            return Ok(Some(row.symbol.clone()));
+        }
+        let rank = if enough {
+            row.last.as_micros()
+        } else {
+            bars.len() as i64
+        };
+        if best.is_none_or(|(other, most, _)| (enough, rank) > (other, most)) {
+            best = Some((enough, rank, row));
+        }
+    }
+    Ok(best.map(|(.., row)| row.symbol.clone()))
+}
+
+/// The interval that a chart shows where none is asked for, with its latest bars, at most `limit`, and
+/// whether they are enough: of a live symbol the shortest from minutes on, or else seconds, of history the
+/// longest, that has enough bars which follow each other; without one, the interval with the most.
+pub async fn first_interval(
+    backend: &dyn Backend,
+    instrument: &InstrumentSummary,
+    limit: usize,
+) -> Result<(Interval, Vec<Bar>, bool), ApiError> {
+    use Interval::{D1, H1, M1, M5, M15, S1};
+    let order = if instrument.bars_only {
+        [D1, H1, M15, M5, M1, S1]
+    } else {
+        [M1, S1, M5, M15, H1, D1]
+    };
+    let enough = limit.min(ENOUGH_BARS);
+    let mut most: Option<(Interval, Vec<Bar>)> = None;
+    for interval in order {
+        if !instrument.intervals.contains(&interval) {
+            continue;
+        }
+        let symbol = instrument.symbol.clone();
+        let bars = backend.bars(symbol, interval, None, limit).await?;
+        if bars.len() >= enough && follow_each_other(&bars, interval) {
+            return Ok((interval, bars, true));
+        }
+        if most
+            .as_ref()
+            .is_none_or(|(_, most)| bars.len() > most.len())
+        {
+            most = Some((interval, bars));
+        }
+    }
+    let fallback = if instrument.bars_only { D1 } else { S1 };
+    let (interval, bars) = most.unwrap_or((fallback, Vec::new()));
+    Ok((interval, bars, false))
+}
+
+/// Whether most bars are followed by the next one: a chart of minutes that lie hours apart shows nothing.
+fn follow_each_other(bars: &[Bar], interval: Interval) -> bool {
+    let starts: Vec<_> = bars.iter().map(|bar| bar.start).collect();
+    Interval::of_times(&starts) == Some(interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_which_part_of_the_list_comes_with_its_page() {
+        let list = of_address("/s/BTC%2FUSD", "interval=1m&find=+a%2Fb&after=10AAPL");
+        assert_eq!(list.current.unwrap().as_str(), "BTC/USD");
+        assert_eq!((list.find.as_str(), list.after.as_str()), ("a/b", "10AAPL"));
+        let list = of_address("/backtest", "find_symbol=AAPL&symbol=IBM");
+        assert_eq!(list, ListQuery::default());
+        assert_eq!(of_address("/pipeline", ""), ListQuery::default());
+    }
+}
