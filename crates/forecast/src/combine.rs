@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::fit::{FitOptions, Fitted};
+use crate::fit::{FitOptions, Fitted, check_season, fit_plain};
 use crate::model::{FittedModel, Parameter, Summary};
 use crate::output::{Forecast, Interval, Level, check_request};
 use crate::series::{check_value, nullable};
@@ -90,6 +90,7 @@ impl Combination {
     /// # Errors
     /// The first member's error when none can be fitted.
     pub fn fit(&self, y: &[f64], options: &FitOptions) -> Result<FittedCombination> {
+        check_season(options)?;
         let plain = FitOptions {
             log: false,
             ..options.clone()
@@ -111,7 +112,8 @@ impl Combination {
                 theta: theta.unwrap_or(options.theta),
                 ..plain.clone()
             };
-            match spec.fit_owned(y, &own) {
+            // The grid of the prices widens the combination, not its members.
+            match fit_plain(*spec, y, &own) {
                 Ok(fitted) => members.push((fitted, *weight)),
                 Err(error) => {
                     first_error.get_or_insert(error);

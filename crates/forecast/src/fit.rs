@@ -12,6 +12,7 @@ use crate::combine::{Combination, FittedCombination};
 use crate::error::{Error, Result};
 use crate::ets::{AutoEts, FittedEts};
 use crate::garch::{Errors, FittedGarch, Garch};
+use crate::lattice::{FittedLattice, tick};
 use crate::model::{FittedModel, Model, Summary};
 use crate::output::{Forecast, Level};
 use crate::spec::ModelSpec;
@@ -72,23 +73,36 @@ pub enum Fitted {
     Combination(FittedCombination),
     /// Any of these on the logarithm of the series.
     Log(FittedLog),
+    /// Any of these, of prices on a grid that mostly stand still.
+    Lattice(FittedLattice),
 }
 
 pub(crate) fn fit(spec: ModelSpec, y: &[f64], options: &FitOptions) -> Result<Fitted> {
+    check_season(options)?;
+    let fitted = if options.log {
+        let logs = log_series(y)?;
+        let inner = fit_plain(spec, &logs, options)?;
+        Fitted::Log(FittedLog::new(inner, options.point))
+    } else {
+        fit_plain(spec, y, options)?
+    };
+    Ok(match tick(y) {
+        Some(tick) => Fitted::Lattice(FittedLattice::new(fitted, tick)),
+        None => fitted,
+    })
+}
+
+pub(crate) fn check_season(options: &FitOptions) -> Result<()> {
     if options.season == 0 || options.season > crate::arima::MAX_SEASON_STEPS {
         let most = crate::arima::MAX_SEASON_STEPS;
         let reason = format!("expected 1 to {most} steps, got {}", options.season);
         return Err(Error::argument("season", reason));
     }
-    if options.log {
-        let logs = log_series(y)?;
-        let inner = fit_plain(spec, &logs, options)?;
-        return Ok(Fitted::Log(FittedLog::new(inner, options.point)));
-    }
-    fit_plain(spec, y, options)
+    Ok(())
 }
 
-fn fit_plain(spec: ModelSpec, y: &[f64], options: &FitOptions) -> Result<Fitted> {
+/// Fits to the series as it is: neither logarithms nor the grid of its prices.
+pub(crate) fn fit_plain(spec: ModelSpec, y: &[f64], options: &FitOptions) -> Result<Fitted> {
     match spec {
         ModelSpec::Naive => Naive.fit(y).map(Fitted::Naive),
         ModelSpec::Drift => Drift.fit(y).map(Fitted::Drift),
@@ -142,6 +156,7 @@ impl Fitted {
             Self::Ets(model) if model.is_relative() => {
                 own.iter().zip(y).map(|(e, y)| y * e / (1.0 + e)).collect()
             }
+            Self::Lattice(model) => model.inner().level_residuals(y),
             _ => own.to_vec(),
         }
     }
@@ -157,6 +172,7 @@ impl Fitted {
             Self::Garch(model) => model,
             Self::Combination(model) => model,
             Self::Log(model) => model,
+            Self::Lattice(model) => model,
         }
     }
 
@@ -171,6 +187,7 @@ impl Fitted {
             Self::Garch(model) => model,
             Self::Combination(model) => model,
             Self::Log(model) => model,
+            Self::Lattice(model) => model,
         }
     }
 }

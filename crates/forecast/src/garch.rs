@@ -7,6 +7,9 @@
 //! Forecasts are those of the walk; their variance is the sum of the expected variances of the
 //! steps. With Student-t errors the bounds use t quantiles whose degrees of freedom grow with the
 //! horizon as the kurtosis of a sum of independent steps falls (exact at one step).
+//! A price that mostly stands still takes few values of step; the density of a t with few degrees of
+//! freedom grows without bound there, at a variance that says nothing. So Student-t is no candidate
+//! where one step makes up more than a third of all, or where ν ends at its lower bound.
 //! Does not: model the mean of the returns beyond μ.
 
 use serde::{Deserialize, Serialize};
@@ -60,6 +63,12 @@ pub struct FittedGarch {
 }
 
 const NEEDED: usize = 20;
+
+/// Drift and the three parameters of the variance.
+const PARAMETERS: usize = 4;
+
+/// Degrees of freedom below which a likelihood counts as degenerate: the search's own bound is 2.05.
+const DEGENERATE_NU: f64 = 2.2;
 
 /// Parameters of the variance in units of the sample variance.
 #[derive(Debug, Clone, Copy)]
@@ -177,6 +186,7 @@ impl Model for Garch {
         let kinds: &[bool] = match self.errors {
             Errors::Normal => &[false],
             Errors::StudentT => &[true],
+            Errors::Best if share_of_ties(&steps) > 1.0 / 3.0 => &[false],
             Errors::Best => &[false, true],
         };
         let mut best: Option<(f64, Shape, f64, [Option<f64>; 3])> = None;
@@ -184,8 +194,11 @@ impl Model for Garch {
             let Some((cost, shape)) = search(&steps, student) else {
                 continue;
             };
+            if self.errors == Errors::Best && shape.nu.is_some_and(|nu| nu < DEGENERATE_NU) {
+                continue;
+            }
             let loglik = -n * (cost + libm::log(unit));
-            let found = criteria(loglik, if student { 5 } else { 4 }, count);
+            let found = criteria(loglik, PARAMETERS + usize::from(student), count);
             let value = found[1].or(found[0]).unwrap_or(f64::INFINITY);
             if best.as_ref().is_none_or(|(lowest, ..)| value < *lowest) {
                 best = Some((value, shape, loglik, found));
@@ -205,6 +218,19 @@ impl Model for Garch {
         }
         Ok(fitted)
     }
+}
+
+/// Share of the most frequent value among the steps that are not missing.
+fn share_of_ties(steps: &[f64]) -> f64 {
+    let mut sorted: Vec<f64> = steps.iter().copied().filter(|v| !v.is_nan()).collect();
+    sorted.sort_by(f64::total_cmp);
+    // Differences of decimal prices are equal up to rounding.
+    let most = sorted
+        .chunk_by(|a, b| b - a < 1e-6)
+        .map(<[f64]>::len)
+        .max()
+        .unwrap_or(0);
+    most as f64 / sorted.len().max(1) as f64
 }
 
 /// The best of several starts.
@@ -291,7 +317,8 @@ impl FittedModel for FittedGarch {
         let mean: Vec<f64> = (1..=horizon)
             .map(|h| self.last + (h + self.age) as f64 * self.mu)
             .collect();
-        let mut forecast = Forecast::normal(self.name(), mean, sd, levels)?;
+        let freedom = self.observations.saturating_sub(PARAMETERS);
+        let mut forecast = Forecast::student(self.name(), mean, sd, levels, freedom)?;
         if self.nu.is_some()
             && let Some(sd) = &forecast.sd
         {

@@ -51,6 +51,7 @@ mod error;
 pub mod ets;
 mod fit;
 pub mod garch;
+mod lattice;
 mod least_squares;
 pub mod metrics;
 mod model;

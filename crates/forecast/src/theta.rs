@@ -12,13 +12,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::Moments;
 use crate::decompose::interpolate;
 use crate::diagnostics::autocorrelations;
 use crate::error::{Error, Result};
 use crate::ets::line;
 use crate::least_squares::{FINE, LeastSquares};
 use crate::model::{FittedModel, Model, Parameter, Summary};
-use crate::output::{Forecast, Level, check_request};
+use crate::output::{Forecast, LARGE_SAMPLE, Level, check_request};
 use crate::series::{check_series, check_value, nullable};
 
 /// Which theta method.
@@ -291,11 +292,7 @@ impl Model for Theta {
             slope,
             spread,
         };
-        let size = if self.kind == ThetaKind::Optimised {
-            3
-        } else {
-            2
-        };
+        let size = fitted.parameters();
         let mut search = LeastSquares::default();
         let mut best: Option<(f64, Vec<f64>)> = None;
         for alpha in [-0.3, 1.5] {
@@ -326,14 +323,49 @@ impl Model for Theta {
             });
             squares += error * error;
         }
-        fitted.sigma2 = squares / observations.saturating_sub(size).max(1) as f64;
+        let errors = fitted.scored();
+        fitted.sigma2 = if errors >= size + LARGE_SAMPLE {
+            squares / (observations - size) as f64
+        } else {
+            // A few errors are fitted away: each parameter brings the variance of a step of the walk
+            // with drift in the place of the error that it explained.
+            let borrowed = size.min(errors);
+            (squares + borrowed as f64 * step_variance(&adjusted)) / errors.max(1) as f64
+        };
         fitted.alpha = alpha;
         fitted.theta = theta;
         Ok(fitted)
     }
 }
 
+/// The variance of the steps between neighbouring observations around their mean; 0 where there are
+/// fewer than two.
+fn step_variance(y: &[f64]) -> f64 {
+    let steps = Moments::of(y.windows(2).map(|pair| pair[1] - pair[0]));
+    if steps.count > 1 {
+        steps.variance()
+    } else {
+        0.0
+    }
+}
+
 impl FittedTheta {
+    /// Errors that the variance was made of: two points make the line of the optimised method.
+    fn scored(&self) -> usize {
+        match self.kind {
+            ThetaKind::Standard => self.observations,
+            ThetaKind::Optimised => self.observations.saturating_sub(2),
+        }
+    }
+
+    /// Parameters that the search found: smoothing, first level, and θ where it is free.
+    fn parameters(&self) -> usize {
+        match self.kind {
+            ThetaKind::Standard => 2,
+            ThetaKind::Optimised => 3,
+        }
+    }
+
     /// A scaled value at `time` (from 0) without its season.
     fn adjusted(&self, time: usize, value: f64) -> f64 {
         match self.seasonal.len() {
@@ -379,7 +411,8 @@ impl FittedModel for FittedTheta {
             let growth = 1.0 + (ahead - 1 + self.age) as f64 * self.alpha * self.alpha;
             sd.push((self.sigma2 * growth).sqrt() * self.unit(time));
         }
-        Forecast::normal(self.name(), mean, sd, levels)
+        let freedom = self.scored().saturating_sub(self.parameters()).max(2);
+        Forecast::student(self.name(), mean, sd, levels, freedom)
     }
 
     fn update(&mut self, y: f64) -> Result<()> {

@@ -169,3 +169,101 @@ fn a_series_whose_squares_vanish_is_refused_and_one_of_zeros_is_not() {
         assert!(spec.fit(&[0.0; 60], &options).is_ok(), "{spec}");
     }
 }
+
+/// Shares of the outcomes one step after walks of `n` values that lie within the 80 % and the 95 %
+/// interval; none where the model needs a longer series.
+fn coverage_of_walks(spec: ModelSpec, theta: ThetaKind, n: usize) -> Option<[f64; 2]> {
+    const WALKS: u64 = 600;
+    let mut held = [0.0; 2];
+    for seed in 0..WALKS {
+        let y = walk(n + 1, seed_of(seed), 100.0, 1.0);
+        let options = FitOptions {
+            theta,
+            ..FitOptions::default()
+        };
+        let fitted = match spec.fit_owned(&y[..n], &options) {
+            Ok(fitted) => fitted,
+            Err(forecast::Error::TooShort { .. }) => return None,
+            Err(error) => panic!("{spec} {n} {seed}: {error}"),
+        };
+        let forecast = fitted.forecast(1, &Level::DEFAULT).unwrap();
+        for (held, band) in held.iter_mut().zip(&forecast.intervals) {
+            *held += f64::from(u8::from((band.lower[0]..=band.upper[0]).contains(&y[n])));
+        }
+    }
+    Some(held.map(|held| held / WALKS as f64))
+}
+
+#[test]
+fn intervals_hold_on_walks_of_four_values_and_more() {
+    let mut faults = Vec::new();
+    for (spec, theta) in [(ModelSpec::Naive, ThetaKind::Optimised)]
+        .into_iter()
+        .chain(OF_A_WALK)
+    {
+        for n in [4, 5, 6, 8, 10, 15, 30] {
+            let Some(held) = coverage_of_walks(spec, theta, n) else {
+                continue;
+            };
+            println!("{spec} {theta:?} n {n}: {held:?}");
+            if held[1] < 0.9 {
+                faults.push(format!("{spec} {theta:?} n {n}: {held:?}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn intervals_hold_on_prices_that_mostly_stand_still() {
+    let mut faults = Vec::new();
+    for (standing, bound) in [
+        (0.6, 0.841_6),
+        (0.8, 1.281_6),
+        (0.9, 1.644_9),
+        (0.95, 1.960_0),
+    ] {
+        for spec in [
+            ModelSpec::Naive,
+            ModelSpec::Garch,
+            ModelSpec::Theta,
+            ModelSpec::Drift,
+        ] {
+            const SERIES: u64 = 120;
+            let mut held = [0.0; 10];
+            for seed in 0..SERIES {
+                let y = standing_walk(510, seed_of(seed), bound);
+                let fitted = fit(spec, ThetaKind::Optimised, false, &y[..500]);
+                let forecast = fitted.forecast(10, &[Level(95.0)]).unwrap();
+                let band = &forecast.intervals[0];
+                for step in 0..10 {
+                    let within = (band.lower[step]..=band.upper[step]).contains(&y[500 + step]);
+                    held[step] += f64::from(u8::from(within)) / SERIES as f64;
+                }
+            }
+            println!("{spec} standing {standing}: {held:.2?}");
+            if held.iter().any(|share| *share < 0.9) {
+                faults.push(format!("{spec} standing {standing}: {held:.2?}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Cents that go up or down by one where a normal number lies further out than `bound`, and else stand
+/// still.
+fn standing_walk(n: usize, seed: u64, bound: f64) -> Vec<f64> {
+    let mut cents = 400.0;
+    noise(n, seed)
+        .iter()
+        .map(|e| {
+            cents += f64::from(i8::from(*e > bound)) - f64::from(i8::from(*e < -bound));
+            cents / 100.0
+        })
+        .collect()
+}
+
+/// Seeds far apart: neighbours would give neighbouring first numbers.
+fn seed_of(index: u64) -> u64 {
+    (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8
+}

@@ -304,7 +304,8 @@ impl FittedArima {
             *value += self.regression(self.time + step + 1, row);
         }
         let sd = variance.iter().map(|v| (v * self.sigma2).sqrt()).collect();
-        Forecast::normal(self.name(), mean, sd, levels)
+        let freedom = self.used.saturating_sub(self.params.len());
+        Forecast::student(self.name(), mean, sd, levels, freedom)
     }
 
     /// As [`FittedModel::update`], given the regressors at the time of the observation.

@@ -81,7 +81,8 @@ impl FittedModel for FittedDrift {
         let sd = steps()
             .map(|h| (h * sigma2 + h * h * se * se).sqrt())
             .collect();
-        Forecast::normal(self.name(), mean, sd, levels)
+        let freedom = self.steps.count.saturating_sub(1);
+        Forecast::student(self.name(), mean, sd, levels, freedom)
     }
 
     /// The drift and its error take the step in, as a fit to the longer series does.
@@ -133,7 +134,8 @@ mod tests {
         let sigma2 = (0.25 + 6.25 + 6.25 + 0.25) / 3.0;
         for h in 1..=3usize {
             let x = h as f64;
-            let want = 1.2815515655446004 * (sigma2 * x * (1.0 + x / 4.0)).sqrt();
+            // Student's t with three degrees of freedom, where R takes the normal quantile.
+            let want = 1.637744353696 * (sigma2 * x * (1.0 + x / 4.0)).sqrt();
             assert!((f.intervals[0].upper[h - 1] - f.mean[h - 1] - want).abs() < 1e-9);
         }
     }

@@ -13,6 +13,7 @@ mod naive;
 
 pub use drift::{Drift, FittedDrift};
 pub use mean::{FittedMean, Mean};
+pub(crate) use moments::Moments;
 pub use naive::{FittedNaive, Naive, SeasonalNaive};
 
 /// The names of the baselines, in the grammar of [`crate::ModelSpec`]: they run beside every model.

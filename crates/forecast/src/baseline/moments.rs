@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Running moments of the values observed; missing ones are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub(super) struct Moments {
+pub(crate) struct Moments {
     pub count: usize,
     pub mean: f64,
     squares: f64,

@@ -1,7 +1,7 @@
 //! Naive and seasonal naive: tomorrow is as today, this season as the last.
 //!
 //! Model: y(t) = y(t − m) + e(t), e normal with variance estimated by the mean squared seasonal
-//! difference; m = 1 is the random walk. The variance k·sigma² of a forecast counts the whole
+//! difference, one degree of freedom each; m = 1 is the random walk. The variance k·sigma² of a forecast counts the whole
 //! seasons k since the value it repeats was observed, so missing values at the end widen it.
 //! Does not: estimate a drift (see [`super::Drift`]).
 
@@ -132,7 +132,7 @@ impl FittedModel for FittedNaive {
             mean.push(value);
             sd.push((self.sigma2() * seasons as f64).sqrt());
         }
-        Forecast::normal(self.name(), mean, sd, levels)
+        Forecast::student(self.name(), mean, sd, levels, self.pairs)
     }
 
     /// The variance takes the step in, as a fit to the longer series does.
@@ -182,7 +182,9 @@ mod tests {
         let f = fit.forecast(2, &[Level(95.0)]).unwrap();
         assert_eq!(f.mean, [8.0, 8.0]);
         let sigma = (21.0f64 / 3.0).sqrt();
-        let half = 1.959963984540054 * sigma;
+        // Student's t with three degrees of freedom, where R takes the normal quantile.
+        assert_eq!(f.sd.as_ref().unwrap()[0], sigma);
+        let half = 3.182446305284263 * sigma;
         assert!((f.intervals[0].upper[0] - 8.0 - half).abs() < 1e-9);
         assert!((f.intervals[0].upper[1] - 8.0 - half * 2f64.sqrt()).abs() < 1e-9);
     }

@@ -17,7 +17,7 @@ use crate::arima::criteria;
 use crate::error::{Error, Result};
 use crate::least_squares::LeastSquares;
 use crate::model::{FittedModel, Model, Parameter, Summary};
-use crate::output::{Forecast, Level, check_request};
+use crate::output::{Forecast, LARGE_SAMPLE, Level, check_request};
 use crate::series::{check_value, nullable};
 
 /// Exponential smoothing of one form.
@@ -41,6 +41,9 @@ pub struct FittedEts {
     age: usize,
     scale: f64,
     sigma2: f64,
+    /// Degrees of freedom behind `sigma2`; states that were saved without it had normal quantiles.
+    #[serde(default = "large_sample")]
+    freedom: usize,
     loglik: Option<f64>,
     aic: Option<f64>,
     aicc: Option<f64>,
@@ -48,6 +51,10 @@ pub struct FittedEts {
     observations: usize,
     #[serde(with = "nullable")]
     residuals: Vec<f64>,
+}
+
+fn large_sample() -> usize {
+    LARGE_SAMPLE
 }
 
 impl Smoothable {
@@ -76,7 +83,7 @@ impl Smoothable {
         }
         residuals.resize(lead + self.y.len(), f64::NAN);
         let parameters = x.len() + 1;
-        let freedom = self.present.saturating_sub(x.len()).max(1) as f64;
+        let freedom = self.present.saturating_sub(x.len()).max(1);
         let (loglik, [aic, aicc, bic]) = if value.is_finite() {
             let loglik = self.loglik(value);
             (Some(loglik), criteria(loglik, parameters, self.present))
@@ -89,7 +96,8 @@ impl Smoothable {
             state,
             age,
             scale: self.scale,
-            sigma2: squares / freedom,
+            sigma2: squares / freedom as f64,
+            freedom,
             loglik,
             aic,
             aicc,
@@ -271,7 +279,7 @@ impl FittedModel for FittedEts {
             .skip(self.age)
             .map(|v| v.max(0.0).sqrt() * self.scale)
             .collect();
-        Forecast::normal(self.name(), mean, sd, levels)
+        Forecast::student(self.name(), mean, sd, levels, self.freedom)
     }
 
     fn update(&mut self, y: f64) -> Result<()> {
