@@ -5,6 +5,8 @@
 //! flat ground; the point of it here is to stop where R stops.
 //! Does not: know bounds, or look for a global optimum.
 
+use crate::cancel;
+
 const STEP_REDUCTION: f64 = 0.2;
 const ACCEPTABLE: f64 = 1e-4;
 const RELATIVE_TEST: f64 = 10.0;
@@ -16,6 +18,12 @@ const MOST_ITERATIONS: usize = 100;
 /// Minimises `cost` from `b` (in place) and gives the value there; None where R stops with an
 /// error: `cost` is not finite at the start, or next to a point that is looked at.
 pub(crate) fn minimise(b: &mut [f64], mut cost: impl FnMut(&[f64]) -> f64) -> Option<f64> {
+    let mut cost = |x: &[f64]| {
+        if cancel::requested() {
+            return f64::NAN;
+        }
+        cost(x)
+    };
     let n = b.len();
     let mut lowest = cost(b);
     if !lowest.is_finite() {

@@ -7,6 +7,9 @@
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Characters of a name that is not understood which its error repeats: names come from outside.
+const SHOWN: usize = 64;
+
 /// Why a fit, a forecast or a score was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -54,7 +57,7 @@ pub enum Error {
     /// A model name does not follow the grammar of [`crate::ModelSpec`].
     #[error("unknown model `{input}`: expected {expected}")]
     Parse {
-        /// What was given.
+        /// What was given; the beginning of it, where it is longer than a name can be.
         input: String,
         /// What would have been understood.
         expected: &'static str,
@@ -73,7 +76,7 @@ pub enum Error {
         /// What broke down.
         reason: String,
     },
-    /// The caller's cancellation flag was set.
+    /// The caller's [`crate::CancelToken`] was set.
     #[error("cancelled")]
     Cancelled,
 }
@@ -106,6 +109,13 @@ impl Error {
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Numeric { .. } => ErrorKind::Numeric,
             Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+
+    pub(crate) fn parse(input: &str, expected: &'static str) -> Self {
+        Self::Parse {
+            input: input.chars().take(SHOWN).collect(),
+            expected,
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arima::{Arima, AutoArima, FittedArima, Method};
 use crate::baseline::{Drift, FittedDrift, FittedMean, FittedNaive, Mean, Naive, SeasonalNaive};
+use crate::cancel;
 use crate::combine::{Combination, FittedCombination};
 use crate::error::{Error, Result};
 use crate::ets::{AutoEts, FittedEts};
@@ -103,6 +104,14 @@ pub(crate) fn check_season(options: &FitOptions) -> Result<()> {
 
 /// Fits to the series as it is: neither logarithms nor the grid of its prices.
 pub(crate) fn fit_plain(spec: ModelSpec, y: &[f64], options: &FitOptions) -> Result<Fitted> {
+    cancel::check()?;
+    let fitted = fit_to_the_end(spec, y, options);
+    // Whatever came of it: a search that was stopped ends somewhere.
+    cancel::check()?;
+    fitted
+}
+
+fn fit_to_the_end(spec: ModelSpec, y: &[f64], options: &FitOptions) -> Result<Fitted> {
     match spec {
         ModelSpec::Naive => Naive.fit(y).map(Fitted::Naive),
         ModelSpec::Drift => Drift.fit(y).map(Fitted::Drift),

@@ -6,6 +6,8 @@
 //! unbounded parameters, kept within a box where tanh is still below 1.
 //! Does not: look for a global optimum; callers start it from several points.
 
+use crate::cancel;
+
 /// The box of the search: tanh(9) = 1 − 3·10⁻⁸.
 pub(crate) const BOX: f64 = 9.0;
 
@@ -48,6 +50,12 @@ impl LeastSquares {
         precision: Precision,
         mut evaluate: impl FnMut(&[f64], &mut Vec<f64>) -> Option<f64>,
     ) -> Option<f64> {
+        let mut evaluate = |x: &[f64], errors: &mut Vec<f64>| {
+            if cancel::requested() {
+                return None;
+            }
+            evaluate(x, errors)
+        };
         let k = x.len();
         let mut errors = std::mem::take(&mut self.errors);
         let mut value = evaluate(x, &mut errors)?;
@@ -58,6 +66,9 @@ impl LeastSquares {
         let mut trial_errors = Vec::new();
         let (mut normal, mut gradient) = (vec![0.0; k * k], vec![0.0; k]);
         'search: for _ in 0..precision.iterations {
+            if cancel::requested() {
+                break;
+            }
             for j in 0..k {
                 trial.copy_from_slice(x);
                 // Inwards, so that the box is not left.

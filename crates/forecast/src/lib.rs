@@ -12,6 +12,8 @@
 //!   regressors and automatic choice), [`ets`], [`theta`], [`garch`], [`combine`].
 //! - [`Answer`] is the JSON form of a fit and its forecast.
 //! - [`conformal`] puts calibrated bands on any forecast: split, and adaptive online.
+//! - [`ModelSpec::cost`] says beforehand what a fit takes, about.
+//! - [`CancelToken::scope`] makes fits that can be stopped from another thread.
 //! - [`backtest::Backtest`] runs models from rolling origins beside [`BASELINES`], with progress,
 //!   cancellation and a clock passed in; [`backtest::Forecaster`] lets other crates take part.
 //! - [`metrics`], [`diagnostics`], [`calibration`] and [`backtest::diebold_mariano`] measure.
@@ -42,8 +44,10 @@ pub mod backtest;
 pub mod baseline;
 mod bfgs;
 pub mod calibration;
+mod cancel;
 pub mod combine;
 pub mod conformal;
+mod cost;
 pub mod decompose;
 pub mod diagnostics;
 pub mod distribution;
@@ -64,6 +68,8 @@ mod transform;
 
 pub use answer::Answer;
 pub use baseline::BASELINES;
+pub use cancel::CancelToken;
+pub use cost::Cost;
 pub use error::{Error, ErrorKind, Result};
 pub use fit::{FitOptions, Fitted};
 pub use model::{FittedModel, Model, Parameter, Summary};

@@ -4,6 +4,8 @@
 //! Han (2012), Comput. Optim. Appl. 51, restarted once from its optimum. Deterministic.
 //! Does not: use derivatives or bounds; callers transform their parameters.
 
+use crate::cancel;
+
 /// Minimises `cost` from `x` (in place) and gives the lowest value. `step` is the size of the first
 /// simplex; the search stops after `most` evaluations or when the values differ by less than
 /// `tolerance`.
@@ -44,7 +46,7 @@ fn simplex(
         points.push((cost(&point), point));
     }
     let mut evaluations = k + 1;
-    while evaluations < most {
+    while evaluations < most && !cancel::requested() {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         if points[k].0 - points[0].0 < tolerance {
             break;

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::arima::ArimaOrder;
+use crate::cost::Cost;
 use crate::error::{Error, Result};
 use crate::fit::{FitOptions, Fitted};
 use crate::model::FittedModel;
@@ -66,9 +67,17 @@ impl ModelSpec {
     ///
     /// # Errors
     /// Whatever the model refuses: too few observations, values that are not finite (or not
-    /// positive with [`FitOptions::log`]), numbers that break down.
+    /// positive with [`FitOptions::log`]), numbers that break down; [`Error::Cancelled`] within a
+    /// [`crate::CancelToken::scope`].
     pub fn fit(&self, y: &[f64], options: &FitOptions) -> Result<Box<dyn FittedModel>> {
         Ok(Box::new(self.fit_owned(y, options)?))
+    }
+
+    /// What fitting the model to `observations` values costs, about; `missing`: whether some of them are
+    /// NaN.
+    #[must_use]
+    pub fn cost(&self, observations: usize, missing: bool, options: &FitOptions) -> Cost {
+        crate::cost::cost(*self, observations, missing, options)
     }
 
     /// As [`Self::fit`], giving the concrete type that can be saved with serde.
@@ -111,10 +120,7 @@ impl std::str::FromStr for ModelSpec {
         Self::NAMED
             .into_iter()
             .find(|spec| spec.to_string() == name)
-            .ok_or_else(|| Error::Parse {
-                input: input.to_owned(),
-                expected: EXPECTED,
-            })
+            .ok_or_else(|| Error::parse(input, EXPECTED))
     }
 }
 

@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use forecast::backtest::{
     Backtest, Control, Forecaster, Measures, Verdict, Window, diebold_mariano, overall,
 };
-use forecast::{Error, Forecast, Level, ModelSpec, Result};
+use forecast::{CancelToken, Error, Forecast, Level, ModelSpec, Result};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -169,10 +169,10 @@ fn progress_is_told_and_cancelling_stops() {
     assert_eq!(calls.load(Ordering::Relaxed), 40);
     assert_eq!(report.models[0].seconds, Some(0.0));
 
-    let cancel = AtomicBool::new(false);
+    let cancel = CancelToken::new();
     let stop = |done: usize, _: usize| {
         if done == 5 {
-            cancel.store(true, Ordering::Relaxed);
+            cancel.cancel();
         }
     };
     let control = Control {

@@ -168,10 +168,7 @@ impl std::str::FromStr for ArimaOrder {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {
-        let fault = || Error::Parse {
-            input: input.to_owned(),
-            expected: EXPECTED,
-        };
+        let fault = || Error::parse(input, EXPECTED);
         let rest = input.strip_prefix("arima").ok_or_else(fault)?;
         let ([p, d, q], mut rest) = triple(rest).ok_or_else(fault)?;
         let mut order = Self::new(p, d, q);

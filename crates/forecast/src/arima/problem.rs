@@ -13,6 +13,7 @@ use super::order::{ArimaOrder, Constant};
 use super::polynomial::{Arma, difference, difference_polynomial};
 use super::prior::{COUNTED, HELD, is_within, pull, squares_of_head};
 use super::scale::{is_flat, root_mean_square};
+use crate::cancel;
 use crate::error::{Error, Result};
 use crate::least_squares::dot;
 
@@ -199,6 +200,9 @@ impl Problem {
 
     /// Leaves the standardised innovations of every column in `output`.
     fn filter(&mut self, coefficients: &[f64]) -> Option<Determinant> {
+        if cancel::requested() {
+            return None;
+        }
         self.arma.expand(&self.order, coefficients);
         if self.complete {
             self.engine
@@ -279,6 +283,9 @@ impl Problem {
         let mut count = 0;
         let mut diffuse = Vec::new();
         for t in start..self.columns[0].len() {
+            if cancel::requested() {
+                return None;
+            }
             let missing = self.columns[0][t].is_nan();
             for (c, filter) in filters.iter_mut().enumerate() {
                 let y = if missing {
@@ -416,6 +423,9 @@ impl Problem {
         }
         let mut residuals = vec![f64::NAN; self.skipped + n];
         for t in start..n {
+            if cancel::requested() {
+                return None;
+            }
             let Some(found) = filter.step(rest(t)) else {
                 continue;
             };

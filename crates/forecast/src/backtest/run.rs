@@ -5,12 +5,13 @@
 //! it. A model that fails in a fold is reported as failed there and scored on the others.
 //! Does not: score (see [`super::report`]).
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use super::report::{Fold, Report, summarise};
 use crate::baseline::BASELINES;
+use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fit::FitOptions;
 use crate::metrics::{naive_scale, naive_square_scale};
@@ -102,8 +103,8 @@ impl Forecaster for Named {
 pub struct Control<'a> {
     /// Called after every fit with (done, all).
     pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
-    /// Set it to stop at the next fit.
-    pub cancel: Option<&'a AtomicBool>,
+    /// Set it to stop, in the middle of a fit too.
+    pub cancel: Option<&'a CancelToken>,
     /// A monotonic clock in seconds, for the time that each model takes.
     pub clock: Option<&'a (dyn Fn() -> f64 + Sync)>,
 }
@@ -170,15 +171,20 @@ impl Backtest {
         let total = all.len() * origins.len();
         let done = AtomicUsize::new(0);
         let one = |job: usize| -> Result<Fold> {
-            if control
-                .cancel
-                .is_some_and(|flag| flag.load(Ordering::Relaxed))
-            {
+            let stopped = || control.cancel.is_some_and(CancelToken::is_cancelled);
+            if stopped() {
                 return Err(Error::Cancelled);
             }
             // Folds of one model lie apart, so that slow models spread over the threads.
             let (origin, model) = (origins[job / all.len()], all[job % all.len()]);
-            let fold = self.fold(y, origin, model, control.clock);
+            let fold = || self.fold(y, origin, model, control.clock);
+            let fold = match control.cancel {
+                Some(token) => token.scope(fold),
+                None => fold(),
+            };
+            if stopped() {
+                return Err(Error::Cancelled);
+            }
             let count = done.fetch_add(1, Ordering::Relaxed) + 1;
             if let Some(progress) = control.progress {
                 progress(count, total);
