@@ -12,6 +12,7 @@
 
 mod bar;
 mod error;
+mod excerpt;
 mod interval;
 mod symbol;
 mod tick;
@@ -20,6 +21,7 @@ pub mod wire;
 
 pub use bar::{Bar, bars_from_ticks};
 pub use error::{ErrorKind, MarketError, Result};
+pub use excerpt::{EXCERPT_CHARS, excerpt};
 pub use interval::Interval;
 pub use symbol::Symbol;
 pub use tick::{MAX_NUMBER, Reject, RejectReason, Tick, TickKey, TickRules};

@@ -3,7 +3,8 @@
 //! Model: a bounded number is computed at once, each on a pool of threads of its own that is its
 //! share of the cores; a further request is refused rather than queued. A [`BacktestRun`] is the
 //! caller's hold on one: it tells how far it is, dropping it stops it, and so does [`Backtests::stop`]
-//! with its number. A stopped backtest ends at the next fit, and counts until then.
+//! with its number. A stopped backtest ends in the middle of its fits, and counts until then. What it takes is
+//! estimated before it starts, and one that would take too long is refused.
 //!
 //! What it does not do: keep reports; who holds the run gets the report, once.
 
@@ -11,13 +12,13 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use forecast::{
-    BASELINES, FitOptions, ModelSpec,
+    BASELINES, CancelToken, FitOptions, ModelSpec,
     backtest::{Backtest, Control, Report, Window},
 };
 use futures::{FutureExt as _, future::BoxFuture};
@@ -114,7 +115,7 @@ struct Job {
     done: AtomicUsize,
     all: AtomicUsize,
     series: AtomicUsize,
-    stop: AtomicBool,
+    stop: CancelToken,
 }
 
 impl Backtests {
@@ -173,9 +174,7 @@ impl Backtests {
             }
         }
         plan.check(&series)?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = (cores / inner.config.in_flight.max(1)).max(1);
-        let cpu = Cpu::with_threads("backtest", share)?;
+        let cpu = Cpu::with_threads("backtest", threads(&inner.config))?;
         let job = Arc::new(Job::default());
         let id = inner.next.fetch_add(1, Ordering::Relaxed);
         let symbols = plan.symbols.clone();
@@ -215,11 +214,11 @@ impl Backtests {
         }
     }
 
-    /// Stops a run at its next fit. False when there is none of that number.
+    /// Stops a run. False when there is none of that number.
     pub fn stop(&self, id: u64) -> bool {
         let job = self.running().get(&id).cloned();
         job.is_some_and(|job| {
-            job.stop.store(true, Ordering::Relaxed);
+            job.stop.cancel();
             true
         })
     }
@@ -228,7 +227,7 @@ impl Backtests {
     pub(crate) fn close(&self) {
         self.inner.slots.close();
         for job in self.running().values() {
-            job.stop.store(true, Ordering::Relaxed);
+            job.stop.cancel();
         }
     }
 
@@ -322,10 +321,16 @@ impl Drop for BacktestRun {
     fn drop(&mut self) {
         self.backtests.running().remove(&self.id);
         if self.work.is_some() {
-            self.job.stop.store(true, Ordering::Relaxed);
+            self.job.stop.cancel();
             self.backtests.inner.counters.backtests_stopped.add(1);
         }
     }
+}
+
+/// The threads of one backtest: its share of the cores.
+fn threads(config: &BacktestConfig) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / config.in_flight.max(1)).max(1)
 }
 
 /// A request that was checked.
@@ -391,7 +396,31 @@ impl Plan {
             );
             return Err(invalid("origins", detail));
         }
+        let seconds = plan.seconds(config.window_bars) / threads(config) as f64;
+        if seconds > config.max_seconds as f64 {
+            let detail = format!(
+                "{} fits would take some {:.0} min, and the limit is {} min: expected fewer origins, symbols or \
+                 models, or a window",
+                plan.fits(),
+                seconds / 60.0,
+                config.max_seconds / 60
+            );
+            return Err(invalid("origins", detail));
+        }
         Ok(plan)
+    }
+
+    /// About how long one thread takes, in seconds, on series of `most` values.
+    fn seconds(&self, most: usize) -> f64 {
+        let values = match self.layout.window {
+            Window::Sliding(window) => window.min(most),
+            Window::Expanding => most,
+        };
+        let each = self.models.iter().map(|model| {
+            let cost = model.cost(values, false, &self.layout.options);
+            cost.seconds()
+        });
+        each.sum::<f64>() * (self.symbols.len() * self.layout.origins) as f64
     }
 
     /// Models with the baselines that run beside them.
@@ -456,7 +485,7 @@ impl Plan {
                 outcome,
             });
         }
-        (!job.stop.load(Ordering::Relaxed)).then_some(found)
+        (!job.stop.is_cancelled()).then_some(found)
     }
 }
 

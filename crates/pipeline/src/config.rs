@@ -85,11 +85,13 @@ impl PipelineConfig {
         at_least_one("produce.publish_rows", self.produce.publish_rows);
         at_least_one("consume.batch_rows", self.consume.batch_rows);
         at_least_one("live.queue_messages", self.live.queue_messages);
+        at_least_one("live.queue_bytes", self.live.queue_bytes);
         at_least_one("live.max_symbols", self.live.max_symbols);
         at_least_one("live.resume_ticks", self.live.resume_ticks);
         at_least_one("forecast.window_bars", self.forecast.window_bars);
         at_least_one("forecast.queue_messages", self.forecast.queue_messages);
         at_least_one("predict.in_flight", self.predict.in_flight);
+        at_least_one("predict.long_in_flight", self.predict.long_in_flight);
         at_least_one("backtest.in_flight", self.backtest.in_flight);
         for (key, text) in [("topic", &self.topic), ("group", &self.group)] {
             if text.is_empty() {
@@ -181,6 +183,8 @@ pub struct LiveConfig {
     pub bar_every_ms: u64,
     /// Messages that wait for a reader at most; beyond, it gets the latest state per symbol.
     pub queue_messages: usize,
+    /// Bytes that wait for a reader at most, of `/forecast` too.
+    pub queue_bytes: usize,
     /// A reader that stays behind longer than this is cut off.
     pub max_behind_ms: u64,
     /// Symbols of one session at most.
@@ -200,6 +204,7 @@ impl Default for LiveConfig {
             coalesce_ms: 4,
             bar_every_ms: 100,
             queue_messages: 256,
+            queue_bytes: 4 * 1024 * 1024,
             max_behind_ms: 30_000,
             max_symbols: 1_000,
             resume_ticks: 20_000,
@@ -307,8 +312,10 @@ impl ForecastConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PredictConfig {
-    /// Forecasts that are computed at once at most; a further request is refused.
+    /// Quick forecasts that are in hand at once at most; a further request is refused.
     pub in_flight: usize,
+    /// The same of long ones, which have threads of their own.
+    pub long_in_flight: usize,
     /// The longest that an answer may take.
     pub timeout_ms: u64,
     /// The longest series of one's own.
@@ -321,6 +328,7 @@ impl Default for PredictConfig {
     fn default() -> Self {
         Self {
             in_flight: 16,
+            long_in_flight: 4,
             timeout_ms: 30_000,
             max_series: 20_000,
             window_bars: 500,
@@ -343,6 +351,8 @@ pub struct BacktestConfig {
     pub max_horizon: usize,
     /// How many stored closes a backtest sees.
     pub window_bars: usize,
+    /// The longest that a backtest may be estimated to take, in seconds on all cores of its own.
+    pub max_seconds: u64,
 }
 
 impl Default for BacktestConfig {
@@ -353,6 +363,7 @@ impl Default for BacktestConfig {
             max_fits: 50_000,
             max_horizon: 1_000,
             window_bars: 5_000,
+            max_seconds: 3_600,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Forecasts on request: of a stored symbol, or of a series in the request.
 //!
-//! Model: a bounded number is computed at once, on a pool of threads; a further request is refused
-//! rather than queued. A computation that takes too long goes on to its end and counts until then,
-//! so that time-outs cannot pile up work.
+//! Model: what a fit costs is estimated before it starts (`forecast::Cost`). One that cannot end in time, or
+//! needs too much memory, is refused at once. The others run in one of two lanes, each with a pool of threads
+//! and a bound on what it has in hand; a further request is refused rather than queued: quick ones never wait
+//! for long ones. A fit that nobody waits for any more, because it took too long, because the
+//! client is gone or the server stops, is stopped within a few steps of its search.
 //!
 //! What it does not do: write to the ledger; only forecasts at closed bars are judged.
 
@@ -11,12 +13,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use forecast::{FitOptions, FittedModel, ModelSpec, Summary, diagnostics::autocorrelations};
+use forecast::{
+    CancelToken, Cost, FitOptions, FittedModel, ModelSpec, Summary, diagnostics::autocorrelations,
+};
 use market::{
     Interval, Timestamp,
     wire::{PredictRequest, Prediction},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::{
     PipelineError, Result,
@@ -31,6 +35,14 @@ use crate::{
 const MAX_HORIZON: u32 = 1_000;
 /// The most levels that may be asked for.
 const MAX_LEVELS: usize = 20;
+/// The longest season that may be asked for, in steps, as the core has it.
+const MAX_SEASON: u32 = forecast::arima::MAX_SEASON_STEPS as u32;
+/// A fit that is estimated to take longer than this, in seconds, is a long one.
+const QUICK_S: f64 = 0.5;
+/// The estimate may be wrong by so much: what is estimated to take so many times the time-out is refused.
+const MARGIN: f64 = 4.0;
+/// The largest buffers of one fit, in bytes.
+const MAX_FIT_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 
 /// Makes forecasts on request. Cheap to clone.
 #[derive(Clone)]
@@ -43,9 +55,56 @@ struct Inner {
     config: PredictConfig,
     /// Whether stored prices are forecast as logarithms.
     log: bool,
+    quick: Lane,
+    long: Lane,
+    /// Stops every fit.
+    stop: CancelToken,
+    counters: Arc<Counters>,
+}
+
+/// A pool of threads with a bound on what it has in hand.
+struct Lane {
+    what: &'static str,
+    limit: usize,
     slots: Arc<Semaphore>,
     cpu: Cpu,
-    counters: Arc<Counters>,
+}
+
+impl Lane {
+    fn new(what: &'static str, limit: usize, cpu: Cpu) -> Self {
+        let limit = limit.max(1);
+        let slots = Arc::new(Semaphore::new(limit));
+        Self {
+            what,
+            limit,
+            slots,
+            cpu,
+        }
+    }
+
+    fn enter(&self) -> Result<OwnedSemaphorePermit> {
+        let slots = Arc::clone(&self.slots);
+        slots.try_acquire_owned().map_err(|error| match error {
+            TryAcquireError::Closed => PipelineError::Closed,
+            TryAcquireError::NoPermits => PipelineError::Busy {
+                what: self.what,
+                limit: self.limit,
+            },
+        })
+    }
+
+    fn in_hand(&self) -> usize {
+        self.limit - self.slots.available_permits().min(self.limit)
+    }
+}
+
+/// Stops a fit when nobody waits for it any more.
+struct StopOnDrop(CancelToken);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 impl std::fmt::Debug for Predictor {
@@ -109,20 +168,30 @@ impl Predictor {
         closes: StoredCloses,
         config: PredictConfig,
         log: bool,
-        cpu: Cpu,
         counters: Arc<Counters>,
-    ) -> Self {
-        let slots = Arc::new(Semaphore::new(config.in_flight.max(1)));
-        Self {
+    ) -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // A core stays with everything else, where there is more than one.
+        let threads = cores.saturating_sub(1).max(1);
+        let long = Cpu::with_threads("predict-long", threads)?;
+        Ok(Self {
             inner: Arc::new(Inner {
+                quick: Lane::new("forecasts", config.in_flight, Cpu::new("predict")?),
+                long: Lane::new("long forecasts", config.long_in_flight, long),
+                stop: CancelToken::new(),
                 closes,
                 config,
                 log,
-                slots,
-                cpu,
                 counters,
             }),
-        }
+        })
+    }
+
+    /// Stops every fit, and takes no more requests.
+    pub(crate) fn close(&self) {
+        self.inner.stop.cancel();
+        self.inner.quick.slots.close();
+        self.inner.long.slots.close();
     }
 
     /// Makes a forecast.
@@ -150,22 +219,18 @@ impl Predictor {
         look: fn(&dyn FittedModel, &FitOptions, f64) -> T,
     ) -> Result<(Prediction, T)> {
         let (model, horizon, bands_at) = check(&request)?;
-        let slot = Arc::clone(&self.inner.slots)
-            .try_acquire_owned()
-            .map_err(|_| {
-                self.inner.counters.predictions_refused.add(1);
-                PipelineError::Busy {
-                    what: "forecasts",
-                    limit: self.inner.config.in_flight,
-                }
-            })?;
+        let lane = self.lane(model, &request)?;
+        let slot = lane
+            .enter()
+            .inspect_err(|_| self.inner.counters.predictions_refused.add(1))?;
+        let token = self.inner.stop.child();
+        let _stops = StopOnDrop(token.clone());
         let limit = Duration::from_millis(self.inner.config.timeout_ms);
         let answer = async {
             let series = self.series(&request).await?;
             let origin = series.origin;
             let observations = series.values.iter().filter(|v| v.is_finite()).count();
-            let work = move || {
-                let _slot = slot;
+            let fit = move || {
                 let options = FitOptions {
                     season: series.season,
                     log: series.log,
@@ -187,7 +252,11 @@ impl Predictor {
                 }
                 Ok::<_, PipelineError>((forecast, look(&*fitted, &options, seconds)))
             };
-            let (mut forecast, seen) = self.inner.cpu.run(work).await??;
+            let work = move || {
+                let _slot = slot;
+                token.scope(fit)
+            };
+            let (mut forecast, seen) = lane.cpu.run(work).await??;
             let prediction = Prediction {
                 id: request.id,
                 model: model.to_string(),
@@ -216,19 +285,41 @@ impl Predictor {
 
     /// How it stands.
     pub fn stats(&self) -> PredictStats {
-        let limit = self.inner.config.in_flight.max(1);
         PredictStats {
-            in_flight: limit - self.inner.slots.available_permits().min(limit),
+            in_flight: self.inner.quick.in_hand() + self.inner.long.in_hand(),
             answered: self.inner.counters.predictions.read(),
             refused: self.inner.counters.predictions_refused.read(),
         }
     }
 
-    async fn series(&self, request: &PredictRequest) -> Result<Series> {
-        let season = |interval: Option<Interval>| match request.season {
-            Some(season) => season as usize,
-            None => interval.map_or(1, Interval::default_season),
+    /// The lane that a request belongs into.
+    ///
+    /// # Errors
+    /// Invalid, when it cannot end in time or needs too much memory.
+    fn lane(&self, model: ModelSpec, request: &PredictRequest) -> Result<&Lane> {
+        let config = &self.inner.config;
+        let (values, missing) = match &request.series {
+            // A longer one is refused before it is fitted.
+            Some(values) => (
+                values.len().min(config.max_series),
+                values.iter().any(|v| v.is_none_or(f64::is_nan)),
+            ),
+            None => (config.window_bars, false),
         };
+        let options = FitOptions {
+            season: season(request),
+            ..FitOptions::default()
+        };
+        let cost = model.cost(values, missing, &options);
+        refuse_beyond(&cost, model, values, config.timeout_ms)?;
+        Ok(if cost.seconds() > QUICK_S {
+            &self.inner.long
+        } else {
+            &self.inner.quick
+        })
+    }
+
+    async fn series(&self, request: &PredictRequest) -> Result<Series> {
         match (&request.series, &request.symbol, request.interval) {
             (Some(values), None, None) => {
                 let most = self.inner.config.max_series;
@@ -242,7 +333,7 @@ impl Predictor {
                     values: values.iter().map(|v| v.unwrap_or(f64::NAN)).collect(),
                     field: "series",
                     log: false,
-                    season: season(None),
+                    season: season(request),
                     origin: None,
                 })
             }
@@ -254,7 +345,7 @@ impl Predictor {
                     values: closes.values,
                     field: "symbol",
                     log: self.inner.log,
-                    season: season(Some(interval)),
+                    season: season(request),
                 })
             }
             (None, Some(_), None) => Err(invalid("interval", "expected one beside symbol")),
@@ -269,6 +360,36 @@ impl Predictor {
             )),
         }
     }
+}
+
+/// The season that a request is about, in steps.
+fn season(request: &PredictRequest) -> usize {
+    match (request.season, request.interval) {
+        (Some(season), _) => season as usize,
+        (None, Some(interval)) if request.series.is_none() => interval.default_season(),
+        _ => 1,
+    }
+}
+
+/// # Errors
+/// Invalid, for a fit that cannot end in time or needs too much memory.
+fn refuse_beyond(cost: &Cost, model: ModelSpec, values: usize, timeout_ms: u64) -> Result<()> {
+    let seconds = cost.seconds();
+    if seconds > MARGIN * timeout_ms as f64 / 1e3 {
+        let detail = format!(
+            "{model} on {values} values would take some {seconds:.0} s, and the limit is {timeout_ms} ms: \
+             expected smaller orders, a shorter season or fewer values"
+        );
+        return Err(invalid("model", detail));
+    }
+    if cost.bytes > MAX_FIT_BYTES {
+        let detail = format!(
+            "{model} on {values} values needs some {:.0} MiB: expected smaller orders or a shorter season",
+            cost.bytes / (1024.0 * 1024.0)
+        );
+        return Err(invalid("model", detail));
+    }
+    Ok(())
 }
 
 fn invalid(field: &'static str, detail: impl Into<String>) -> PipelineError {
@@ -305,8 +426,11 @@ fn check(request: &PredictRequest) -> Result<(ModelSpec, usize, Vec<f64>)> {
             format!("expected percentages between 0 and 100, got {level}"),
         ));
     }
-    if request.season == Some(0) {
-        return Err(invalid("season", "expected at least 1 step, got 0"));
+    if let Some(season) = request.season.filter(|s| !(1..=MAX_SEASON).contains(s)) {
+        return Err(invalid(
+            "season",
+            format!("expected 1 to {MAX_SEASON} steps, got {season}"),
+        ));
     }
     Ok((model, horizon as usize, percent))
 }
@@ -327,6 +451,7 @@ fn refusal(error: forecast::Error, series: &'static str) -> PipelineError {
         forecast::Error::Argument { .. }
         | forecast::Error::Parse { .. }
         | forecast::Error::Unsupported { .. } => invalid("model", detail),
+        forecast::Error::Cancelled => PipelineError::Closed,
         _ => PipelineError::Model { detail },
     }
 }

@@ -39,6 +39,14 @@ pub struct Pushed {
     pub on_the_way: usize,
 }
 
+impl std::ops::AddAssign for Pushed {
+    fn add_assign(&mut self, other: Self) {
+        self.stored += other.stored;
+        self.duplicates += other.duplicates;
+        self.on_the_way += other.on_the_way;
+    }
+}
+
 /// Stores rows here.
 pub(crate) async fn store(
     sink: &Sink,
@@ -90,7 +98,8 @@ pub(crate) async fn publish(
     let doubles = rows - missing.values().map(BTreeSet::len).sum::<usize>();
     let records = records(ticks, bars, received);
     bus.publish(topic, records).await?;
-    let deadline = Instant::now() + PATIENCE;
+    // Of the whole push: one of many batches must not wait for each of them anew.
+    let deadline = received + PATIENCE;
     while !missing.is_empty() && Instant::now() < deadline {
         tokio::time::sleep(LOOK).await;
         leave_out_stored(store, &mut missing).await?;

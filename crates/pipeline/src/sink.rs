@@ -36,6 +36,8 @@ use crate::{
 const RECOVERY_TICKS: usize = 5_000;
 /// Appends that are given to the store together take no further one once they have so many ticks.
 const GROUP_TICKS: usize = 8_192;
+/// Letters that are given to the store together at most.
+const LETTERS_AT_ONCE: usize = 256;
 /// Appends that are given to the store together at most.
 const GROUP_WRITES: usize = 128;
 
@@ -149,15 +151,22 @@ impl Sink {
         if rejects.is_empty() {
             return Ok(());
         }
-        let count = rejects.len();
         let at = self.inner.market.wall();
-        self.inner
-            .store
-            .put_aside(rejects, at)
-            .await
-            .inspect_err(|_| self.inner.counters.store_errors.add(1))?;
-        self.inner.counters.rejected.add(count);
-        Ok(())
+        let mut rejects = rejects.into_iter();
+        loop {
+            // Ticks are stored between two batches of letters.
+            let batch: Vec<Reject> = rejects.by_ref().take(LETTERS_AT_ONCE).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let count = batch.len();
+            self.inner
+                .store
+                .put_aside(batch, at)
+                .await
+                .inspect_err(|_| self.inner.counters.store_errors.add(1))?;
+            self.inner.counters.rejected.add(count);
+        }
     }
 
     /// Refuses everything from now on, and waits for the write that is under way, until `deadline`.

@@ -17,7 +17,7 @@ use crate::{
     cpu::Cpu,
     deadletters::{self, DeadLetterOutlet},
     follow::Follower,
-    forecasts::{FanReader, Forecaster, latest_in_ledger},
+    forecasts::{FanReader, Forecaster, QueueBounds, latest_in_ledger},
     lag::{self, LagWatch},
     live::{Backlog, Stored},
     produce::Producer,
@@ -183,9 +183,8 @@ impl Pipeline {
             closes.clone(),
             config.predict.clone(),
             config.forecast.log,
-            Cpu::new("predict")?,
             Arc::clone(&counters),
-        );
+        )?;
         let backtests = Backtests::new(
             closes,
             config.backtest.clone(),
@@ -197,7 +196,10 @@ impl Pipeline {
             Arc::clone(&market),
             watches.clone(),
             config.live.heartbeat(),
-            config.forecast.queue_messages,
+            QueueBounds {
+                messages: config.forecast.queue_messages,
+                bytes: config.live.queue_bytes,
+            },
             config.forecast.max_subscriptions,
             (!role.consumes()).then(|| config.forecast.intervals.clone()),
         );
@@ -335,8 +337,9 @@ impl Pipeline {
         latest_in_ledger(&self.store, &self.config.forecast, symbol, interval).await
     }
 
-    /// Takes rows from outside. Returns when they are stored, or, where other processes store, when
-    /// the bus has them and the store has been waited for.
+    /// Takes rows from outside, a part of a push at a time. Returns when they are stored, or, where other
+    /// processes store, when the bus has them and the store has been waited for: not longer than some
+    /// seconds after `received`, which is when the whole push had come.
     ///
     /// # Errors
     /// The store's or the bus's: then push the same rows again; doubles do no harm.
@@ -344,23 +347,33 @@ impl Pipeline {
         &self,
         ticks: Vec<Tick>,
         bars: Vec<Bar>,
-        rejects: Vec<Reject>,
         received: std::time::Instant,
     ) -> Result<Pushed> {
-        let pushed = if self.follower.is_none() {
-            push::store(&self.sink, ticks, bars, received).await?
-        } else {
-            let (bus, topic) = (&self.bus, &self.config.topic);
-            let rows = ticks.len() + bars.len();
-            self.counters.received.add(rows);
-            let pushed = push::publish(bus, topic, &self.store, ticks, bars, received).await?;
-            self.counters.published.add(rows);
-            pushed
-        };
-        // Last: rows that are pushed again because the others failed are put aside once.
-        self.sink.put_aside(rejects.clone()).await?;
-        push::tell(self.dead_letters.as_deref(), rejects).await;
+        if self.follower.is_none() {
+            return push::store(&self.sink, ticks, bars, received).await;
+        }
+        let (bus, topic) = (&self.bus, &self.config.topic);
+        let rows = ticks.len() + bars.len();
+        self.counters.received.add(rows);
+        let pushed = push::publish(bus, topic, &self.store, ticks, bars, received).await?;
+        self.counters.published.add(rows);
         Ok(pushed)
+    }
+
+    /// Puts the bad rows of a push aside; after its good ones, so that rows which are pushed again because
+    /// those failed are put aside once. `left_out`: how many more there were.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn push_rejects(&self, rejects: Vec<Reject>, left_out: usize) -> Result<()> {
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        self.sink.put_aside(rejects.clone()).await?;
+        // Of those left out one letter tells.
+        self.counters.rejected.add(left_out.saturating_sub(1));
+        push::tell(self.dead_letters.as_deref(), rejects).await;
+        Ok(())
     }
 
     /// What is missing for this process to do its work: (what, why), empty when it is ready.

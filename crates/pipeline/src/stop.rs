@@ -17,6 +17,7 @@ impl Pipeline {
         let deadline = tokio::time::Instant::now() + timeout;
         let mut tasks = std::mem::take(&mut *self.tasks.lock().await);
         self.backtests.close();
+        self.predictor.close();
         self.stop_sources.cancel();
         let mut drained = ends(&mut tasks.sources, deadline).await;
         if self.keeps {
@@ -47,6 +48,8 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
+        self.backtests.close();
+        self.predictor.close();
         self.stop_sources.cancel();
         self.stop_consumer.cancel();
         self.abort_consumer.cancel();

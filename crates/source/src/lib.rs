@@ -17,7 +17,7 @@ pub mod rest;
 pub mod sim;
 
 pub use clock::{WallClock, system_clock};
-pub use decode::{Decoded, ticks_from_json};
+pub use decode::{Decoded, Decoding, ticks_from_json};
 pub use error::{Result, SourceError};
 pub use port::{
     Acknowledgement, Delivered, OnItsWay, SourceBatch, SourceOutlet, SourceSink, TickSource,

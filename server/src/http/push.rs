@@ -1,6 +1,10 @@
 //! `POST /api/ticks`: takes a JSON array, NDJSON or one object of ticks (or bars), and answers after
 //! the store has the rows; where other processes store (`tickcast web`) the rows are published first,
 //! and the answer waits for the store a while. Rows that cannot be used are put aside; the good ones around them go in.
+//!
+//! Model: a body is decoded in batches of rows, each stored before the next but one is decoded, so that a push
+//! costs its body and some batches. Of the rows that cannot be used a bounded number is kept as dead letters,
+//! and one letter tells of the rest.
 
 use std::time::Instant;
 
@@ -10,17 +14,22 @@ use axum::{
     extract::{State, rejection::BytesRejection},
     http::StatusCode,
 };
-use market::{ErrorKind, Reject, RejectReason};
+use market::{ErrorKind, Reject, RejectReason, TickRules, excerpt};
 use pipeline::{Clock as _, SystemClock};
 use serde::Serialize;
+use source::{Decoded, Decoding};
+use tokio::sync::mpsc;
 
 use super::{
-    AppState, MAX_BODY,
+    AppState,
     problem::{Problem, Result},
 };
 
-/// How many rejects an answer shows; all of them are in the dead-letter table.
+/// How many rejects an answer shows; the dead-letter table has more.
 const SHOWN: usize = 20;
+
+/// Good rows of a batch at most.
+const BATCH_ROWS: usize = 10_000;
 
 /// Bodies from so many bytes on are decoded away from the async threads; for a smaller one the way
 /// there and back takes longer than the decoding.
@@ -37,8 +46,12 @@ pub struct Pushed {
     /// then 202. Never where this process stores.
     #[serde(skip_serializing_if = "is_zero")]
     on_the_way: usize,
-    /// Rows put aside.
+    /// Rows that cannot be used.
     rejected: usize,
+    /// How many of those have no dead letter of their own, because there were too many: one letter stands
+    /// for them.
+    #[serde(skip_serializing_if = "is_zero")]
+    not_kept: usize,
     /// The first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rejects: Vec<Refused>,
@@ -64,36 +77,44 @@ pub async fn ticks(
     State(state): State<AppState>,
     body: std::result::Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Pushed>)> {
-    let body = body.map_err(|e| {
-        if e.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let detail = format!("the body is larger than {MAX_BODY} bytes: send it in parts");
-            return Problem::new(ErrorKind::Invalid, detail)
-                .with_status(StatusCode::PAYLOAD_TOO_LARGE)
-                .field("body");
-        }
-        Problem::new(ErrorKind::Invalid, e.body_text()).field("body")
-    })?;
+    let body =
+        body.map_err(|e| Problem::new(ErrorKind::Invalid, excerpt(&e.body_text())).field("body"))?;
     let received = Instant::now();
     let rules = state.pipeline.config().rules();
-    let apart = body.len() >= DECODE_APART_BYTES;
-    let decode = move || source::ticks_from_json(&body, "push", SystemClock.now(), &rules);
-    let decoded = if apart {
-        tokio::task::spawn_blocking(decode)
+    let mut taken = Taken::default();
+    let most = state.push_rejects;
+    if body.len() >= DECODE_APART_BYTES {
+        let (batches, mut decoded) = mpsc::channel(1);
+        let decoding =
+            tokio::task::spawn_blocking(move || decode_apart(&body, most, &rules, &batches));
+        while let Some(batch) = decoded.recv().await {
+            taken.take(&state, batch, received).await?;
+        }
+        decoding
             .await
-            .map_err(|e| Problem::new(ErrorKind::Internal, format!("decoding failed: {e}")))?
+            .map_err(|e| Problem::new(ErrorKind::Internal, format!("decoding failed: {e}")))?;
     } else {
-        decode()
-    };
-    let usable = decoded.ticks.len() + decoded.bars.len();
-    let rejects = decoded.rejects;
-    let pushed = state
+        let mut decoding =
+            Decoding::new(&body, ORIGIN, SystemClock.now(), &rules).with_most_rejects(most);
+        while let Some(batch) = decoding.next_batch(BATCH_ROWS) {
+            taken.take(&state, batch, received).await?;
+        }
+    }
+    let Taken {
+        usable,
+        rejected,
+        left_out,
+        rejects,
+        pushed,
+    } = taken;
+    state
         .pipeline
-        .push(decoded.ticks, decoded.bars, rejects.clone(), received)
+        .push_rejects(rejects.clone(), left_out)
         .await?;
     if usable == 0
         && let Some(first) = rejects.first()
     {
-        return Err(nothing_usable(first, rejects.len()));
+        return Err(nothing_usable(first, rejected));
     }
     let status = if pushed.on_the_way > 0 {
         StatusCode::ACCEPTED
@@ -104,7 +125,8 @@ pub async fn ticks(
         stored: pushed.stored,
         duplicates: pushed.duplicates,
         on_the_way: pushed.on_the_way,
-        rejected: rejects.len(),
+        rejected,
+        not_kept: left_out,
         rejects: rejects
             .into_iter()
             .take(SHOWN)
@@ -115,6 +137,46 @@ pub async fn ticks(
             .collect(),
     };
     Ok((status, Json(answer)))
+}
+
+/// The origin of rows that were pushed.
+const ORIGIN: &str = "push";
+
+/// What has been taken of a push so far.
+#[derive(Default)]
+struct Taken {
+    usable: usize,
+    rejected: usize,
+    left_out: usize,
+    rejects: Vec<Reject>,
+    pushed: pipeline::Pushed,
+}
+
+impl Taken {
+    /// Stores the good rows of a batch, and keeps the bad ones for when all good ones are stored.
+    async fn take(&mut self, state: &AppState, batch: Decoded, received: Instant) -> Result<()> {
+        self.usable += batch.ticks.len() + batch.bars.len();
+        self.rejected += batch.rejected();
+        self.left_out += batch.left_out;
+        self.rejects.extend(batch.rejects);
+        let pushed = state
+            .pipeline
+            .push(batch.ticks, batch.bars, received)
+            .await?;
+        self.pushed += pushed;
+        Ok(())
+    }
+}
+
+/// Decodes a body and hands its batches over, until nobody takes them any more.
+fn decode_apart(body: &Bytes, most: usize, rules: &TickRules, batches: &mpsc::Sender<Decoded>) {
+    let mut decoding =
+        Decoding::new(body, ORIGIN, SystemClock.now(), rules).with_most_rejects(most);
+    while let Some(batch) = decoding.next_batch(BATCH_ROWS) {
+        if batches.blocking_send(batch).is_err() {
+            return;
+        }
+    }
 }
 
 fn nothing_usable(first: &Reject, count: usize) -> Problem {

@@ -15,7 +15,7 @@ use market::{
     wire::{Fan, ForecastMessage},
 };
 
-use super::session::{FanOutbox, ForecastSession};
+use super::session::{FanOutbox, ForecastSession, QueueBounds};
 use crate::{
     Predictor,
     clock::MarketClock,
@@ -43,7 +43,7 @@ struct Inner {
     market: Arc<MarketClock>,
     watches: Watches,
     heartbeat: Duration,
-    queue_messages: usize,
+    queue: QueueBounds,
     max_subscriptions: usize,
     /// The intervals that other processes forecast in, where this one does not forecast.
     elsewhere: Option<Vec<Interval>>,
@@ -76,7 +76,7 @@ impl ForecastHub {
         market: Arc<MarketClock>,
         watches: Watches,
         heartbeat: Duration,
-        queue_messages: usize,
+        queue: QueueBounds,
         max_subscriptions: usize,
         elsewhere: Option<Vec<Interval>>,
     ) -> Self {
@@ -86,7 +86,7 @@ impl ForecastHub {
                 market,
                 watches,
                 heartbeat,
-                queue_messages,
+                queue,
                 max_subscriptions,
                 elsewhere,
                 board: Mutex::default(),
@@ -127,7 +127,7 @@ impl ForecastHub {
 
     /// Connects a reader.
     pub fn connect(&self) -> ForecastSession {
-        let outbox = Arc::new(FanOutbox::new(self.inner.queue_messages));
+        let outbox = Arc::new(FanOutbox::new(self.inner.queue));
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
         let mut board = self.board();
         board.sessions.insert(id, Arc::clone(&outbox));

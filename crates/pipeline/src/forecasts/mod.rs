@@ -23,3 +23,4 @@ pub use hub::ForecastHub;
 pub(crate) use read::{FanReader, latest as latest_in_ledger};
 pub(crate) use series::{bands, has_no_width, levels, timed_closes};
 pub use session::ForecastSession;
+pub(crate) use session::QueueBounds;

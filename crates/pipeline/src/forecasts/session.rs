@@ -1,10 +1,11 @@
 //! One reader of `/forecast`.
 //!
 //! Model: of each (symbol, interval, model) at most the newest fan waits, so that a slow reader's
-//! queue is bounded by what it has subscribed; answers to its own requests are bounded in number.
+//! queue is bounded by what it has subscribed, and holds nothing that the hub does not hold for all; answers
+//! to its own requests are bounded in number and in bytes.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -36,23 +37,34 @@ enum Item {
 struct Queue {
     items: VecDeque<Item>,
     fans: HashMap<FanKey, Arc<FanMessage>>,
+    /// Of the answers.
+    bytes: usize,
     end: Option<(Option<Bytes>, u16, String)>,
+}
+
+/// What may wait for one reader, of answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueBounds {
+    /// How many; one always may.
+    pub messages: usize,
+    /// How many bytes.
+    pub bytes: usize,
 }
 
 /// The queue of one reader.
 #[derive(Debug)]
 pub(super) struct FanOutbox {
     queue: Mutex<Queue>,
-    capacity: usize,
+    bounds: QueueBounds,
     ready: Notify,
     ended: Notify,
 }
 
 impl FanOutbox {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(bounds: QueueBounds) -> Self {
         Self {
             queue: Mutex::default(),
-            capacity: capacity.max(1),
+            bounds,
             ready: Notify::new(),
             ended: Notify::new(),
         }
@@ -84,7 +96,9 @@ impl FanOutbox {
     fn push_answer(&self, message: &ForecastMessage) {
         let mut queue = self.lock();
         if queue.end.is_none() {
-            queue.items.push_back(Item::Answer(text(message)));
+            let text = text(message);
+            queue.bytes += text.len();
+            queue.items.push_back(Item::Answer(text));
         }
         self.check(queue);
     }
@@ -92,7 +106,9 @@ impl FanOutbox {
     fn check(&self, queue: MutexGuard<'_, Queue>) {
         // Fans are bounded by what is subscribed: one of each series and model, each once in `items`.
         let answers = queue.items.len().saturating_sub(queue.fans.len());
-        let full = answers > self.capacity;
+        // One answer always may wait.
+        let full =
+            answers > self.bounds.messages.max(1) || answers > 1 && queue.bytes > self.bounds.bytes;
         drop(queue);
         if full {
             metrics::counter!("tickcast_forecast_cut_offs_total").increment(1);
@@ -112,6 +128,7 @@ impl FanOutbox {
         if code == POLICY {
             queue.items.clear();
             queue.fans.clear();
+            queue.bytes = 0;
         }
         drop(queue);
         self.ready.notify_one();
@@ -121,7 +138,10 @@ impl FanOutbox {
     fn pop(&self) -> Option<Frame> {
         let mut queue = self.lock();
         match queue.items.pop_front() {
-            Some(Item::Answer(text)) => return Some(Frame::Text(text)),
+            Some(Item::Answer(text)) => {
+                queue.bytes -= text.len();
+                return Some(Frame::Text(text));
+            }
             Some(Item::Fan(key)) => {
                 if let Some(message) = queue.fans.remove(&key) {
                     return Some(Frame::Text(message.text.clone()));
@@ -179,9 +199,10 @@ impl ForecastSession {
     pub fn request(&self, request: ForecastRequest) {
         match request {
             ForecastRequest::Subscribe { symbols, intervals } => {
-                self.subscribe(&symbols, &intervals);
+                self.subscribe(symbols, &intervals);
             }
             ForecastRequest::Unsubscribe { symbols } => {
+                let symbols: HashSet<Symbol> = symbols.into_iter().collect();
                 let mut state = self.state();
                 let keys: Vec<_> = state
                     .subscriptions
@@ -229,18 +250,31 @@ impl ForecastSession {
         }
     }
 
-    /// Answers a message that is no request, with an `Error` message; the session stays.
+    /// Answers a message that is no request, with an `Error` message; the session stays. The
+    /// detail repeats no more of the message than an excerpt.
     pub fn refuse(&self, kind: ErrorKind, detail: impl Into<String>) {
+        self.refuse_request(None, kind, detail);
+    }
+
+    /// Answers a request of this id with an `Error` message; the session stays.
+    pub fn refuse_request(&self, id: Option<u64>, kind: ErrorKind, detail: impl Into<String>) {
         self.outbox.push_answer(&ForecastMessage::Error {
-            id: None,
+            id,
             kind,
             detail: detail.into(),
         });
     }
 
-    fn subscribe(&self, symbols: &[Symbol], intervals: &[Interval]) {
+    fn subscribe(&self, symbols: Vec<Symbol>, intervals: &[Interval]) {
         let most = self.hub.max_subscriptions();
-        let mut refused = 0;
+        // A request may name the same thousands of times: every pair of them costs.
+        let intervals: BTreeSet<Interval> = intervals.iter().copied().collect();
+        let mut seen = HashSet::with_capacity(symbols.len());
+        let symbols: Vec<Symbol> = symbols
+            .into_iter()
+            .filter(|s| seen.insert(s.clone()))
+            .collect();
+        let mut refused = symbols.len().saturating_sub(most) * intervals.len();
         let never = intervals.iter().filter(|i| !self.hub.is_forecast(**i));
         let never: Vec<&str> = never.map(|i| i.as_str()).collect();
         if !never.is_empty() {
@@ -253,8 +287,8 @@ impl ForecastSession {
                 ),
             );
         }
-        for symbol in symbols {
-            for interval in intervals {
+        for symbol in symbols.into_iter().take(most) {
+            for interval in &intervals {
                 let key = (symbol.clone(), *interval);
                 let mut state = self.state();
                 if !state.subscriptions.contains_key(&key) {
@@ -333,6 +367,10 @@ mod tests {
 
     use super::*;
 
+    fn bounds(messages: usize, bytes: usize) -> QueueBounds {
+        QueueBounds { messages, bytes }
+    }
+
     fn fan(n: usize) -> Arc<FanMessage> {
         let fan = Fan {
             symbol: format!("S{n}").parse().unwrap(),
@@ -353,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_reader_may_subscribe_more_series_than_answers_may_wait() {
-        let outbox = FanOutbox::new(2);
+        let outbox = FanOutbox::new(bounds(2, 1 << 20));
         (0..50).for_each(|n| outbox.push_fan(&fan(n)));
         // A newer fan takes the place of one that waits.
         outbox.push_fan(&fan(7));
@@ -364,5 +402,18 @@ mod tests {
         assert_eq!(waiting, 52);
         (0..3).for_each(|_| outbox.push_answer(&pong));
         assert!(outbox.lock().end.is_some(), "three answers wait");
+    }
+
+    #[test]
+    fn answers_that_wait_are_bounded_in_bytes() {
+        let outbox = FanOutbox::new(bounds(1_000, 2_000));
+        let answer = ForecastMessage::Bye {
+            reason: "x".repeat(900),
+        };
+        outbox.push_answer(&answer);
+        outbox.push_answer(&answer);
+        assert!(outbox.lock().end.is_none());
+        outbox.push_answer(&answer);
+        assert!(outbox.lock().end.is_some() && outbox.lock().bytes == 0);
     }
 }

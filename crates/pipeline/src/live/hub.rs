@@ -154,6 +154,7 @@ impl LiveHub {
     pub fn connect(&self) -> LiveSession {
         let outbox = Arc::new(Outbox::new(
             self.inner.config.queue_messages,
+            self.inner.config.queue_bytes,
             self.inner.config.max_behind(),
         ));
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! The queue of one reader: bounded, and folded into the latest state per symbol when full.
 //!
-//! Model: messages wait in order. When one more does not fit, the waiting ticks and bars are folded:
+//! Model: messages wait in order, bounded in number and in bytes. When one more does not fit, the waiting ticks and bars are folded:
 //! per symbol the last tick with the number of ticks left out, and per interval the newest bar.
 //! From then on new ones are folded too, until the reader has taken everything: so memory is bounded
 //! by the number of its symbols. A reader that stays behind longer than it may is cut off.
@@ -55,6 +55,8 @@ struct End {
 #[derive(Debug, Default)]
 struct Queue {
     messages: VecDeque<Arc<Message>>,
+    /// Of the messages.
+    bytes: usize,
     latest: HashMap<Symbol, Latest>,
     order: VecDeque<Symbol>,
     behind_since: Option<Instant>,
@@ -66,6 +68,8 @@ struct Queue {
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
     capacity: usize,
+    /// Messages of so many bytes together wait at most; one always may.
+    most_bytes: usize,
     max_behind: Duration,
     /// Wakes the reader.
     pub ready: Notify,
@@ -74,10 +78,11 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(capacity: usize, max_behind: Duration) -> Self {
+    pub(crate) fn new(capacity: usize, most_bytes: usize, max_behind: Duration) -> Self {
         Self {
             queue: Mutex::new(Queue::default()),
             capacity: capacity.max(1),
+            most_bytes,
             max_behind,
             ready: Notify::new(),
             ended: Notify::new(),
@@ -97,7 +102,10 @@ impl Outbox {
         }
         let idle = queue.messages.is_empty() && queue.order.is_empty();
         if matches!(message.kind, Kind::Control) {
-            if queue.messages.len() >= self.capacity.saturating_mul(2) {
+            let twice = |most: usize| most.saturating_mul(2);
+            if queue.messages.len() >= twice(self.capacity)
+                || !queue.fits(message, twice(self.most_bytes))
+            {
                 drop(queue);
                 self.end(
                     POLICY,
@@ -107,16 +115,17 @@ impl Outbox {
                 pushed.cut_off = true;
                 return pushed;
             }
-            queue.messages.push_back(Arc::clone(message));
+            queue.append(Arc::clone(message));
         } else if !queue.order.is_empty() {
             pushed.skipped = queue.fold(message);
-        } else if queue.messages.len() < self.capacity {
-            queue.messages.push_back(Arc::clone(message));
+        } else if queue.messages.len() < self.capacity && queue.fits(message, self.most_bytes) {
+            queue.append(Arc::clone(message));
         } else {
             pushed.conflated = true;
+            queue.bytes = 0;
             for waiting in std::mem::take(&mut queue.messages) {
                 if matches!(waiting.kind, Kind::Control) {
-                    queue.messages.push_back(waiting);
+                    queue.append(waiting);
                 } else {
                     pushed.skipped += queue.fold(&waiting);
                 }
@@ -171,6 +180,7 @@ impl Outbox {
             });
             if !drain {
                 queue.messages.clear();
+                queue.bytes = 0;
                 queue.latest.clear();
                 queue.order.clear();
             }
@@ -205,6 +215,16 @@ impl Outbox {
 }
 
 impl Queue {
+    /// Whether a message may wait with the others, so that they are at most so many bytes.
+    fn fits(&self, message: &Message, most_bytes: usize) -> bool {
+        self.messages.is_empty() || self.bytes + message.text.len() <= most_bytes
+    }
+
+    fn append(&mut self, message: Arc<Message>) {
+        self.bytes += message.text.len();
+        self.messages.push_back(message);
+    }
+
     /// Takes a message into the latest state; returns how many ticks are left out by it.
     fn fold(&mut self, message: &Arc<Message>) -> u64 {
         let symbol = match &message.kind {
@@ -244,6 +264,7 @@ impl Queue {
 
     fn take(&mut self) -> Option<Frame> {
         if let Some(message) = self.messages.pop_front() {
+            self.bytes -= message.text.len();
             if self.messages.is_empty() && self.order.is_empty() {
                 self.behind_since = None;
             }
@@ -253,8 +274,9 @@ impl Queue {
         let latest = self.latest.remove(&symbol)?;
         let mut bars: Vec<_> = latest.bars.into_iter().collect();
         bars.sort_by_key(|(interval, _)| *interval);
-        self.messages
-            .extend(bars.into_iter().map(|(_, (_, message))| message));
+        for (_, (_, message)) in bars {
+            self.append(message);
+        }
         let Some((tick, seq, count)) = latest.tick else {
             return self.take();
         };
@@ -299,7 +321,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_delivered_and_what_is_said_to_be_left_out_add_up() {
-        let outbox = Outbox::new(3, Duration::from_secs(60));
+        let outbox = Outbox::new(3, 1 << 20, Duration::from_secs(60));
         let mut sent = 0;
         for _ in 0..7 {
             sent += 2;
@@ -321,9 +343,41 @@ mod tests {
         assert!(matches!(read(&outbox), Some(LiveMessage::Ticks { .. })));
     }
 
+    #[test]
+    fn what_waits_is_bounded_in_bytes_too() {
+        let outbox = Outbox::new(1_000, 4_000, Duration::from_secs(60));
+        let bytes = |outbox: &Outbox| {
+            outbox
+                .lock()
+                .messages
+                .iter()
+                .map(|m| m.text.len())
+                .sum::<usize>()
+        };
+        let mut conflated = false;
+        for n in 1..=20 {
+            conflated |= outbox.push(&ticks(n * 10, 10)).conflated;
+            assert!(bytes(&outbox) <= 4_000 && bytes(&outbox) == outbox.lock().bytes);
+        }
+        assert!(conflated);
+        while read(&outbox).is_some() {}
+        assert_eq!(outbox.lock().bytes, 0);
+        // Answers are never left out: a reader that lets too many of them wait is cut off.
+        let answer = message::control(&LiveMessage::Bye {
+            reason: "x".repeat(900),
+        });
+        let cut_off = (0..20).position(|_| outbox.push(&answer).cut_off);
+        assert_eq!(cut_off, Some(8_000 / answer.text.len()));
+        assert_eq!(bytes(&outbox), 0);
+        // One message always may wait, however large.
+        let outbox = Outbox::new(1_000, 10, Duration::from_secs(60));
+        outbox.push(&ticks(1, 1));
+        assert!(matches!(read(&outbox), Some(LiveMessage::Ticks { .. })));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stays_behind_is_cut_off_with_a_reason() {
-        let outbox = Outbox::new(1, Duration::from_secs(5));
+        let outbox = Outbox::new(1, 1 << 20, Duration::from_secs(5));
         outbox.push(&ticks(1, 1));
         assert!(outbox.push(&ticks(2, 1)).conflated);
         tokio::time::advance(Duration::from_secs(4)).await;

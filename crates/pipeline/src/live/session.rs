@@ -9,7 +9,7 @@
 //! What it does not do: parse frames; the transport reads JSON into a `LiveRequest`.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -91,7 +91,7 @@ impl LiveSession {
                 resume,
             } => self.subscribe(symbols, Intervals::of(&intervals), &resume),
             LiveRequest::Unsubscribe { symbols } => {
-                for symbol in symbols {
+                for symbol in each_once(symbols) {
                     let gone = {
                         let mut state = self.state();
                         state.work.forget(&symbol);
@@ -106,7 +106,8 @@ impl LiveSession {
         }
     }
 
-    /// Answers a message that is no request, with an `Error` message; the session stays.
+    /// Answers a message that is no request, with an `Error` message; the session stays. The
+    /// detail repeats no more of the message than an excerpt.
     pub fn refuse(&self, kind: ErrorKind, detail: impl Into<String>) {
         self.send(&LiveMessage::Error {
             kind,
@@ -132,7 +133,7 @@ impl LiveSession {
         let most = self.hub.config().max_symbols;
         let mut refused = 0;
         let mut state = self.state();
-        for symbol in symbols {
+        for symbol in each_once(symbols) {
             let known = state.subscriptions.get(&symbol).map(|s| s.intervals);
             if known.is_none() && state.subscriptions.len() >= most {
                 refused += 1;
@@ -474,6 +475,14 @@ impl LiveSession {
         }
         Ok(())
     }
+}
+
+/// The symbols in their order, each once: a request may name one thousands of times, and each costs.
+fn each_once(symbols: Vec<Symbol>) -> impl Iterator<Item = Symbol> {
+    let mut seen = HashSet::with_capacity(symbols.len());
+    symbols
+        .into_iter()
+        .filter(move |symbol| seen.insert(symbol.clone()))
 }
 
 impl Drop for LiveSession {

@@ -433,8 +433,9 @@ async fn the_topic_of_dead_letters_is_told_of_pushed_rows_too() {
     let (pipeline, _bus) = start_with_outlet(store.clone(), outlet.clone(), Vec::new()).await;
     let reject = Reject::new(RejectReason::BadPrice, "", "push", "pushed");
     let now = std::time::Instant::now();
-    let pushed = pipeline.push(vec![tick("AAA", 1, 1, 2.0)], Vec::new(), vec![reject], now);
+    let pushed = pipeline.push(vec![tick("AAA", 1, 1, 2.0)], Vec::new(), now);
     assert_eq!(pushed.await.unwrap().stored, 1);
+    pipeline.push_rejects(vec![reject], 0).await.unwrap();
     assert_eq!(*outlet.told.lock().unwrap(), [(None, "pushed".to_owned())]);
     let letters = store.open_dead_letters(None, 0, 10).await.unwrap();
     assert_eq!(letters.len(), 1);

@@ -27,6 +27,7 @@
 //!
 //! What it does not do: compression, schemas other than JSON and named columns.
 
+mod batches;
 mod build;
 pub(crate) mod letter;
 pub(crate) mod non_finite;
@@ -34,8 +35,9 @@ mod row;
 mod sequence;
 mod split;
 
-use market::{Bar, Reject, RejectReason, Tick, TickRules, Timestamp};
+use market::{Bar, Reject, Tick, TickRules, Timestamp, excerpt};
 
+pub use batches::{Decoding, MAX_REJECT_BYTES, MAX_REJECTS};
 pub use build::{BuiltRow, Fault, RowBuilder, TimeUnit};
 pub use row::{Field, RawRow, Scalar};
 pub use sequence::hash_text;
@@ -47,14 +49,23 @@ pub struct Decoded {
     pub ticks: Vec<Tick>,
     /// The good bars, in the order of the message.
     pub bars: Vec<Bar>,
-    /// The rows that cannot be used, in the order of the message.
+    /// The rows that cannot be used, in the order of the message; where some are left out, the last one
+    /// stands for them.
     pub rejects: Vec<Reject>,
+    /// How many that cannot be used are left out: of a message only [`MAX_REJECTS`] are kept.
+    pub left_out: usize,
 }
 
 impl Decoded {
     /// How many rows the message had, good and bad.
     pub fn rows(&self) -> usize {
-        self.ticks.len() + self.bars.len() + self.rejects.len()
+        self.ticks.len() + self.bars.len() + self.rejected()
+    }
+
+    /// How many rows cannot be used, those left out too.
+    pub fn rejected(&self) -> usize {
+        let summary = usize::from(self.left_out > 0);
+        self.rejects.len() - summary + self.left_out
     }
 
     pub(crate) fn push(&mut self, row: BuiltRow) {
@@ -71,33 +82,17 @@ impl Decoded {
 ///
 /// Of a message that is cut off the complete rows go through and the rest becomes one reject, as
 /// does anything that is not JSON. Rejects carry `origin`. An empty message has no rows.
+///
+/// Of more than [`MAX_REJECTS`] rejects, or [`MAX_REJECT_BYTES`], the last stands for those left out.
 pub fn ticks_from_json(message: &[u8], origin: &str, now: Timestamp, rules: &TickRules) -> Decoded {
-    let mut decoded = Decoded::default();
-    // The canonical row has about 80 bytes.
-    decoded.ticks.reserve(message.len() / 96);
-    let mut builder = RowBuilder::new(rules, now);
-    for piece in split::rows(message) {
-        let (bytes, fault) = match piece {
-            split::Piece::Row(bytes) => match row::parse(bytes) {
-                Ok(raw) => match builder.build(&raw) {
-                    Ok(row) => {
-                        decoded.push(row);
-                        continue;
-                    }
-                    Err(fault) => (bytes, fault),
-                },
-                Err(fault) => (bytes, fault),
-            },
-            split::Piece::Broken { bytes, detail } => (bytes, (RejectReason::Unparsable, detail)),
-        };
-        decoded.rejects.push(reject(fault, origin, bytes));
-    }
-    decoded
+    let mut decoding = Decoding::new(message, origin, now, rules);
+    decoding.next_batch(usize::MAX).unwrap_or_default()
 }
 
 /// A reject of `bytes`; no more of them is copied than a reject keeps.
 pub(crate) fn reject((reason, detail): Fault, origin: &str, bytes: &[u8]) -> Reject {
     let kept = &bytes[..bytes.len().min(Reject::MAX_PAYLOAD)];
+    let detail = excerpt(&detail);
     Reject::new(reason, detail, origin, String::from_utf8_lossy(kept))
 }
 

@@ -6,9 +6,12 @@
 //! next line is a new start. In an array there is no such border: after an unclosed row the rest of
 //! the message is one broken piece.
 
-/// A row over several lines is looked for in at most this many bytes, so that a message of broken
-/// lines costs no quadratic time.
+/// A row over several lines is looked for in at most this many bytes.
 const MAX_SPREAD: usize = 65_536;
+
+/// Looking in vain for rows over several lines may cost so many times the length of the message, so that a
+/// message of broken lines takes linear time: after that a row is what stands on its line.
+const VAIN_LOOKS: usize = 4;
 
 /// A part of a message.
 #[derive(Debug, PartialEq)]
@@ -30,6 +33,8 @@ pub fn rows(message: &[u8]) -> Rows<'_> {
     let mut rows = Rows {
         message,
         at: 0,
+        line_end: 0,
+        looks: MAX_SPREAD + VAIN_LOOKS * message.len(),
         mode: Mode::Lines,
     };
     rows.skip_space();
@@ -51,6 +56,10 @@ enum Mode {
 pub struct Rows<'a> {
     message: &'a [u8],
     at: usize,
+    /// Where the line ends that was looked at last: rows that share a line must not each look for its end.
+    line_end: usize,
+    /// Bytes that may still be looked at in vain.
+    looks: usize,
     mode: Mode,
 }
 
@@ -106,6 +115,21 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// The row over several lines that `rest` begins with, if there is one.
+    fn spread(&mut self, rest: &'a [u8]) -> Option<&'a [u8]> {
+        let looked_at = rest.len().min(MAX_SPREAD);
+        if looked_at > self.looks {
+            return None;
+        }
+        let row = end_of_value(&rest[..looked_at])
+            .map(|len| &rest[..len])
+            .filter(|row| serde_json::from_slice::<serde::de::IgnoredAny>(row).is_ok());
+        if row.is_none() {
+            self.looks -= looked_at;
+        }
+        row
+    }
+
     fn next_line(&mut self) -> Option<Piece<'a>> {
         self.skip_space();
         let start = self.at;
@@ -114,7 +138,11 @@ impl<'a> Rows<'a> {
             self.mode = Mode::Done;
             return None;
         }
-        let line = rest.split(|b| *b == b'\n').next().unwrap_or(rest);
+        if self.line_end <= start {
+            let length = rest.iter().position(|b| *b == b'\n');
+            self.line_end = length.map_or(self.message.len(), |length| start + length);
+        }
+        let line = &self.message[start..self.line_end];
         if rest[0] != b'{' && rest[0] != b'[' {
             self.at = start + line.len();
             return Some(Piece::Broken {
@@ -126,11 +154,9 @@ impl<'a> Rows<'a> {
             self.at = start + len;
             return Some(Piece::Row(&rest[..len]));
         }
-        if let Some(len) = end_of_value(&rest[..rest.len().min(MAX_SPREAD)])
-            && serde_json::from_slice::<serde::de::IgnoredAny>(&rest[..len]).is_ok()
-        {
-            self.at = start + len;
-            return Some(Piece::Row(&rest[..len]));
+        if let Some(row) = self.spread(rest) {
+            self.at = start + row.len();
+            return Some(Piece::Row(row));
         }
         self.at = start + line.len();
         Some(Piece::Broken {

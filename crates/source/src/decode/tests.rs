@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use market::RejectReason;
+
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -143,6 +145,71 @@ fn a_broken_line_is_rejected_alone() {
         assert_eq!(decoded.ticks.len(), 2, "{broken}");
         assert_eq!(reasons(&decoded), [RejectReason::Unparsable], "{broken}");
     }
+}
+
+#[test]
+fn a_message_of_nothing_but_bad_rows_ends_and_keeps_few_of_them() {
+    // Each of these took time that grows with the square of its length.
+    for (unit, rows) in [
+        ("x\n", 1_000_000),
+        ("{\n", 1_000_000),
+        ("{}", 1_000_000),
+        ("{\"", 1),
+        ("{\"a\n", 500_000),
+        ("[", 1),
+    ] {
+        let text = unit.repeat(2_000_000 / unit.len());
+        let decoded = decode(&text);
+        assert_eq!(decoded.rows(), rows, "{unit:?}");
+        assert!(decoded.rejects.len() <= MAX_REJECTS + 1, "{unit:?}");
+    }
+    let text = format!("[{}1]", "1,".repeat(999_999));
+    assert_eq!(decode(&text).rejected(), 1_000_000);
+    let long = format!("[\"{}\"]", "é".repeat(100_000));
+    let decoded = decode(&long);
+    assert!(decoded.rejects[0].detail.chars().count() <= market::EXCERPT_CHARS);
+}
+
+#[test]
+fn rejects_beyond_the_limit_are_counted_by_reason_in_the_last_one() {
+    let good = r#"{"symbol":"ABC","ts":1600000000,"seq":1,"price":1}"#;
+    let dear = r#"{"symbol":"ABC","ts":1600000000,"seq":1,"price":0}"#;
+    let text = format!("{dear}\n{good}\n{dear}\n{dear}\n{good}\nx\n{dear}\n");
+    let rules = TickRules::default();
+    let decoding = Decoding::new(text.as_bytes(), "push", NOW, &rules);
+    let decoded = decoding.with_most_rejects(2).next_batch(9).unwrap();
+    assert_eq!((decoded.ticks.len(), decoded.rejected()), (2, 5));
+    assert_eq!((decoded.rejects.len(), decoded.left_out), (3, 3));
+    assert_eq!(
+        decoded.rejects[2].detail,
+        "3 more rows of this message could not be used and are not kept: 1 unparsable, 2 bad_price"
+    );
+    assert_eq!(decoded.rejects[2].payload, "");
+    // However long each of them is.
+    let text = format!("{}\n", "y".repeat(Reject::MAX_PAYLOAD)).repeat(100);
+    let decoded = decode(&text);
+    assert_eq!(decoded.rejected(), 100);
+    let bytes: usize = decoded.rejects.iter().map(|r| r.payload.len()).sum();
+    assert!(bytes <= MAX_REJECT_BYTES, "{bytes}");
+}
+
+#[test]
+fn a_message_in_batches_is_the_same_message() {
+    let row = r#"{"symbol":"ABC","ts":1600000000,"price":1,"size":2}"#;
+    let text = format!("{row}\nx\n{row}\n{row}\ny\n");
+    let whole = decode(&text);
+    let rules = TickRules {
+        max_ahead_us: 1_000_000,
+        ..TickRules::default()
+    };
+    let mut decoding = Decoding::new(text.as_bytes(), "push", NOW, &rules);
+    let mut parts = Decoded::default();
+    while let Some(part) = decoding.next_batch(2) {
+        assert!(part.ticks.len() <= 2);
+        parts.ticks.extend(part.ticks);
+        parts.rejects.extend(part.rejects);
+    }
+    assert_eq!(parts, whole);
 }
 
 #[test]

@@ -1,0 +1,138 @@
+//! A message decoded batch by batch, with a bound on what is kept of bad rows.
+//!
+//! Model: whoever stores rows takes some, stores them, and takes the next: a message then costs its own
+//! bytes and one batch, however many rows it has. Every bad row is counted, but rejects are kept up to a
+//! number and a size; the last reject stands for the others and says how many there are of each reason.
+//!
+//! What it does not do: undo batches that were taken; storing a row twice does no harm.
+
+use std::collections::BTreeMap;
+
+use market::{Reject, RejectReason, TickRules, Timestamp};
+
+use super::{
+    Decoded,
+    build::{Fault, RowBuilder},
+    reject, row, split,
+};
+
+/// Rejects that are kept of one message, besides the one that stands for the others.
+pub const MAX_REJECTS: usize = 1_000;
+
+/// Bytes of payload that are kept of the rejects of one message.
+pub const MAX_REJECT_BYTES: usize = 4 * 1024 * 1024;
+
+/// A message that is being decoded.
+pub struct Decoding<'a> {
+    rows: split::Rows<'a>,
+    builder: RowBuilder<'a>,
+    message: &'a [u8],
+    origin: &'a str,
+    most_rejects: usize,
+    kept: usize,
+    kept_bytes: usize,
+    left_out: BTreeMap<RejectReason, usize>,
+    ended: bool,
+}
+
+impl std::fmt::Debug for Decoding<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoding")
+            .field("bytes", &self.message.len())
+            .field("kept", &self.kept)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Decoding<'a> {
+    /// Of a message as [`super::ticks_from_json`] takes it.
+    pub fn new(message: &'a [u8], origin: &'a str, now: Timestamp, rules: &'a TickRules) -> Self {
+        Self {
+            rows: split::rows(message),
+            builder: RowBuilder::new(rules, now),
+            message,
+            origin,
+            most_rejects: MAX_REJECTS,
+            kept: 0,
+            kept_bytes: 0,
+            left_out: BTreeMap::new(),
+            ended: false,
+        }
+    }
+
+    /// Keeps another number of rejects.
+    #[must_use]
+    pub const fn with_most_rejects(mut self, most: usize) -> Self {
+        self.most_rejects = most;
+        self
+    }
+
+    /// The next rows: at most `most` good ones, and the bad ones between them. `None` after the last.
+    pub fn next_batch(&mut self, most: usize) -> Option<Decoded> {
+        if self.ended {
+            return None;
+        }
+        let mut decoded = Decoded::default();
+        // The canonical row has about 80 bytes.
+        decoded.ticks.reserve(most.min(self.message.len() / 96));
+        let mut good = 0;
+        while good < most {
+            let Some(piece) = self.rows.next() else {
+                self.ended = true;
+                self.sum_up(&mut decoded);
+                break;
+            };
+            let (bytes, fault) = match piece {
+                split::Piece::Row(bytes) => match row::parse(bytes) {
+                    Ok(raw) => match self.builder.build(&raw) {
+                        Ok(row) => {
+                            decoded.push(row);
+                            good += 1;
+                            continue;
+                        }
+                        Err(fault) => (bytes, fault),
+                    },
+                    Err(fault) => (bytes, fault),
+                },
+                split::Piece::Broken { bytes, detail } => {
+                    (bytes, (RejectReason::Unparsable, detail))
+                }
+            };
+            self.put_aside(&mut decoded, bytes, fault);
+        }
+        Some(decoded)
+    }
+
+    fn put_aside(&mut self, decoded: &mut Decoded, bytes: &[u8], fault: Fault) {
+        let size = bytes.len().min(Reject::MAX_PAYLOAD);
+        if self.kept >= self.most_rejects || self.kept_bytes + size > MAX_REJECT_BYTES {
+            *self.left_out.entry(fault.0).or_insert(0) += 1;
+            return;
+        }
+        self.kept += 1;
+        self.kept_bytes += size;
+        decoded.rejects.push(reject(fault, self.origin, bytes));
+    }
+
+    /// The reject that stands for those left out. It has the reason that most of them have, and no payload:
+    /// there is nothing in it to decode again.
+    fn sum_up(&mut self, decoded: &mut Decoded) {
+        let Some((reason, _)) = self.left_out.iter().max_by_key(|(_, count)| **count) else {
+            return;
+        };
+        let left_out: usize = self.left_out.values().sum();
+        let of_each: Vec<String> = self
+            .left_out
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        let detail = format!(
+            "{left_out} more rows of this message could not be used and are not kept: {}",
+            of_each.join(", ")
+        );
+        decoded.left_out = left_out;
+        decoded
+            .rejects
+            .push(Reject::new(*reason, detail, self.origin, ""));
+    }
+}
