@@ -170,7 +170,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::config::settings::SETTINGS;
+    use crate::config::settings;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -187,7 +187,7 @@ mod tests {
         let mut seen = 0;
         for argument in arguments {
             let help = argument.get_help().map_or(String::new(), |h| h.to_string());
-            for setting in SETTINGS {
+            for setting in settings::all() {
                 if help.contains(&format!("({})", setting.key)) {
                     let default = if setting.default.is_empty() {
                         "none"

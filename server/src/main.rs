@@ -6,6 +6,11 @@ use std::{io::ErrorKind, process::ExitCode};
 use clap::Parser;
 use server::{cli::Cli, commands, error::CommandError};
 
+/// The C library's allocator keeps what a large body or a burst of requests took; this one gives it back to the
+/// system within a second.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match commands::run(cli) {

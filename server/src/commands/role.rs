@@ -11,7 +11,7 @@ use super::serve::{STOP_TIMEOUT, listen, start};
 use crate::{
     config::Config,
     error::{CommandError, Result},
-    http::ops,
+    http::{ops, serving},
 };
 
 /// Runs the role until it is asked to stop.
@@ -32,11 +32,11 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
     if let Some(listener) = listener {
         let address = listener.local_addr().map_err(CommandError::Output)?;
         place = format!(" at http://{address}");
-        let router = ops::router(wired.ops_state());
-        let stopping = stop.clone();
-        let serving = axum::serve(listener, router)
-            .with_graceful_shutdown(async move { stopping.cancelled().await });
-        server = Some(tokio::spawn(serving.into_future()));
+        let router = ops::router(wired.ops_state(), config.log.access);
+        let (limits, stopping) = (config.limits.clone(), stop.clone());
+        server = Some(tokio::spawn(async move {
+            serving::serve(listener, router, &limits, stopping).await;
+        }));
     }
     let what = match role {
         Role::Ingest => format!(" ({})", wired.source),

@@ -3,16 +3,16 @@
 
 use std::{io::Write as _, net::SocketAddr, time::Duration};
 
-use axum::serve::{Listener, ListenerExt as _};
 use pipeline::Role;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
     config::Config,
     error::{CommandError, Result},
-    http, wiring,
+    http::{self, serving},
+    wiring,
 };
 
 /// How long a stop may take before what is left is dropped; the store has it already.
@@ -39,19 +39,22 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
             config.web.site_root.display()
         );
     }
-    let router = http::router(
-        wired.app_state(&config, address),
-        &config.web.allowed_origins,
-    );
+    let state = wired.app_state(&config, address);
+    tokio::spawn(state.rates.clone().forget());
+    let router = http::router(state, &config);
 
     println!("tickcast is at http://{address} ({})", wired.source);
     // The line is what scripts wait for: it must not stay in a buffer.
     std::io::stdout().flush()?;
 
-    let stopping = stop.clone();
-    let server = axum::serve(at_once(listener), router)
-        .with_graceful_shutdown(async move { stopping.cancelled().await });
-    let server = tokio::spawn(server.into_future());
+    let (mut limits, stopping) = (config.limits.clone(), stop.clone());
+    // While a forecast is computed, and between two heartbeats, nothing goes over a connection.
+    limits.idle_timeout = limits
+        .idle_timeout
+        .max(config.requests.timeout.saturating_mul(2))
+        .max(config.live.heartbeat.saturating_mul(3));
+    let server =
+        tokio::spawn(async move { serving::serve(listener, router, &limits, stopping).await });
     stop.cancelled().await;
 
     info!("stopping");
@@ -112,14 +115,4 @@ pub async fn cancel_on_signal(stop: CancellationToken) {
     stop.cancel();
     tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
     std::process::exit(130);
-}
-
-/// Connections whose small writes leave at once. Otherwise the kernel holds a message back until the
-/// one before it is acknowledged, and a reader that says nothing acknowledges after 40 ms.
-fn at_once(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
-    listener.tap_io(|connection| {
-        if let Err(e) = connection.set_nodelay(true) {
-            warn!("a connection's small writes may be held back: {e}");
-        }
-    })
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::Path};
 
-use super::settings::{self, SETTINGS};
+use super::settings;
 
 /// One thing wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Layers {
                 });
                 continue;
             };
-            match SETTINGS.iter().find(|s| settings::env_name(s.key) == name) {
+            match settings::all().find(|s| settings::env_name(s.key) == name) {
                 Some(s) => self.set(s.key, split(s.list, &text), &name),
                 None => self.faults.push(Fault {
                     key: name.clone(),

@@ -6,6 +6,7 @@
 
 mod backbone;
 mod layers;
+mod limits;
 mod retention;
 pub mod settings;
 mod source;
@@ -25,6 +26,7 @@ use pipeline::RetentionConfig;
 
 pub use backbone::{BusConfig, BusKind, KafkaConfig, MongoConfig, StoreConfig, StoreKind};
 pub use layers::{Fault, Layers};
+pub use limits::{LimitsConfig, RequestConfig};
 pub use source::SourceConfig;
 pub use web::WebConfig;
 
@@ -79,6 +81,8 @@ pub struct LiveConfig {
     pub heartbeat: Duration,
     /// Messages that wait for one reader.
     pub queue_messages: usize,
+    /// Their bytes.
+    pub queue_bytes: usize,
     /// A reader that stays behind this long is cut off.
     pub cut_off: Duration,
 }
@@ -90,6 +94,8 @@ pub struct LogConfig {
     pub level: String,
     /// JSON lines instead of text.
     pub json: bool,
+    /// Share of the requests that are logged.
+    pub access: f64,
 }
 
 /// All of it.
@@ -117,6 +123,10 @@ pub struct Config {
     pub forecast: ForecastConfig,
     /// WebSocket readers.
     pub live: LiveConfig,
+    /// What a client may take.
+    pub limits: LimitsConfig,
+    /// Forecasts and backtests on request.
+    pub requests: RequestConfig,
     /// The log.
     pub log: LogConfig,
 }
@@ -184,6 +194,8 @@ impl Config {
         let simulate = read_simulate(l);
         let forecast = read_forecast(l);
         let live = read_live(l);
+        let limits = limits::read_limits(l);
+        let requests = limits::read_requests(l);
         let log = read_log(l);
         Some(Self {
             web: web?,
@@ -197,6 +209,8 @@ impl Config {
             simulate: simulate?,
             forecast: forecast?,
             live: live?,
+            limits: limits?,
+            requests: requests?,
             log: log?,
         })
     }
@@ -267,10 +281,12 @@ fn read_forecast(l: &mut Layers) -> Option<ForecastConfig> {
 fn read_live(l: &mut Layers) -> Option<LiveConfig> {
     let heartbeat = millis(l, "live.heartbeat_ms", 100);
     let queue_messages = at_least(l, "live.queue_messages", 16);
+    let queue_bytes = at_least(l, "live.queue_bytes", 65_536);
     let cut_off = millis(l, "live.cut_off_ms", 100);
     Some(LiveConfig {
         heartbeat: heartbeat?,
         queue_messages: queue_messages?,
+        queue_bytes: queue_bytes?,
         cut_off: cut_off?,
     })
 }
@@ -285,9 +301,14 @@ fn read_log(l: &mut Layers) -> Option<LogConfig> {
         "text" => Ok(false),
         _ => Err(()),
     });
+    let access = l.one("log.access", |t| {
+        let share = t.parse::<f64>().ok();
+        share.filter(|share| (0.0..=1.0).contains(share)).ok_or(())
+    });
     Some(LogConfig {
         level: level?,
         json: json?,
+        access: access?,
     })
 }
 
@@ -334,7 +355,7 @@ fn missing(l: &mut Layers, key: &str, problem: &str) {
 pub fn print(layers: &Layers) -> String {
     let mut text = String::new();
     let mut section = "";
-    for s in settings::SETTINGS {
+    for s in settings::all() {
         let (table, name) = s.key.split_once('.').unwrap_or(("", s.key));
         if table != section {
             let gap = if section.is_empty() { "" } else { "\n" };

@@ -1,6 +1,8 @@
 //! Every setting: its key, default and meaning. `tickcast config`, the checks for unknown keys and
 //! the documentation are made from this one table.
 
+use super::limits::LIMITS;
+
 /// One setting.
 pub struct Setting {
     /// The key in `tickcast.toml`: `table.name`. In the environment `TICKCAST_TABLE_NAME`.
@@ -17,7 +19,7 @@ pub struct Setting {
     pub expects: &'static str,
 }
 
-const fn setting(
+pub(super) const fn setting(
     key: &'static str,
     default: &'static str,
     expects: &'static str,
@@ -81,8 +83,13 @@ const fn secrets(
     }
 }
 
+/// Every setting: the table, and those of the limits, which are a table of their own.
+pub fn all() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().chain(LIMITS)
+}
+
 /// The table.
-pub const SETTINGS: &[Setting] = &[
+const SETTINGS: &[Setting] = &[
     setting(
         "web.host",
         "127.0.0.1",
@@ -407,6 +414,12 @@ pub const SETTINGS: &[Setting] = &[
         "Messages that wait for one reader before it gets the latest state only.",
     ),
     setting(
+        "live.queue_bytes",
+        "4194304",
+        "bytes from 65536",
+        "The same in bytes, of answers on /forecast too: a reader that leaves more answers waiting is cut off.",
+    ),
+    setting(
         "live.cut_off_ms",
         "15000",
         "milliseconds from 100",
@@ -424,11 +437,17 @@ pub const SETTINGS: &[Setting] = &[
         "text or json",
         "How it is logged, to standard error.",
     ),
+    setting(
+        "log.access",
+        "0",
+        "a number from 0 to 1",
+        "Share of the requests that are logged, with method, route, status, time and trace id; those that fail by a fault of the server always are.",
+    ),
 ];
 
 /// The setting of a key.
 pub fn find(key: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|s| s.key == key)
+    all().find(|s| s.key == key)
 }
 
 /// The name of a key in the environment.
@@ -438,8 +457,7 @@ pub fn env_name(key: &str) -> String {
 
 /// The known key that is nearest to `key`, when it is near enough to be a slip.
 pub fn nearest(key: &str) -> Option<&'static str> {
-    SETTINGS
-        .iter()
+    all()
         .map(|s| (edit_distance(key, s.key), s.key))
         .min()
         .filter(|(distance, _)| *distance <= 3)

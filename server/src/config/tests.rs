@@ -111,7 +111,7 @@ fn what_is_printed_reads_back_as_the_same_configuration() {
     let printed = print(&first);
     let again = layers(&printed, &[], &[]);
     assert!(again.faults.is_empty(), "{:?}", again.faults);
-    for s in settings::SETTINGS {
+    for s in settings::all() {
         assert_eq!(first.raw(s.key).items, again.raw(s.key).items, "{}", s.key);
     }
 }

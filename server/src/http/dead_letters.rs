@@ -5,7 +5,7 @@ use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
-use market::{ErrorKind, RejectReason};
+use market::{ErrorKind, RejectReason, excerpt};
 use serde::{Deserialize, Serialize};
 use store::{DeadLetter, ReasonCount};
 
@@ -34,8 +34,9 @@ type Parameters = std::result::Result<Query<Vec<(String, String)>>, QueryRejecti
 impl Selection {
     /// Reads the parameters one by one, so that a fault names the one it is in.
     fn read(parameters: Parameters) -> Result<Self> {
-        let Query(parameters) = parameters
-            .map_err(|e| Problem::new(ErrorKind::Invalid, e.body_text()).field("query"))?;
+        let Query(parameters) = parameters.map_err(|e| {
+            Problem::new(ErrorKind::Invalid, excerpt(&e.body_text())).field("query")
+        })?;
         let mut selection = Self::default();
         for (name, text) in parameters {
             let expected = match name.as_str() {
@@ -61,6 +62,7 @@ impl Selection {
                 _ => Some("no such parameter: expected reason, after or limit".to_owned()),
             };
             if let Some(expected) = expected {
+                let (name, text) = (excerpt(&name), excerpt(&text));
                 let detail = format!("{name} is {text:?}: {expected}");
                 return Err(Problem::new(ErrorKind::Invalid, detail).field(name));
             }

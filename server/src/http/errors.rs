@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use leptos::server_fn::error::SERVER_FN_ERROR_HEADER;
-use market::ErrorKind;
+use market::{ErrorKind, excerpt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
@@ -20,15 +20,19 @@ use super::problem::Problem;
 /// The longest error of a server function that is read.
 const MAX_ERROR: usize = 1 << 20;
 
+/// A detail of ours is never longer, in bytes.
+const MAX_DETAIL: usize = 1_000;
+
 /// No such address; for programs. People get a page.
 pub async fn not_found(uri: Uri) -> Problem {
-    let detail = format!("there is nothing at {}", uri.path());
+    let detail = format!("there is nothing at {}", excerpt(uri.path()));
     Problem::new(ErrorKind::NotFound, detail).field("path")
 }
 
 /// The address is there, but not for this method; the header `Allow` says for which.
 pub async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{} does not take {method}", uri.path());
+    let (path, method) = (excerpt(uri.path()), excerpt(method.as_str()));
+    let detail = format!("{path} does not take {method}");
     Problem::new(ErrorKind::Invalid, detail)
         .with_status(StatusCode::METHOD_NOT_ALLOWED)
         .field("method")
@@ -75,7 +79,13 @@ pub async fn of_server_functions(response: Response) -> Response {
     let problem = match error {
         Some(error) => {
             let field = error.field.or_else(|| missing_field(&error.detail));
-            let problem = Problem::new(error.kind, error.detail);
+            // Leptos' own errors repeat what could not be read; ours are not so long.
+            let detail = if error.detail.len() > MAX_DETAIL {
+                excerpt(&error.detail).into_owned()
+            } else {
+                error.detail
+            };
+            let problem = Problem::new(error.kind, detail);
             match field {
                 Some(field) => problem.field(field),
                 None => problem,

@@ -9,7 +9,7 @@ use axum::{
 use market::ErrorKind;
 use serde_json::json;
 
-use super::{ops::OpsState, problem::Problem};
+use super::{ops::OpsState, problem::Problem, telemetry};
 
 /// `GET /healthz`: the process answers.
 pub async fn alive() -> Json<serde_json::Value> {
@@ -40,7 +40,7 @@ pub async fn metrics(State(state): State<OpsState>) -> Response {
     state.pipeline.stats().await;
     let counts = state.pipeline.dead_letter_counts();
     let _ = tokio::time::timeout(std::time::Duration::from_secs(2), counts).await;
-    let text = state.metrics.render();
+    let text = telemetry::render(&state.metrics);
     (
         [(
             header::CONTENT_TYPE,

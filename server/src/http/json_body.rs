@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use bytes::Bytes;
-use market::ErrorKind;
+use market::{ErrorKind, excerpt};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
@@ -29,7 +29,8 @@ pub fn read<T: DeserializeOwned>(
     body: std::result::Result<Bytes, BytesRejection>,
     expected: fn(&str) -> Option<&'static str>,
 ) -> Result<T> {
-    let invalid = |detail: String| Problem::new(ErrorKind::Invalid, detail);
+    // serde's words for a value or a key may hold all of it.
+    let invalid = |detail: String| Problem::new(ErrorKind::Invalid, excerpt(&detail));
     let body = body.map_err(|e| invalid(e.body_text()).with_status(e.status()).field("body"))?;
     if !is_json(headers) {
         let detail = "expected a body of the content type application/json";
@@ -49,7 +50,10 @@ pub fn read<T: DeserializeOwned>(
         let Some(field) = field else {
             let told = inner.to_string();
             let field = missing(&told).unwrap_or("body").to_owned();
-            return invalid(told).with_status(status_of(inner)).field(field);
+            let field = excerpt(&field);
+            return invalid(told.clone())
+                .with_status(status_of(inner))
+                .field(field);
         };
         let detail = match expected(&field) {
             Some(expected) => {
@@ -59,7 +63,9 @@ pub fn read<T: DeserializeOwned>(
             // A field that is not known: serde lists those that are.
             None => inner.to_string(),
         };
-        invalid(detail).with_status(status_of(inner)).field(field)
+        invalid(detail)
+            .with_status(status_of(inner))
+            .field(excerpt(&field))
     })?;
     match json.end() {
         Ok(()) => Ok(value),

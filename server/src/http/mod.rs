@@ -1,5 +1,6 @@
 //! HTTP: the routes and what they share.
 
+pub mod bodies;
 pub mod dead_letters;
 pub mod errors;
 pub mod health;
@@ -9,7 +10,11 @@ pub mod pipeline_status;
 pub mod predict;
 pub mod problem;
 pub mod push;
+pub mod rates;
 pub mod same_origin;
+pub mod serving;
+pub mod telemetry;
+pub mod trace;
 pub mod ws;
 
 use std::sync::Arc;
@@ -30,10 +35,8 @@ use store::Store;
 use tokio_util::task::TaskTracker;
 use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 
-use self::ops::OpsState;
-
-/// The largest body of a post, in bytes.
-pub const MAX_BODY: usize = 32 * 1024 * 1024;
+use self::{bodies::Bodies, ops::OpsState, rates::Rates};
+use crate::config::Config;
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -50,6 +53,10 @@ pub struct AppState {
     pub metrics: PrometheusHandle,
     /// The WebSocket tasks, which axum's graceful shutdown does not wait for.
     pub sockets: TaskTracker,
+    /// How often a client may ask for what costs.
+    pub rates: Rates,
+    /// Rows of one push that are kept as dead letters.
+    pub push_rejects: usize,
 }
 
 impl FromRef<AppState> for OpsState {
@@ -68,7 +75,8 @@ impl FromRef<AppState> for LeptosOptions {
 }
 
 /// Every route.
-pub fn router(state: AppState, allowed_origins: &[String]) -> Router {
+pub fn router(state: AppState, config: &Config) -> Router {
+    let limits = &config.limits;
     let pages = generate_route_list(app::App);
     let backend = Arc::clone(&state.backend);
     let context = move || provide_context(Arc::clone(&backend));
@@ -91,9 +99,18 @@ pub fn router(state: AppState, allowed_origins: &[String]) -> Router {
         ))
         .method_not_allowed_fallback(errors::method_not_allowed)
         .layer(middleware::map_response(errors::of_server_functions))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        // The bodies are bounded before they come to a handler.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(
-            allowed_origins.to_vec().into(),
+            Bodies::new(limits),
+            bodies::collect,
+        ))
+        .layer(middleware::from_fn_with_state(
+            state.rates.clone(),
+            rates::limit,
+        ))
+        .layer(middleware::from_fn_with_state(
+            config.web.allowed_origins.clone().into(),
             same_origin::check,
         ))
         // The bundle keeps its name from build to build: a browser must ask whether it changed.
@@ -106,5 +123,5 @@ pub fn router(state: AppState, allowed_origins: &[String]) -> Router {
             HeaderValue::from_static("nosniff"),
         ))
         .layer(CompressionLayer::new());
-    errors::catch_panics(router).with_state(state)
+    trace::around(errors::catch_panics(router), config.log.access).with_state(state)
 }

@@ -6,7 +6,7 @@ use axum::{Router, extract::FromRef, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Pipeline;
 
-use super::{errors, health, pipeline_status};
+use super::{errors, health, pipeline_status, trace};
 
 /// What these handlers reach.
 #[derive(Clone)]
@@ -17,12 +17,12 @@ pub struct OpsState {
     pub metrics: PrometheusHandle,
 }
 
-/// The routes alone, for a process that has no others.
-pub fn router(state: OpsState) -> Router {
+/// The routes alone, for a process that has no others; `share` of the requests are logged.
+pub fn router(state: OpsState, share: f64) -> Router {
     let router = routes::<OpsState>()
         .fallback(errors::not_found)
         .method_not_allowed_fallback(errors::method_not_allowed);
-    errors::catch_panics(router).with_state(state)
+    trace::around(errors::catch_panics(router), share).with_state(state)
 }
 
 /// The routes.

@@ -8,6 +8,8 @@ use axum::{
 use market::ErrorKind;
 use serde::Serialize;
 
+use super::trace::TraceId;
+
 /// A problem document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Problem {
@@ -25,6 +27,9 @@ pub struct Problem {
     /// The field that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// The request's trace, by which it is found in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
 }
 
 impl Problem {
@@ -38,6 +43,7 @@ impl Problem {
             detail: detail.into(),
             kind,
             field: None,
+            trace_id: TraceId::current().map(|id| id.to_string()),
         }
     }
 

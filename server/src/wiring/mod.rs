@@ -11,7 +11,7 @@ use bus::{MemoryBus, MemoryBusOptions};
 use forecast::ModelSpec;
 use leptos::prelude::LeptosOptions;
 use market::{RejectReason, Symbol};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::{MarketTime, Parts, Pipeline, PipelineConfig, Role, SystemClock};
 use source::sim::LISTINGS;
 use store::Store;
@@ -23,7 +23,7 @@ use crate::{
     backend::{Facts, ServerBackend},
     config::{Config, SourceConfig},
     error::{CommandError, Result},
-    http::{AppState, dead_letters::Replayed, ops::OpsState},
+    http::{AppState, dead_letters::Replayed, ops::OpsState, rates::Rates, telemetry},
     simulated_history,
 };
 
@@ -89,6 +89,8 @@ impl Wired {
             leptos,
             metrics: self.metrics.clone(),
             sockets: self.sockets.clone(),
+            rates: Rates::new(&config.limits),
+            push_rejects: config.limits.push_rejects,
         }
     }
 
@@ -206,11 +208,9 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
 
 /// The recorder of the process: installed once, shared after.
 fn metrics_recorder() -> Result<PrometheusHandle> {
-    PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|e| CommandError::Internal {
-            detail: format!("no metrics: {e}"),
-        })
+    telemetry::install().map_err(|e| CommandError::Internal {
+        detail: format!("no metrics: {e}"),
+    })
 }
 
 /// The stages' settings.
@@ -229,6 +229,7 @@ pub fn pipeline_config(config: &Config) -> PipelineConfig {
     stages.live.simulated = config.source.is_simulated();
     stages.live.heartbeat_ms = millis(config.live.heartbeat);
     stages.live.queue_messages = config.live.queue_messages;
+    stages.live.queue_bytes = config.live.queue_bytes;
     stages.live.max_behind_ms = millis(config.live.cut_off);
     stages.forecast.models.clone_from(&config.forecast.models);
     stages
@@ -237,6 +238,11 @@ pub fn pipeline_config(config: &Config) -> PipelineConfig {
         .clone_from(&config.forecast.intervals);
     stages.forecast.horizon_steps = config.forecast.horizon_steps;
     stages.forecast.window_bars = config.forecast.window_bars;
+    stages.predict.in_flight = config.requests.in_flight;
+    stages.predict.long_in_flight = config.requests.long_in_flight;
+    stages.predict.timeout_ms = millis(config.requests.timeout);
+    stages.backtest.in_flight = config.requests.backtests;
+    stages.backtest.max_seconds = config.requests.max_minutes.saturating_mul(60);
     stages.retention.clone_from(&config.retention);
     stages
 }

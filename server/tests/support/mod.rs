@@ -90,6 +90,28 @@ impl Server {
         self.url.replace("http://", "ws://") + path
     }
 
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// The most memory that the process has had so far, in bytes.
+    pub fn peak_memory(&self) -> usize {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that the process has, in bytes.
+    pub fn resident_memory(&self) -> usize {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, name: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        let kilobytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kilobytes * 1_024
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
