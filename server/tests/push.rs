@@ -246,7 +246,7 @@ async fn a_symbol_whose_prices_come_as_bars_is_live() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_dead_letters_than_a_page_are_listed_and_a_reader_may_stop_reading() {
     let (_scratch, data) = data_dir();
-    let server = Server::start(&data, &[]);
+    let server = Server::start(&data, &["--set", "limits.push_rejects=1500"]);
     let row = |seq: i64, price: i64| {
         json!({"symbol": "ACME", "ts_us": now_us(), "seq": seq, "price": price}).to_string()
     };

@@ -30,7 +30,15 @@ async fn every_metric_has_words_and_durations_are_histograms() {
     ] {
         get(path).await;
     }
-    let text = get("/metrics").await;
+    // Until the first trade is stored.
+    let mut text = String::new();
+    for _ in 0..400 {
+        text = get("/metrics").await;
+        if text.contains("tickcast_store_commit_seconds") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     let mut types = BTreeMap::new();
     let mut helped = BTreeSet::new();
     let mut counted = BTreeSet::new();

@@ -49,11 +49,8 @@ pub fn read<T: DeserializeOwned>(
         let inner = error.inner();
         let Some(field) = field else {
             let told = inner.to_string();
-            let field = missing(&told).unwrap_or("body").to_owned();
-            let field = excerpt(&field);
-            return invalid(told.clone())
-                .with_status(status_of(inner))
-                .field(field);
+            let field = excerpt(missing(&told).unwrap_or("body")).into_owned();
+            return invalid(told).with_status(status_of(inner)).field(field);
         };
         let detail = match expected(&field) {
             Some(expected) => {

@@ -195,8 +195,8 @@ async fn pump<S: Session>(socket: WebSocket, session: S, reader: Reader) {
                 Ok(Message::Binary(_)) => session.take("a binary message", &reader),
                 // axum answers pings itself.
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
-                // It is answered by the library, with the same code.
-                Ok(Message::Close(_)) => return None,
+                // The library answers it with its own code, when it is asked for the next message.
+                Ok(Message::Close(_)) => continue,
                 Err(e) => {
                     debug!("a reader's socket failed: {e}");
                     return close_code(e).map(|(code, reason)| CloseFrame {
