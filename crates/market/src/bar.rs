@@ -4,6 +4,20 @@
 //! close belong to the least and the greatest tick key, high and low are extremes, volume and
 //! trades add up. That is why a late tick corrects its bar, and why a batch can be folded into
 //! partial bars first and merged into the stored ones after.
+//!
+//! Bars that come as bars ([`AggregationSource::External`]: imported, or of a provider of bars) say by
+//! [`Bar::first`] and [`Bar::last`] which trades they cover: all of theirs, or those up to the moment at which
+//! they were read, when they were still going on. Whoever has both such a bar and ticks of it combines them by
+//! one rule, whatever came first:
+//!
+//! - What a bar covers is told by the bar alone: ticks with a key from `first` to `last` are in it already,
+//!   and change nothing. An imported volume of 1,000,000 is never replaced by the five trades that were seen.
+//! - Ticks outside of what it covers are not in it, and are merged into it: a daily bar that was imported at
+//!   noon goes on with the trades of the afternoon.
+//! - Of two bars that come as bars, the one that came later counts, as its source has said more since.
+//!
+//! The bar that is seen is so a function of the last bar that came and of the set of ticks: the order in which
+//! ticks arrive, before or after the bar, does not matter ([`Bar::with_ticks`]).
 
 use std::collections::BTreeMap;
 
@@ -13,6 +27,26 @@ use crate::{
     Interval, RejectReason, Symbol, Tick, TickKey, Timestamp,
     tick::{check_price, check_size},
 };
+
+/// Who added the trades of a bar up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AggregationSource {
+    /// Its source: it came as a bar, and no trade of it was seen.
+    External,
+    /// We did, from the trades; or we went on with one that came.
+    Internal,
+}
+
+/// How the trades of one bar lie to what a bar covers that came as a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// All of them are in it.
+    All,
+    /// None of them is in it.
+    None,
+    /// Some of them may be, and some are not.
+    Some,
+}
 
 /// Open, high, low, close and volume of one symbol over one interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,11 +68,11 @@ pub struct Bar {
     pub close: f64,
     /// Units traded.
     pub volume: f64,
-    /// Number of trades; 0 in a bar that came as a bar from its source.
+    /// Number of trades that were seen; 0 in a bar that came as a bar from its source. See [`Bar::source`].
     pub trades: u64,
-    /// Key of the trade that `open` belongs to.
+    /// Key of the trade that `open` belongs to; in a bar that came as a bar the least key it covers.
     pub first: TickKey,
-    /// Key of the trade that `close` belongs to.
+    /// Key of the trade that `close` belongs to; in a bar that came as a bar the greatest key it covers.
     pub last: TickKey,
 }
 
@@ -58,6 +92,57 @@ impl Bar {
             first: tick.key(),
             last: tick.key(),
         }
+    }
+
+    /// Who added its trades up.
+    pub const fn source(&self) -> AggregationSource {
+        if self.trades == 0 {
+            AggregationSource::External
+        } else {
+            AggregationSource::Internal
+        }
+    }
+
+    /// Whether it came as a bar, and no trade of it was seen.
+    pub const fn is_external(&self) -> bool {
+        matches!(self.source(), AggregationSource::External)
+    }
+
+    /// The keys of a bar that came as a bar and was read at `now`: those of the whole bar, or up to `now`
+    /// while it goes on.
+    pub fn keys_until(interval: Interval, start: Timestamp, now: Timestamp) -> (TickKey, TickKey) {
+        let last = interval.end_of(start).plus_micros(-1).min(now).max(start);
+        let key = |ts, seq| TickKey { ts, seq };
+        (key(start, 0), key(last, i64::MAX as u64))
+    }
+
+    /// Whether a bar that came as a bar covers a trade of its time.
+    pub fn covers(&self, key: TickKey) -> bool {
+        self.first <= key && key <= self.last
+    }
+
+    /// How the trades of `ticks`, a bar made of ticks, lie to what this one covers, which came as a bar.
+    pub fn coverage_of(&self, ticks: &Self) -> Coverage {
+        if self.covers(ticks.first) && self.covers(ticks.last) {
+            Coverage::All
+        } else if ticks.last < self.first || ticks.first > self.last {
+            Coverage::None
+        } else {
+            Coverage::Some
+        }
+    }
+
+    /// A bar that came as a bar, and went on with ticks of its time, each given once: those that it covers
+    /// change nothing.
+    #[must_use]
+    pub fn with_ticks<'a>(&self, ticks: impl IntoIterator<Item = &'a Tick>) -> Self {
+        let mut whole = self.clone();
+        for tick in ticks {
+            if !self.covers(tick.key()) {
+                whole.push(tick);
+            }
+        }
+        whole
     }
 
     /// The first instant after the bar.
@@ -97,6 +182,13 @@ impl Bar {
         self.low = self.low.min(other.low);
         self.volume += other.volume;
         self.trades += other.trades;
+    }
+
+    /// Whether it says the same of the same bar, whichever time it covers.
+    pub fn same_prices(&self, other: &Self) -> bool {
+        let key = |bar: &Self| (bar.interval, bar.start, bar.trades);
+        let numbers = |bar: &Self| [bar.open, bar.high, bar.low, bar.close, bar.volume];
+        key(self) == key(other) && self.symbol == other.symbol && numbers(self) == numbers(other)
     }
 
     /// Whether its numbers can be those of a bar.
@@ -227,6 +319,80 @@ mod tests {
                 prop_assert!(bar.check().is_ok());
             }
         }
+    }
+
+    fn external(interval: Interval, start: Timestamp, now: Timestamp) -> Bar {
+        let (first, last) = Bar::keys_until(interval, start, now);
+        Bar {
+            symbol: "S0".parse().unwrap(),
+            interval,
+            start,
+            open: 500.0,
+            high: 510.0,
+            low: 490.0,
+            close: 505.0,
+            volume: 1_000_000.0,
+            trades: 0,
+            first,
+            last,
+        }
+    }
+
+    proptest! {
+        /// In whatever order the ticks come, in whatever batches, and wherever among them the bar comes.
+        #[test]
+        fn a_bar_that_comes_and_ticks_give_one_bar_in_any_order(
+            (ticks, shuffled) in prop::collection::vec((0i64..60_000, 1u32..1_000, 0u32..100), 0..60)
+                .prop_map(|v| v.into_iter().enumerate()
+                    .map(|(i, (ts, price, size))| tick(0, ts, i as u64, price, size))
+                    .collect::<Vec<Tick>>())
+                .prop_flat_map(|t| (Just(t.clone()), Just(t).prop_shuffle())),
+            now in 0i64..70_000,
+            cut in 0usize..60,
+        ) {
+            let start = Timestamp::from_millis(0);
+            let came = external(Interval::M1, start, Timestamp::from_millis(now));
+            let whole = came.with_ticks(&ticks);
+            // Folds of two batches, each merged where no tick of it is covered, else tick by tick.
+            let (a, b) = shuffled.split_at(cut.min(shuffled.len()));
+            let mut other = came.clone();
+            for part in [b, a] {
+                for bar in bars_from_ticks(part, &[Interval::M1]) {
+                    match came.coverage_of(&bar) {
+                        Coverage::All => {}
+                        Coverage::None => other.merge(&bar),
+                        Coverage::Some => {
+                            let mut rest = bars_from_ticks(
+                                part.iter().filter(|t| !came.covers(t.key())),
+                                &[Interval::M1],
+                            );
+                            if let Some(rest) = rest.pop() {
+                                other.merge(&rest);
+                            }
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(&whole, &other);
+            prop_assert!(whole.volume >= 1_000_000.0);
+            prop_assert!(whole.check().is_ok());
+        }
+    }
+
+    #[test]
+    fn a_whole_bar_is_not_changed_by_a_trade_and_one_that_was_going_on_goes_on() {
+        let start = Timestamp::from_millis(0);
+        let late = [tick(0, 50_000, 1, 600, 5)];
+        let whole = external(Interval::M1, start, Timestamp::from_secs(3_600));
+        assert_eq!(whole.with_ticks(&late), whole);
+        let open = external(Interval::M1, start, Timestamp::from_secs(30));
+        let went_on = open.with_ticks(&late);
+        assert_eq!(
+            (went_on.open, went_on.high, went_on.low, went_on.close),
+            (500.0, 600.0, 490.0, 600.0)
+        );
+        assert_eq!((went_on.volume, went_on.trades), (1_000_005.0, 1));
+        assert_eq!(went_on.source(), AggregationSource::Internal);
     }
 
     #[test]

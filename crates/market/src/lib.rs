@@ -19,7 +19,7 @@ mod tick;
 mod time;
 pub mod wire;
 
-pub use bar::{Bar, bars_from_ticks};
+pub use bar::{AggregationSource, Bar, Coverage, bars_from_ticks};
 pub use error::{ErrorKind, MarketError, Result};
 pub use excerpt::{EXCERPT_CHARS, excerpt};
 pub use interval::Interval;

@@ -261,10 +261,7 @@ impl Producer {
                 biased;
                 () = cancel.cancelled() => return Ok(()),
                 trouble = changed(&mut troubles) => {
-                    self.set(trouble.map_or(SourceState::Running, |trouble| SourceState::Waiting {
-                        error: trouble.error,
-                        retry_ms: trouble.wait.as_millis() as u64,
-                    }));
+                    self.set(state_of(trouble));
                     continue;
                 }
                 delivered = outlet.recv() => delivered,
@@ -272,7 +269,8 @@ impl Producer {
             let Some(Delivered { batch, ack }) = delivered else {
                 return Ok(());
             };
-            self.set(SourceState::Running);
+            // Rows of one symbol do not end the trouble of another.
+            self.set(state_of(troubles.borrow().clone()));
             tokio::select! {
                 biased;
                 taken = self.take(batch) => taken?,
@@ -386,6 +384,14 @@ async fn changed(troubles: &mut watch::Receiver<Option<Trouble>>) -> Option<Trou
         std::future::pending::<()>().await;
     }
     troubles.borrow_and_update().clone()
+}
+
+/// What a source's trouble makes of its state.
+fn state_of(trouble: Option<Trouble>) -> SourceState {
+    trouble.map_or(SourceState::Running, |trouble| SourceState::Waiting {
+        error: trouble.error,
+        retry_ms: trouble.wait.as_millis() as u64,
+    })
 }
 
 /// The rows of one symbol.

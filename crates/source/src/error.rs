@@ -43,6 +43,16 @@ pub enum SourceError {
         /// How long the provider asked to wait.
         retry_after: Option<std::time::Duration>,
     },
+    /// The provider answered, under a status of success, that something is wrong.
+    #[error("{url} answered with an error: {detail}")]
+    ErrorBody {
+        /// The address, without its query.
+        url: String,
+        /// The provider's words.
+        detail: String,
+        /// How long the provider asked to wait.
+        retry_after: Option<std::time::Duration>,
+    },
     /// The provider did not answer in time.
     #[error("{url} did not answer within {timeout_ms} ms")]
     Timeout {
@@ -76,9 +86,11 @@ impl SourceError {
             Self::File { .. } => ErrorKind::Internal,
             Self::Timeout { .. } => ErrorKind::Timeout,
             // A provider in trouble sends HTML with status 200: trying again helps.
-            Self::Unavailable { .. } | Self::Answer { .. } | Self::NotTaken | Self::Closed => {
-                ErrorKind::Unavailable
-            }
+            Self::Unavailable { .. }
+            | Self::ErrorBody { .. }
+            | Self::Answer { .. }
+            | Self::NotTaken
+            | Self::Closed => ErrorKind::Unavailable,
         }
     }
 }

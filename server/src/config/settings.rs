@@ -289,7 +289,7 @@ const SETTINGS: &[Setting] = &[
     setting(
         "source.preset",
         "tickcast",
-        "one of tickcast, alpaca-trades, alpaca-bars, polygon-trades, polygon-bars, finnhub-bars",
+        "one of tickcast, alpaca-trades, alpaca-bars, polygon-trades, polygon-bars, finnhub-bars, binance-trades, binance-bars, kraken-trades, kraken-bars, coinbase-bars, alpha-vantage-bars, alpha-vantage-daily, twelve-data-bars, tiingo-bars, tiingo-daily",
         "Shape of a REST provider's answers.",
     ),
     setting(

@@ -163,6 +163,11 @@ fn credentials(preset: &str, key: &str, secret: &str) -> Vec<Credential> {
             ]
         }
         Some("finnhub") => vec![header("X-Finnhub-Token", key)],
+        Some("tiingo") => vec![header("Authorization", &format!("Token {key}"))],
+        Some("twelve") => vec![header("Authorization", &format!("apikey {key}"))],
+        Some("alpha") => vec![Credential::Query("apikey".into(), Secret::new(key))],
+        // Their prices are public.
+        Some("binance" | "kraken" | "coinbase") => Vec::new(),
         _ => vec![header("Authorization", &format!("Bearer {key}"))],
     }
 }

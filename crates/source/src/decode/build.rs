@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use market::{Bar, Interval, RejectReason, Symbol, Tick, TickKey, TickRules, Timestamp};
+use market::{Bar, Interval, RejectReason, Symbol, Tick, TickRules, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -197,6 +197,7 @@ impl<'a> RowBuilder<'a> {
             size => number("volume", size, RejectReason::BadSize)?,
         };
         let start = interval.start_of(ts);
+        let (first, last) = Bar::keys_until(interval, start, self.now);
         let mut bar = Bar {
             symbol,
             interval,
@@ -207,11 +208,8 @@ impl<'a> RowBuilder<'a> {
             close: price("close", &row.close)?,
             volume,
             trades: 0,
-            first: TickKey { ts: start, seq: 0 },
-            last: TickKey {
-                ts: interval.end_of(start).plus_micros(-1),
-                seq: i64::MAX as u64,
-            },
+            first,
+            last,
         };
         self.rules.check_origin(&bar.symbol, bar.start, self.now)?;
         bar.check()?;

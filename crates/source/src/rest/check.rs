@@ -5,6 +5,7 @@ use market::{Symbol, Timestamp};
 
 use super::{
     mapping::Shape,
+    path::EACH,
     provider::{Ask, Credential, Paging, Provider, Secret},
 };
 use crate::SourceError;
@@ -31,8 +32,12 @@ impl Provider {
         if fields.time.is_none() {
             fault("mapping.fields.time", "expected the key of a row's time");
         }
-        let has_symbol =
-            fields.symbol.is_some() || self.is_per_symbol() || mapping.shape == Shape::BySymbol;
+        let star = mapping.rows.split('.').any(|key| key == EACH);
+        let has_symbol = match fields.symbol.as_deref() {
+            Some(EACH) => star,
+            Some(_) => true,
+            None => self.is_per_symbol() || mapping.shape == Shape::BySymbol,
+        };
         if !has_symbol {
             fault(
                 "mapping.fields.symbol",
@@ -55,6 +60,32 @@ impl Provider {
                 "mapping.fields.price",
                 "expected the key of a trade's price, or open, high, low and close of a bar",
             );
+        }
+        if let Some(zone) = &mapping.time_zone
+            && jiff::tz::TimeZone::get(zone).is_err()
+        {
+            fault(
+                "mapping.time_zone",
+                "expected the IANA name of a time zone, such as America/New_York",
+            );
+        }
+        if self.window_s.is_some() && !self.asks_until() {
+            fault(
+                "window_s",
+                "a window has an end: expected {until} in the address or the query",
+            );
+        }
+        if self.window_s == Some(0) {
+            fault("window_s", "expected a number of seconds from 1");
+        }
+        for (key, conditions) in [("error", &mapping.error), ("empty", &mapping.empty)] {
+            let conditions = conditions.iter().flat_map(|c| &c.0);
+            if conditions.into_iter().any(|c| c.path.is_empty()) {
+                fault(
+                    &format!("mapping.{key}.path"),
+                    "expected the path to what tells such an answer",
+                );
+            }
         }
         if self.paging != Paging::None && mapping.next.is_none() {
             fault(

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::{
     pace::{RateLimit, retry_after},
     poll::RestOptions,
-    provider::{Credential, shown},
+    provider::{Credential, Provider, shown},
+    told,
 };
 use crate::{Result, SourceError, WallClock};
 
@@ -26,19 +27,24 @@ pub struct Validator {
 
 /// What a request brought.
 pub enum Fetched {
-    /// The answer has not changed.
-    NotModified,
+    /// The answer has not changed, or the provider has nothing to say (204).
+    Nothing {
+        /// How long the provider asks to wait.
+        retry_after: Option<Duration>,
+    },
     /// An answer.
     Body {
         bytes: Vec<u8>,
         validator: Option<Validator>,
+        /// How long the provider asks to wait.
+        retry_after: Option<Duration>,
     },
 }
 
 /// Asks a provider.
 pub struct Client {
     name: Arc<str>,
-    credentials: Vec<Credential>,
+    provider: Provider,
     timeout: Duration,
     clock: WallClock,
     http: reqwest::Client,
@@ -65,7 +71,7 @@ impl Client {
             })?;
         Ok(Self {
             name: options.name.clone(),
-            credentials: options.provider.credentials.clone(),
+            provider: options.provider.clone(),
             timeout: options.timeout,
             clock: options.clock.clone(),
             limit: options.requests_per_second.map(RateLimit::new),
@@ -81,7 +87,7 @@ impl Client {
         }
         let mut request = self.http.get(url.clone());
         let mut full = url.clone();
-        for credential in &self.credentials {
+        for credential in &self.provider.credentials {
             match credential {
                 Credential::Header(name, value) => request = request.header(name, value.reveal()),
                 Credential::Query(name, value) => {
@@ -106,13 +112,27 @@ impl Client {
             "status" => response.status().as_u16().to_string()
         )
         .increment(1);
-        if response.status() == StatusCode::NOT_MODIFIED {
-            return Ok(Fetched::NotModified);
+        let retry_after = self.asked_to_wait(response.headers());
+        if matches!(
+            response.status(),
+            StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT
+        ) {
+            return Ok(Fetched::Nothing { retry_after });
         }
-        self.body(url, response).await
+        self.body(url, response, retry_after).await
     }
 
-    async fn body(&self, url: &Url, mut response: reqwest::Response) -> Result<Fetched> {
+    fn asked_to_wait(&self, headers: &header::HeaderMap) -> Option<Duration> {
+        let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+        retry_after(value, (self.clock)())
+    }
+
+    async fn body(
+        &self,
+        url: &Url,
+        mut response: reqwest::Response,
+        retry_after: Option<Duration>,
+    ) -> Result<Fetched> {
         let status = response.status();
         let headers = response.headers();
         let validator = [
@@ -127,10 +147,6 @@ impl Client {
                 value: value.clone(),
             })
         });
-        let wait = headers
-            .get(header::RETRY_AFTER)
-            .and_then(|v| v.to_str().ok())
-            .and_then(|v| retry_after(v, (self.clock)()));
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| self.failed(url, &e))? {
             if bytes.len() + chunk.len() > MAX_BODY {
@@ -142,9 +158,17 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         if status.is_success() {
-            return Ok(Fetched::Body { bytes, validator });
+            return Ok(Fetched::Body {
+                bytes,
+                validator,
+                retry_after,
+            });
         }
-        let passes = status.is_server_error()
+        let words = self.words(&bytes);
+        // Whoever says when to come again means that it passes, whatever the status: 418 is how
+        // Binance says that an address is shut out for a while.
+        let passes = retry_after.is_some()
+            || status.is_server_error()
             || matches!(
                 status,
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
@@ -152,16 +176,25 @@ impl Client {
         Err(if passes {
             SourceError::Unavailable {
                 url: shown(url),
-                detail: format!("it answered {status}"),
-                retry_after: wait,
+                detail: match &*words {
+                    "" => format!("it answered {status}"),
+                    words => format!("it answered {status}: {words}"),
+                },
+                retry_after,
             }
         } else {
             SourceError::Refused {
                 url: shown(url),
                 status: status.as_u16(),
-                detail: String::from_utf8_lossy(&bytes).chars().take(200).collect(),
+                detail: words,
             }
         })
+    }
+
+    /// The start of a body, as it may be shown.
+    fn words(&self, bytes: &[u8]) -> String {
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(4_096)]);
+        self.provider.without_credentials(told::shown(&start))
     }
 
     fn failed(&self, url: &Url, error: &reqwest::Error) -> SourceError {

@@ -18,16 +18,24 @@ mod fetch;
 mod mapping;
 mod offset;
 mod pace;
+mod path;
 mod poll;
 mod presets;
+mod presets_more;
 mod provider;
+mod read;
 mod repeats;
+mod stream;
+mod told;
 
-pub use mapping::{Answer, Fields, Mapping, Received, Shape};
+pub use mapping::{Answer, Fields, Mapping, Received, Shape, Unusable};
 pub use offset::{Checkpoint, SourceOffset, StreamPosition};
 pub use pace::{Backoff, RateLimit, retry_after};
 pub use poll::{RestOptions, RestSource};
 pub use provider::{Ask, Credential, Paging, Provider, Secret, TimeFormat};
+pub use told::{Condition, Conditions, Literal};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_shapes;

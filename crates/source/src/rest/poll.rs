@@ -1,21 +1,33 @@
 //! The source itself: asks, reads, hands on, waits.
+//!
+//! Model: each stream is due at a time of its own. One that has been read to its end is due again after the
+//! poll interval; one whose request failed, after a back-off of its own, so that a symbol that cannot be had
+//! does not hold up the others. When streams fail one after the other, it is the provider that is in trouble,
+//! and all of them wait; so they do for as long as a Retry-After asks, whatever the status that it came with.
+//! Trouble is told of until the last stream in trouble is well.
+//!
+//! A refusal (401, 404) ends the source only where no stream has ever been answered: then it is the key or the
+//! address that is wrong.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use market::{Symbol, Tick, TickRules, Timestamp};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    fetch::{Client, Fetched, Validator},
-    mapping::{Answer, Received},
-    offset::{Checkpoint, SourceOffset, StreamPosition},
+    fetch::{Client, Fetched},
+    mapping::{Answer, Received, Unusable},
+    offset::{Checkpoint, SourceOffset},
     pace::Backoff,
     provider::{Ask, Paging, Provider, shown},
-    repeats::{Repeats, latest},
+    repeats::Repeats,
+    stream::{Page, Stream},
 };
-use crate::{Result, SourceBatch, SourceError, SourceSink, TickSource, WallClock, system_clock};
+use crate::{
+    Decoded, Result, SourceBatch, SourceError, SourceSink, TickSource, WallClock, system_clock,
+};
 
 /// Answers up to this size (about 400 rows, well below a millisecond) are read where they arrive.
 const INLINE_BYTES: usize = 32 << 10;
@@ -23,9 +35,6 @@ const INLINE_BYTES: usize = 32 << 10;
 /// How much later than others a row may come to a provider: so far back a stream asks by time that went
 /// by a cursor before.
 const LATE: Duration = Duration::from_secs(10);
-
-/// Failures of one stream in a row after which the others get their turn.
-const PATIENCE: u32 = 5;
 
 /// What to poll, and how hard.
 #[derive(Clone)]
@@ -100,26 +109,20 @@ const fn names_no_page(error: &SourceError) -> bool {
     )
 }
 
-struct Stream {
-    name: String,
-    symbol: Option<Symbol>,
-    position: StreamPosition,
-    /// The token or address of the next page of the request that asked for rows since `since`.
-    page: Option<String>,
-    /// The latest row of the pages so far.
-    latest: Option<Timestamp>,
-    validator: Option<Validator>,
-    /// Of a provider that is asked for rows since a time, and what was taken before the start.
-    repeats: Repeats,
-}
-
 /// Polls a provider.
 pub struct RestSource {
     options: RestOptions,
     client: Client,
     streams: Vec<Stream>,
     checkpoints: watch::Sender<Checkpoint>,
+    /// For a provider whose streams fail one after the other.
     backoff: Backoff,
+    /// The stream that failed last, while none has been answered since.
+    failed_last: Option<usize>,
+    /// Nothing is asked before.
+    not_before: Instant,
+    /// Whether any stream was ever answered.
+    answered: bool,
 }
 
 impl RestSource {
@@ -156,19 +159,21 @@ impl RestSource {
         } else {
             vec![(String::new(), None)]
         };
+        let backoff = |salt: u64| {
+            Backoff::new(
+                options.backoff_base,
+                options.backoff_cap,
+                options.seed ^ salt,
+            )
+        };
         let streams: Vec<Stream> = names
             .into_iter()
-            .map(|(name, symbol)| {
+            .zip(1..)
+            .map(|((name, symbol), salt)| {
                 let own = |tick: &&Tick| symbol.as_ref().is_none_or(|s| *s == tick.symbol);
-                Stream {
-                    position: options.checkpoint.get(&name).cloned().unwrap_or_default(),
-                    repeats: Repeats::after(options.taken.iter().filter(own)),
-                    name,
-                    symbol,
-                    page: None,
-                    latest: None,
-                    validator: None,
-                }
+                let repeats = Repeats::after(options.taken.iter().filter(own));
+                let position = options.checkpoint.get(&name).cloned().unwrap_or_default();
+                Stream::new(name, symbol, position, repeats, backoff(salt))
             })
             .collect();
         if let Some(first) = streams.first() {
@@ -184,7 +189,10 @@ impl RestSource {
             client,
             streams,
             checkpoints: watch::channel(options.checkpoint.clone()).0,
-            backoff: Backoff::new(options.backoff_base, options.backoff_cap, options.seed),
+            backoff: backoff(0),
+            failed_last: None,
+            not_before: Instant::now(),
+            answered: false,
             options,
         })
     }
@@ -197,19 +205,12 @@ impl RestSource {
     /// Asks for one page of a stream and hands it on. True when there is more to ask for at once.
     async fn turn(&mut self, at: usize, out: &SourceSink) -> Result<bool> {
         let now = (self.options.clock)();
-        let stream = &self.streams[at];
-        let cursor = matches!(self.options.provider.paging, Paging::Cursor(_));
-        let url = self.options.provider.address(&Ask {
-            symbol: stream.symbol.as_ref(),
-            symbols: &self.options.symbols,
-            since: Some(stream.position.since.unwrap_or(self.options.since)),
-            until: Some(now),
-            next: if cursor {
-                stream.position.cursor.as_deref()
-            } else {
-                stream.page.as_deref()
-            },
-        })?;
+        let start = self.options.since;
+        let provider = &self.options.provider;
+        let cursor = matches!(provider.paging, Paging::Cursor(_));
+        let ask = self.streams[at].ask(provider, &self.options.symbols, start, now);
+        let since = ask.since.unwrap_or(start);
+        let url = provider.address(&ask)?;
         let validator = self.streams[at].validator.as_ref();
         let fetched = match self.client.get(&url, validator).await {
             Err(error) if cursor && names_no_page(&error) => {
@@ -218,23 +219,40 @@ impl RestSource {
             }
             fetched => fetched?,
         };
-        let Fetched::Body { bytes, validator } = fetched else {
-            return Ok(false);
+        let (bytes, validator, retry_after) = match fetched {
+            Fetched::Nothing { retry_after } => {
+                self.wait_for(retry_after);
+                return Ok(false);
+            }
+            Fetched::Body {
+                bytes,
+                validator,
+                retry_after,
+            } => (bytes, validator, retry_after),
         };
         let received = std::time::Instant::now();
-        let answer = self.read(bytes, at).await.map_err(|detail| {
-            // A token may have expired: the next try begins with the first page again.
-            self.streams[at].page = None;
-            SourceError::Answer {
-                url: shown(&url),
-                detail,
+        let answer = self.read(bytes, at).await.map_err(|unusable| {
+            let (url, provider) = (shown(&url), &self.options.provider);
+            match unusable {
+                Unusable::NotAsMapped(detail) => SourceError::Answer { url, detail },
+                Unusable::Told(words) => SourceError::ErrorBody {
+                    url,
+                    detail: provider.without_credentials(words),
+                    retry_after,
+                },
             }
         })?;
+        self.wait_for(retry_after);
         let decoded = answer.decoded;
-        let (rows, latest) = (decoded.rows(), latest(&decoded));
-        // A provider with a cursor sends nothing twice, once it goes on.
-        let seen = (!cursor).then(|| decoded.clone());
-        let fresh = self.streams[at].repeats.leave_out(decoded);
+        let stream = &self.streams[at];
+        let mut page = page_of(&decoded, &self.options, stream.symbol.is_some(), since);
+        page.next = answer.next;
+        // A provider of trades with a cursor sends nothing twice, once it goes on.
+        let bars_only = decoded.ticks.is_empty();
+        let seen = (!cursor || bars_only).then(|| decoded.clone());
+        let bad = Repeats::names(&decoded);
+        let fresh = stream.repeats.leave_out(decoded);
+        page.fresh = fresh.rows();
         if fresh.rows() > 0 {
             let batch = SourceBatch {
                 source: self.options.name.clone(),
@@ -248,21 +266,38 @@ impl RestSource {
             out.send(batch).await?;
             self.streams[at].position.batches += 1;
         }
+        let stream = &mut self.streams[at];
+        stream.repeats.remember_bad(bad);
         if let Some(seen) = seen {
-            self.streams[at].repeats.remember(&seen);
+            stream.repeats.remember(&seen);
         }
-        let full = rows >= self.options.provider.page_limit;
-        let more = self.advance(at, answer.next, latest, full, validator);
-        if !more {
-            let stream = &mut self.streams[at];
+        let before = stream.position.clone();
+        let advance = stream.advance(&self.options.provider, page, start, now);
+        stream.validator = validator;
+        if let Some(warning) = advance.warning {
+            metrics::counter!(
+                "tickcast_source_warnings_total",
+                "source" => self.options.name.to_string()
+            )
+            .increment(1);
+            tracing::warn!(source = %self.options.name, stream = %stream.name, "{warning}");
+        }
+        if !advance.more {
             stream.repeats.end_round(stream.position.since);
         }
-        Ok(more)
+        if stream.position != before {
+            let (name, position) = (stream.name.clone(), stream.position.clone());
+            self.checkpoints.send_modify(|checkpoint| {
+                checkpoint.insert(name, position);
+            });
+        }
+        Ok(advance.more)
     }
 
     /// A provider may forget a cursor: whoever goes on from here asks by time.
     fn forget_cursor(&mut self, at: usize) {
         let stream = &mut self.streams[at];
+        stream.ahead = None;
         if stream.position.cursor.take().is_some() {
             let late = i64::try_from(LATE.as_micros()).unwrap_or(i64::MAX);
             stream.position.since = stream.position.since.map(|since| since.plus_micros(-late));
@@ -285,7 +320,7 @@ impl RestSource {
     }
 
     /// Decodes on the thread pool for blocking work when it is worth the way there.
-    async fn read(&self, bytes: Vec<u8>, at: usize) -> std::result::Result<Answer, String> {
+    async fn read(&self, bytes: Vec<u8>, at: usize) -> std::result::Result<Answer, Unusable> {
         let mapping = self.options.provider.mapping.clone();
         let symbol = self.streams[at].symbol.clone();
         let (origin, rules) = (self.options.name.clone(), self.options.rules.clone());
@@ -305,96 +340,147 @@ impl RestSource {
         }
         tokio::task::spawn_blocking(read)
             .await
-            .map_err(|e| e.to_string())?
+            .map_err(|e| Unusable::NotAsMapped(e.to_string()))?
     }
 
-    fn advance(
-        &mut self,
-        at: usize,
-        next: Option<String>,
-        latest: Option<Timestamp>,
-        full: bool,
-        validator: Option<Validator>,
-    ) -> bool {
-        let stream = &mut self.streams[at];
-        let before = stream.position.clone();
-        stream.latest = stream.latest.max(latest);
-        let more = match self.options.provider.paging {
-            Paging::Cursor(_) => {
-                // The time goes along so that a cursor the provider has forgotten can be replaced.
-                stream.position.since = stream.position.since.max(stream.latest);
-                if next.is_some() {
-                    stream.position.cursor = next;
-                }
-                full
-            }
-            Paging::Token(_) | Paging::Url if next.is_some() => {
-                stream.page = next;
-                true
-            }
-            Paging::Token(_) | Paging::Url | Paging::None => {
-                stream.page = None;
-                let moved = stream.latest > stream.position.since;
-                stream.position.since = stream.position.since.max(stream.latest);
-                // Where nothing says whether there is more, a full page does, if it brought the
-                // time on.
-                self.options.provider.paging == Paging::None && full && moved
-            }
-        };
-        stream.validator = validator;
-        if stream.position != before {
-            let (name, position) = (stream.name.clone(), stream.position.clone());
-            self.checkpoints.send_modify(|checkpoint| {
-                checkpoint.insert(name, position);
-            });
+    /// The provider asks to wait.
+    fn wait_for(&mut self, asked: Option<Duration>) {
+        if let Some(asked) = asked {
+            self.not_before = self.not_before.max(Instant::now() + asked);
         }
-        more
     }
 
-    /// Polls every stream until it has no more pages, or has failed too often for the others to wait.
+    /// A stream was answered.
+    fn well(&mut self, at: usize, out: &SourceSink) {
+        self.answered = true;
+        self.failed_last = None;
+        self.backoff.reset();
+        let stream = &mut self.streams[at];
+        stream.backoff.reset();
+        (stream.troubled, stream.refused) = (false, false);
+        if !self.streams.iter().any(|stream| stream.troubled) {
+            out.is_well();
+        }
+    }
+
+    /// A request of a stream failed.
+    ///
+    /// # Errors
+    /// The failure itself, when trying again will not help.
+    fn failed(&mut self, at: usize, error: SourceError, out: &SourceSink) -> Result<()> {
+        let now = Instant::now();
+        let refused = matches!(error, SourceError::Refused { .. });
+        let stream = &mut self.streams[at];
+        stream.refused = refused;
+        if !error.kind().is_transient() && !refused {
+            return Err(error);
+        }
+        if refused && !self.answered && self.streams.iter().all(|s| s.refused) {
+            return Err(error);
+        }
+        let stream = &mut self.streams[at];
+        if refused
+            || matches!(
+                error,
+                SourceError::Answer { .. } | SourceError::ErrorBody { .. }
+            )
+        {
+            // A token may have expired: the next try begins with the first page again.
+            stream.begin_again();
+        }
+        stream.troubled = true;
+        let mut wait = stream.backoff.wait();
+        if let SourceError::Unavailable { retry_after, .. }
+        | SourceError::ErrorBody { retry_after, .. } = &error
+            && let Some(asked) = *retry_after
+        {
+            wait = wait.max(asked);
+            self.not_before = self.not_before.max(now + asked);
+        }
+        if self.failed_last.is_some_and(|last| last != at) {
+            self.not_before = self.not_before.max(now + self.backoff.wait());
+        }
+        self.failed_last = Some(at);
+        self.streams[at].due = now + wait;
+        out.waits(&error, wait);
+        metrics::counter!(
+            "tickcast_source_retries_total",
+            "source" => self.options.name.to_string()
+        )
+        .increment(1);
+        tracing::warn!(
+            source = %self.options.name,
+            wait_ms = wait.as_millis() as u64,
+            "{error}; trying again"
+        );
+        Ok(())
+    }
+
+    /// Polls every stream that is due until it has no more pages, or fails.
     async fn round(&mut self, out: &SourceSink) -> Result<()> {
+        let interval = self.interval();
         for at in 0..self.streams.len() {
-            let mut failures = 0;
-            while failures < PATIENCE {
+            if self.streams[at].due > Instant::now() {
+                continue;
+            }
+            loop {
+                tokio::time::sleep_until(self.not_before).await;
                 match self.turn(at, out).await {
                     Ok(more) => {
-                        failures = 0;
-                        self.backoff.reset();
-                        out.is_well();
+                        self.well(at, out);
                         if !more {
+                            self.streams[at].due = Instant::now() + interval;
                             break;
                         }
                     }
                     Err(SourceError::Closed) => return Err(SourceError::Closed),
-                    Err(error) if !error.kind().is_transient() => return Err(error),
                     Err(error) => {
-                        let mut wait = self.backoff.wait();
-                        if let SourceError::Unavailable {
-                            retry_after: Some(asked),
-                            ..
-                        } = &error
-                        {
-                            wait = wait.max(*asked);
-                        }
-                        out.waits(&error, wait);
-                        metrics::counter!(
-                            "tickcast_source_retries_total",
-                            "source" => self.options.name.to_string()
-                        )
-                        .increment(1);
-                        tracing::warn!(
-                            source = %self.options.name,
-                            wait_ms = wait.as_millis() as u64,
-                            "{error}; trying again"
-                        );
-                        tokio::time::sleep(wait).await;
-                        failures += 1;
+                        self.failed(at, error, out)?;
+                        break;
                     }
                 }
             }
         }
         Ok(())
     }
+
+    fn interval(&self) -> Duration {
+        let least = self.options.provider.poll_every_s.unwrap_or(0);
+        self.options.poll_interval.max(Duration::from_secs(least))
+    }
+}
+
+/// What a page's rows say of where they lie.
+fn page_of(decoded: &Decoded, options: &RestOptions, one_symbol: bool, since: Timestamp) -> Page {
+    let ticks = decoded.ticks.iter().map(|t| (&t.symbol, t.ts));
+    let rows = ticks.chain(decoded.bars.iter().map(|b| (&b.symbol, b.start)));
+    let mut page = Page {
+        rows: decoded.rows(),
+        ..Page::default()
+    };
+    // Of each symbol: the first, the last and the latest time.
+    let mut spans: HashMap<&Symbol, (Timestamp, Timestamp, Timestamp)> = HashMap::new();
+    let (mut in_order, mut before) = (true, Timestamp::MIN);
+    for (symbol, ts) in rows {
+        page.earliest = Some(page.earliest.map_or(ts, |earliest| earliest.min(ts)));
+        page.latest = page.latest.max(Some(ts));
+        in_order &= before <= ts;
+        before = ts;
+        let span = spans.entry(symbol).or_insert((ts, ts, ts));
+        (span.1, span.2) = (ts, span.2.max(ts));
+    }
+    page.newest_first = spans.values().any(|(first, last, _)| last < first)
+        && spans.values().all(|(first, last, _)| last <= first);
+    if !one_symbol && !in_order && !page.newest_first {
+        // One symbol after the other: where the page ends, only some of them have been shown.
+        let all = options
+            .symbols
+            .iter()
+            .all(|symbol| spans.contains_key(symbol));
+        let common = spans.values().map(|(_, _, latest)| *latest).min();
+        page.common = if all { common } else { Some(since) };
+    }
+    page
 }
 
 #[async_trait]
@@ -405,10 +491,10 @@ impl TickSource for RestSource {
 
     async fn run(mut self: Box<Self>, out: SourceSink, cancel: CancellationToken) -> Result<()> {
         loop {
-            let interval = self.options.poll_interval;
             let poll = async {
                 self.round(&out).await?;
-                tokio::time::sleep(interval).await;
+                let due = self.streams.iter().map(|stream| stream.due).min();
+                tokio::time::sleep_until(due.unwrap_or_else(Instant::now)).await;
                 Ok(())
             };
             tokio::select! {

@@ -1,4 +1,5 @@
-//! The presets: providers whose shape is known. Those of real providers follow their public
+//! The presets: providers whose shape is known; those of exchanges and of pages of a day's prices are in
+//! `presets_more`. Those of real providers follow their public
 //! documentation; where each was read stands beside its fixture in `tests/fixtures/README.md`.
 
 use std::collections::BTreeMap;
@@ -11,25 +12,35 @@ use super::{
 };
 use crate::{Result, SourceError, decode::TimeUnit};
 
-fn pairs(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(super) fn pairs(list: &[(&str, &str)]) -> BTreeMap<String, String> {
     list.iter()
         .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
         .collect()
 }
 
-fn some(text: &str) -> Option<String> {
+pub(super) fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
 impl Provider {
     /// The names of the presets.
-    pub const PRESETS: [&'static str; 6] = [
+    pub const PRESETS: [&'static str; 16] = [
         "tickcast",
         "alpaca-trades",
         "alpaca-bars",
         "polygon-trades",
         "polygon-bars",
         "finnhub-bars",
+        "binance-trades",
+        "binance-bars",
+        "kraken-trades",
+        "kraken-bars",
+        "coinbase-bars",
+        "alpha-vantage-bars",
+        "alpha-vantage-daily",
+        "twelve-data-bars",
+        "tiingo-bars",
+        "tiingo-daily",
     ];
 
     /// A preset by name, without credentials. `base` replaces the provider's own address
@@ -55,6 +66,18 @@ impl Provider {
             "polygon-trades" => Self::polygon_trades(&base("https://api.polygon.io")),
             "polygon-bars" => Self::polygon_bars(&base("https://api.polygon.io")),
             "finnhub-bars" => Self::finnhub_bars(&base("https://finnhub.io")),
+            "binance-trades" => Self::binance_trades(&base("https://api.binance.com")),
+            "binance-bars" => Self::binance_bars(&base("https://api.binance.com")),
+            "kraken-trades" => Self::kraken_trades(&base("https://api.kraken.com")),
+            "kraken-bars" => Self::kraken_bars(&base("https://api.kraken.com")),
+            "coinbase-bars" => Self::coinbase_bars(&base("https://api.exchange.coinbase.com")),
+            "alpha-vantage-bars" => Self::alpha_vantage_bars(&base("https://www.alphavantage.co")),
+            "alpha-vantage-daily" => {
+                Self::alpha_vantage_daily(&base("https://www.alphavantage.co"))
+            }
+            "twelve-data-bars" => Self::twelve_data_bars(&base("https://api.twelvedata.com")),
+            "tiingo-bars" => Self::tiingo_bars(&base("https://api.tiingo.com")),
+            "tiingo-daily" => Self::tiingo_daily(&base("https://api.tiingo.com")),
             other => {
                 return Err(SourceError::Config {
                     key: "preset".into(),
@@ -80,6 +103,8 @@ impl Provider {
             time_format: TimeFormat::Micros,
             paging: Paging::Cursor("cursor".into()),
             page_limit: 10_000,
+            window_s: None,
+            poll_every_s: None,
             credentials: Vec::new(),
             mapping: Mapping {
                 rows: "trades".into(),
@@ -107,6 +132,8 @@ impl Provider {
             time_format: TimeFormat::Rfc3339,
             paging: Paging::Token("page_token".into()),
             page_limit: 10_000,
+            window_s: None,
+            poll_every_s: None,
             credentials: Vec::new(),
             mapping: Mapping {
                 rows: "trades".into(),
@@ -163,6 +190,8 @@ impl Provider {
             time_format: TimeFormat::Nanos,
             paging: Paging::Url,
             page_limit: 50_000,
+            window_s: None,
+            poll_every_s: None,
             credentials: Vec::new(),
             mapping: Mapping {
                 rows: "results".into(),
@@ -215,6 +244,8 @@ impl Provider {
             time_format: TimeFormat::Seconds,
             paging: Paging::None,
             page_limit: 1_000,
+            window_s: None,
+            poll_every_s: None,
             credentials: Vec::new(),
             mapping: Mapping {
                 shape: Shape::Columns,

@@ -23,9 +23,23 @@ pub enum TimeFormat {
     Micros,
     /// Nanoseconds since the epoch.
     Nanos,
+    /// `2024-03-01T14:30:00`, in UTC, whole seconds.
+    DateTime,
+    /// `2024-03-01`.
+    Date,
 }
 
 impl TimeFormat {
+    /// Microseconds between two instants that are written differently.
+    pub(super) const fn step(self) -> i64 {
+        match self {
+            Self::Rfc3339 | Self::Micros | Self::Nanos => 1,
+            Self::Millis => 1_000,
+            Self::Seconds | Self::DateTime => 1_000_000,
+            Self::Date => 86_400_000_000,
+        }
+    }
+
     /// The text of an instant.
     pub fn write(self, ts: Timestamp) -> String {
         match self {
@@ -34,6 +48,14 @@ impl TimeFormat {
             Self::Millis => ts.as_millis().to_string(),
             Self::Micros => ts.as_micros().to_string(),
             Self::Nanos => (i128::from(ts.as_micros()) * 1_000).to_string(),
+            Self::DateTime => {
+                let text = Timestamp::from_secs(ts.as_secs()).to_string();
+                text.trim_end_matches('Z').to_owned()
+            }
+            Self::Date => {
+                let text = ts.to_string();
+                text.split('T').next().unwrap_or_default().to_owned()
+            }
         }
     }
 }
@@ -42,10 +64,12 @@ impl TimeFormat {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Paging {
-    /// One page; the next request asks for what came since the last row.
+    /// One page; the next request asks for what came since the last row. A full page whose rows begin
+    /// with the newest is followed by what lies before it, where the request says `{until}`.
     #[default]
     None,
-    /// Every answer has a cursor to go on from, now or later; it replaces `since`.
+    /// Every answer has a cursor to go on from, now or later; it replaces `since`. That of an answer
+    /// without rows is only kept once rows have come after it.
     Cursor(String),
     /// While there are more pages the answer has a token, which is sent as this parameter with the
     /// same request; after the last page one asks for what came since the last row.
@@ -112,6 +136,13 @@ pub struct Provider {
     pub paging: Paging,
     /// Rows of a page at most.
     pub page_limit: usize,
+    /// The longest span, in seconds, that one request may ask for with `{since}` and `{until}`.
+    #[serde(default)]
+    pub window_s: Option<u64>,
+    /// The shortest time between two polls, in seconds, whatever the settings say: for providers that
+    /// count requests.
+    #[serde(default)]
+    pub poll_every_s: Option<u64>,
     /// Keys that go with every request.
     #[serde(default)]
     pub credentials: Vec<Credential>,
@@ -138,6 +169,34 @@ impl Provider {
     /// Whether each request is for one symbol.
     pub fn is_per_symbol(&self) -> bool {
         self.url.contains("{symbol}") || self.query.values().any(|v| v.contains("{symbol}"))
+    }
+
+    /// Whether a request says until when.
+    pub(super) fn asks_until(&self) -> bool {
+        self.url.contains("{until}") || self.query.values().any(|v| v.contains("{until}"))
+    }
+
+    /// The end of the span that a request from `since` on may ask for.
+    pub(super) fn window_end(&self, since: Timestamp, now: Timestamp) -> Timestamp {
+        let window = self.window_s.filter(|_| self.asks_until());
+        let us = window.map(|s| i64::try_from(s.saturating_mul(1_000_000)).unwrap_or(i64::MAX));
+        us.map_or(now, |us| since.plus_micros(us).min(now))
+    }
+
+    /// A text without the credentials, should it repeat one.
+    pub(super) fn without_credentials(&self, text: String) -> String {
+        let mut text = text;
+        for credential in &self.credentials {
+            let (Credential::Header(_, value) | Credential::Query(_, value)) = credential;
+            // Also without the `Bearer` or `Token` before it.
+            let value = value.reveal();
+            for part in [value, value.rsplit(' ').next().unwrap_or(value)] {
+                if part.len() >= 4 {
+                    text = text.replace(part, "***");
+                }
+            }
+        }
+        text
     }
 
     /// The address of a request, without credentials.

@@ -10,7 +10,7 @@ fn read(provider: &Provider, body: &[u8], symbol: Option<&str>) -> Answer {
     try_read(provider, body, symbol).unwrap()
 }
 
-fn try_read(provider: &Provider, body: &[u8], symbol: Option<&str>) -> Result<Answer, String> {
+fn try_read(provider: &Provider, body: &[u8], symbol: Option<&str>) -> Result<Answer, Unusable> {
     let rules = TickRules::default();
     let received = Received {
         body,
@@ -103,6 +103,38 @@ fn an_answer_without_rows_has_none() {
         ),
         ("finnhub-bars", r#"{"s":"no_data"}"#),
         ("tickcast", r#"{"trades":[],"next_cursor":"9"}"#),
+        ("tickcast", r#"{"trades":{}}"#),
+        ("tickcast", "null"),
+        ("tickcast", "[]"),
+        ("tickcast", "{}"),
+        ("alpaca-bars", r#"{"bars":null}"#),
+        ("alpaca-bars", r#"{"bars":[]}"#),
+        ("alpaca-bars", r#"{"bars":{"A":null}}"#),
+        ("alpaca-bars", r#"{"bars":{"A":[]}}"#),
+        ("finnhub-bars", r#"{"s":"no_data","t":null,"o":[]}"#),
+        (
+            "kraken-bars",
+            r#"{"error":[],"result":{"XXBTZUSD":[],"last":5}}"#,
+        ),
+        ("kraken-bars", r#"{"error":[],"result":{"XXBTZUSD":null}}"#),
+        ("kraken-bars", r#"{"error":[],"result":null}"#),
+        ("kraken-bars", r#"{"error":[],"result":[]}"#),
+        ("binance-bars", "[]"),
+        ("binance-bars", "null"),
+        (
+            "alpha-vantage-daily",
+            r#"{"Meta Data":{},"Time Series (Daily)":{}}"#,
+        ),
+        ("alpha-vantage-daily", r#"{"Meta Data":{}}"#),
+        ("tiingo-bars", "[]"),
+        (
+            "twelve-data-bars",
+            r#"{"meta":{},"values":[],"status":"ok"}"#,
+        ),
+        (
+            "twelve-data-bars",
+            r#"{"code":400,"message":"No data is available on the specified dates.","status":"error"}"#,
+        ),
     ] {
         let answer = read(&preset(name), body.as_bytes(), Some("A"));
         assert_eq!(answer.decoded.rows(), 0, "{name}");
@@ -116,7 +148,9 @@ fn an_answer_that_is_not_as_mapped_is_refused_as_a_whole() {
         "<html>busy</html>",
         r#"{"trades":["#,
         r#"{"trades":7}"#,
-        "[]",
+        r#"{"trades":{"a":1}}"#,
+        "7",
+        "[1]",
         "\u{1}",
     ] {
         assert!(

@@ -39,8 +39,31 @@ impl Market {
         }
         let mut bars = Vec::new();
         while start < end {
-            bars.push(self.bar(listing, &symbol, interval, start));
+            bars.push(self.bar(listing, &symbol, interval, start, interval.end_of(start)));
             start = interval.end_of(start);
+        }
+        bars
+    }
+
+    /// The bars of one symbol over all of `[from, until)`, rounded to whole seconds, oldest first. The first and
+    /// the last one may be cut, and cover no more than what is asked for. Empty for an unknown listing.
+    pub fn bars_over(
+        &mut self,
+        listing: usize,
+        interval: Interval,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Vec<Bar> {
+        let Some(symbol) = self.symbols().get(listing).cloned() else {
+            return Vec::new();
+        };
+        let until = Timestamp::from_secs(until.as_secs());
+        let mut at = Timestamp::from_secs(from.as_secs().max(FIRST_SECOND));
+        let mut bars = Vec::new();
+        while at < until {
+            let end = interval.end_of(interval.start_of(at)).min(until);
+            bars.push(self.bar(listing, &symbol, interval, at, end));
+            at = end;
         }
         bars
     }
@@ -56,10 +79,11 @@ impl Market {
         listing: usize,
         symbol: &Symbol,
         interval: Interval,
-        start: Timestamp,
+        from: Timestamp,
+        until: Timestamp,
     ) -> Bar {
         let rate = self.trades_per_second_of(listing);
-        let (first, end) = (start.as_secs(), interval.end_of(start).as_secs());
+        let (first, end) = (from.as_secs(), until.as_secs());
         let (mut high, mut low) = (f64::MIN, f64::MAX);
         let (mut open, mut close, mut volume) = (None, 0.0, 0.0);
         let mut second = first;
@@ -97,16 +121,16 @@ impl Market {
         Bar {
             symbol: symbol.clone(),
             interval,
-            start,
+            start: interval.start_of(from),
             open: cents(open),
             high: cents((high * (1.0 + outermost)).max(open).max(close)),
             low: cents((low * (1.0 - outermost)).min(open).min(close)),
             close: cents(close),
             volume: libm::round(volume * scatter),
             trades: 0,
-            first: TickKey { ts: start, seq: 0 },
+            first: TickKey { ts: from, seq: 0 },
             last: TickKey {
-                ts: interval.end_of(start).plus_micros(-1),
+                ts: until.plus_micros(-1),
                 seq: i64::MAX as u64,
             },
         }

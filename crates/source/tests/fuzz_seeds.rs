@@ -1,0 +1,57 @@
+//! The seeds of the fuzz targets, as ordinary tests.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+#[path = "../fuzz/checks/rest.rs"]
+mod rest;
+
+/// The seeds of a target, by name.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 10, "{target}: {}", paths.len());
+    paths
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+#[test]
+fn no_answer_of_the_seeds_breaks_the_reading_of_answers() {
+    for seed in seeds("rest") {
+        rest::check(&seed);
+        // Cut off anywhere, it is still read or refused.
+        for end in (0..seed.len()).step_by(7) {
+            rest::check(&seed[..end]);
+        }
+    }
+}
+
+#[test]
+fn an_answer_of_a_megabyte_of_the_least_rows_is_read() {
+    for (first, row) in [
+        ("binance-bars", "1,"),
+        ("binance-bars", "[],"),
+        ("binance-trades", "{},"),
+        (r#"{"rows":"*.*","fields":{"time":"0"}}"#, "[0],"),
+        (
+            r#"{"fields":{"time":"a.b.c.d.e.f.g.h","price":"0.0.0"}}"#,
+            "{\"a\":{}},",
+        ),
+    ] {
+        let body = format!("{first}\n[{}0]", row.repeat(1_000_000 / row.len()));
+        rest::check(body.as_bytes());
+    }
+    let deep = format!(
+        "binance-bars\n{}{}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    rest::check(deep.as_bytes());
+    let keys: String = (0..50_000)
+        .map(|i| format!("\"k{i}\":{{\"1. open\":1}},"))
+        .collect();
+    let keyed = format!("alpha-vantage-daily\n{{\"Time Series (Daily)\":{{{keys}\"x\":1}}}}");
+    rest::check(keyed.as_bytes());
+}
