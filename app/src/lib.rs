@@ -60,7 +60,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <meta name="description" content="Live prices with calibrated forecasts."/>
-                <script inner_html=theme::FIRST_SCRIPT></script>
+                <script nonce=leptos::nonce::use_nonce() inner_html=theme::FIRST_SCRIPT></script>
                 // In this order: of two rules the later one wins.
                 <link rel="stylesheet" href="/main.css"/>
                 <link rel="stylesheet" href="/chart.css"/>

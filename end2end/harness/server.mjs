@@ -1,12 +1,13 @@
 // The real server, as a process of its own on a free loopback port with a data directory that goes
 // away with it. Stopped by process id.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 import { eventually } from "./eventually.mjs";
 
@@ -108,6 +109,16 @@ export class Server {
       clearTimeout(hard);
     }
     this.#log.end();
+  }
+
+  /** Makes a token by the command; the running server takes it up. */
+  async newToken(role) {
+    const arguments_ = ["token", "new", "--role", role, "--name", "e2e", "--data-dir", join(this.#directory, "data")];
+    const { stdout } = await promisify(execFile)(required("E2E_TICKCAST"), arguments_, {
+      cwd: this.#directory,
+      env: plainEnvironment(),
+    });
+    return stdout.trim();
   }
 
   /** Stops it and removes its data. */

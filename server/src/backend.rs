@@ -17,11 +17,22 @@ use market::{
     Bar, Interval, RejectReason, Symbol, Timestamp,
     wire::{Fan, PredictRequest, Prediction},
 };
-use pipeline::{BacktestEvent, BacktestRequest, Pipeline, PipelineError};
+use pipeline::{
+    BacktestEvent, BacktestRequest, Clock as _, Pipeline, PipelineError, ReplayReport, SystemClock,
+};
+use serde_json::Value;
 use source::sim::LISTINGS;
 use store::{BarQuery, Instrument, LedgerQuery, Store, StoreError, SymbolPlace, SymbolQuery};
 
-use crate::sample;
+use crate::{
+    access::{
+        Role, Who,
+        audit::{Act, AuditLog, of_import, of_replay},
+        verifier::Verifier,
+    },
+    http::guard::{Gate, Grant},
+    sample,
+};
 
 /// The most bars of one answer, and the size of a page of a back-fill.
 const MAX_BARS: usize = 5_000;
@@ -61,19 +72,27 @@ pub struct Facts {
 }
 
 /// The app's `Backend`.
+#[derive(Clone)]
 pub struct ServerBackend {
     store: Arc<dyn Store>,
     pipeline: Arc<Pipeline>,
-    facts: Facts,
+    facts: Arc<Facts>,
+    verifier: Arc<Verifier>,
+    audit: AuditLog,
+    /// On whose behalf; what is asked by nobody may only read.
+    grant: Option<Grant>,
 }
 
 impl ServerBackend {
-    /// Over a store and a pipeline.
-    pub fn new(store: Arc<dyn Store>, pipeline: Arc<Pipeline>, facts: Facts) -> Self {
+    /// Over a store and a pipeline, behind a gate.
+    pub fn new(store: Arc<dyn Store>, pipeline: Arc<Pipeline>, facts: Facts, gate: &Gate) -> Self {
         Self {
             store,
             pipeline,
-            facts,
+            facts: Arc::new(facts),
+            verifier: Arc::clone(gate.verifier()),
+            audit: gate.audit.clone(),
+            grant: None,
         }
     }
 
@@ -110,6 +129,45 @@ impl ServerBackend {
         })
     }
 
+    /// The same for whoever asks.
+    pub fn on_behalf_of(&self, grant: Option<Grant>) -> Self {
+        Self {
+            grant,
+            ..self.clone()
+        }
+    }
+
+    /// Replays dead letters, and writes down who did.
+    ///
+    /// # Errors
+    /// The pipeline's.
+    pub async fn replay(
+        &self,
+        reason: Option<RejectReason>,
+    ) -> Result<ReplayReport, PipelineError> {
+        let done = self.pipeline.replay_dead_letters(reason).await;
+        self.record(Act::Replay, of_replay(reason, &done));
+        done
+    }
+
+    /// The routes have asked for the role already; a page that is rendered has none of its own.
+    fn needs(&self, role: Role) -> Result<(), ApiError> {
+        if self.grant.as_ref().is_some_and(|grant| grant.allows(role)) {
+            return Ok(());
+        }
+        Err(ApiError::invalid(format!(
+            "this needs a token with the role {role}: log in at /login"
+        )))
+    }
+
+    fn record(&self, act: Act, what: Value) {
+        let (who, from) = match &self.grant {
+            Some(grant) => (grant.who.clone(), Some(grant.from)),
+            None => (Who::Anybody, None),
+        };
+        self.audit.record(SystemClock.now(), act, &who, from, what);
+    }
+
     /// The close that the change of the day is measured against: of the last daily bar before the
     /// one that the last price belongs to.
     async fn previous_close(&self, instrument: &Instrument) -> Result<Option<f64>, StoreError> {
@@ -135,6 +193,7 @@ impl Backend for ServerBackend {
             simulated: self.facts.simulated,
             sample_offered: !has_sample,
             dead_letters: counts.iter().map(|c| c.open).sum(),
+            has_login: self.verifier.has_tokens(),
             live_models: self.facts.live_models.clone(),
             models: self.facts.models.clone(),
             live_intervals: self.facts.live_intervals.clone(),
@@ -294,6 +353,7 @@ impl Backend for ServerBackend {
     }
 
     async fn backtest(&self, ask: BacktestAsk) -> Result<BacktestRun, ApiError> {
+        self.needs(Role::Write)?;
         let request = BacktestRequest {
             symbols: ask.symbols,
             interval: ask.interval,
@@ -403,8 +463,8 @@ impl Backend for ServerBackend {
         &self,
         reason: Option<RejectReason>,
     ) -> Result<ReplaySummary, ApiError> {
-        let report = self.pipeline.replay_dead_letters(reason).await;
-        let report = report.map_err(from_pipeline)?;
+        self.needs(Role::Admin)?;
+        let report = self.replay(reason).await.map_err(from_pipeline)?;
         Ok(ReplaySummary {
             replayed: report.replayed,
             still_bad: report.still.values().sum(),
@@ -412,9 +472,10 @@ impl Backend for ServerBackend {
     }
 
     async fn import_sample(&self) -> Result<ImportReport, ApiError> {
-        let report = sample::import(self.pipeline.import())
-            .await
-            .map_err(|e| ApiError::new(e.kind(), e.to_string()))?;
+        self.needs(Role::Admin)?;
+        let imported = sample::import(self.pipeline.import()).await;
+        self.record(Act::Import, of_import("the bundled sample", &imported));
+        let report = imported.map_err(|e| ApiError::new(e.kind(), e.to_string()))?;
         Ok(ImportReport {
             rows: report.bars,
             rejected: report.rejected,

@@ -61,6 +61,10 @@ pub enum Command {
     /// List the rows that could not be used, or replay them after a fix
     #[command(name = "deadletters")]
     DeadLetters(commands::deadletters::DeadLetterArgs),
+    /// Make, list and revoke the tokens that a server asks for
+    Token(commands::token::TokenArgs),
+    /// List what was done that cannot be undone: replays, imports, tokens
+    Audit(commands::audit::AuditArgs),
     /// Print the effective configuration with the origin of each value, secrets masked
     Config,
 }

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 
 use market::ErrorKind;
 
-use crate::config::ConfigError;
+use crate::{access::tokens::TokenError, config::ConfigError};
 
 /// Why a command ended.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,9 @@ pub enum CommandError {
         /// What came back.
         detail: String,
     },
+    /// Tokens.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The store.
     #[error(transparent)]
     Store(#[from] store::StoreError),
@@ -92,6 +95,7 @@ impl CommandError {
             Self::AddressInUse { .. } | Self::Listen { .. } => ErrorKind::Conflict,
             Self::File { .. } => ErrorKind::NotFound,
             Self::Remote { .. } => ErrorKind::Unavailable,
+            Self::Token(e) => e.kind(),
             Self::Store(e) => e.kind(),
             Self::Bus(e) => e.kind(),
             Self::Output(_) | Self::Partial { .. } | Self::Internal { .. } => ErrorKind::Internal,

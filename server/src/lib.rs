@@ -4,6 +4,7 @@
 //! Model: [`wiring`] is the one place that names concrete adapters (SQLite, the in-process bus, the
 //! sources); everything else holds ports.
 
+pub mod access;
 pub mod backend;
 pub mod cli;
 pub mod commands;

@@ -134,6 +134,8 @@ pub struct SystemStatus {
     pub sample_offered: bool,
     /// Rows put aside as dead letters.
     pub dead_letters: u64,
+    /// Whether there are tokens, so that one can log in.
+    pub has_login: bool,
     /// The models whose fans are made live.
     pub live_models: Vec<String>,
     /// Every model that can be asked for.

@@ -57,7 +57,10 @@ pub fn own_address() -> String {
         let value = parts.as_ref()?.headers.get(name)?.to_str().ok()?;
         Some(value.to_owned())
     };
-    let host = header("host").unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    // HTTP/2 has it in the request's target.
+    let target = parts.as_ref().and_then(|p| p.uri.authority());
+    let host = target.map(ToString::to_string).or_else(|| header("host"));
+    let host = host.unwrap_or_else(|| "127.0.0.1:3000".to_owned());
     let scheme = match header("x-forwarded-proto").as_deref() {
         Some("https") => "https",
         _ => "http",

@@ -36,6 +36,7 @@ pub fn Header() -> impl IntoView {
                 <a href="#scoreboard-heading" rel="external" hidden=no_record>"Record"</a>
                 <a href="/backtest" data-testid="nav-backtest">"Backtest"</a>
                 <a href="/pipeline">"Pipeline"</a>
+                <LoginLink/>
             </nav>
             <ConnectionState/>
             <ThemeToggle/>
@@ -50,6 +51,24 @@ pub fn Header() -> impl IntoView {
         </header>
     }
     .erased()
+}
+
+/// The way to the login page, which is none of the app's, where there is something to log in with.
+#[component]
+fn LoginLink() -> impl IntoView {
+    let overview: Overview = expect_context();
+    later("", move || {
+        Box::pin(async move {
+            let has_login = overview.await.is_ok_and(|(status, _)| status.has_login);
+            has_login
+                .then(|| {
+                    view! {
+                        <a href="/login" rel="external" data-testid="login-link">"Log in or out"</a>
+                    }
+                })
+                .erased()
+        })
+    })
 }
 
 /// Says that the source's prices are made up, where nobody can miss it. A symbol's page says it of its own

@@ -5,11 +5,17 @@ use std::io::Write as _;
 
 use clap::{Args, Subcommand};
 use market::RejectReason;
+use pipeline::{Clock as _, SystemClock};
 use serde_json::json;
 
+use super::remote::{Remote, answer};
 use crate::{
+    access::{
+        Who,
+        audit::{Act, AuditLog, of_replay},
+    },
     config::Config,
-    error::{CommandError, Result},
+    error::Result,
     http::dead_letters::{Page, Replayed},
     wiring,
 };
@@ -20,10 +26,8 @@ const PAGE: usize = 1_000;
 /// Arguments.
 #[derive(Debug, Args)]
 pub struct DeadLetterArgs {
-    /// A running server to ask, such as http://127.0.0.1:3000; without it the data directory is
-    /// opened, which a running server keeps for itself
-    #[arg(long, global = true, value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
     /// Only of this reason: unparsable, bad_field, unknown_symbol, bad_price, bad_size,
     /// bad_timestamp, future_timestamp, bad_bar, unknown_version, too_large
     #[arg(long, global = true, value_name = "REASON", value_parser = reason)]
@@ -72,8 +76,8 @@ pub async fn run(args: &DeadLetterArgs, config: &Config) -> Result<()> {
     });
     match action {
         Action::List { limit, json } => {
-            let page = match &args.url {
-                Some(url) => fetch(url, args.reason, limit).await?,
+            let page = match args.remote.at("/api/deadletters") {
+                Some(url) => fetch(&args.remote, &url, args.reason, limit).await?,
                 None => read(config, args.reason, limit).await?,
             };
             if json {
@@ -83,9 +87,9 @@ pub async fn run(args: &DeadLetterArgs, config: &Config) -> Result<()> {
             }
         }
         Action::Replay => {
-            let done = match &args.url {
-                Some(url) => post_replay(url, args.reason).await?,
-                None => wiring::replay_dead_letters(config, args.reason).await?,
+            let done = match args.remote.at("/api/deadletters/replay") {
+                Some(url) => post_replay(&args.remote, &url, args.reason).await?,
+                None => replay(config, args.reason).await?,
             };
             let (replayed, still_bad) = (done.replayed, done.still_bad);
             let mut out = std::io::stdout().lock();
@@ -112,9 +116,25 @@ async fn read(config: &Config, reason: Option<RejectReason>, limit: usize) -> Re
     Ok(Page { counts, letters })
 }
 
-async fn fetch(url: &str, reason: Option<RejectReason>, limit: usize) -> Result<Page> {
-    let url = format!("{}/api/deadletters", url.trim_end_matches('/'));
-    let client = wiring::http_client()?;
+/// Replays those of the data directory, and writes down who did.
+async fn replay(config: &Config, reason: Option<RejectReason>) -> Result<Replayed> {
+    let offline = wiring::Offline::open(config).await?;
+    let done = offline.pipeline.replay_dead_letters(reason).await;
+    let what = of_replay(reason, &done);
+    let who = Who::of_this_process();
+    let audit = AuditLog::in_folder(&config.web.access_dir);
+    audit.record(SystemClock.now(), Act::Replay, &who, None, what);
+    let report = done.map_err(wiring::from_pipeline)?;
+    offline.close().await?;
+    Ok(Replayed::from(&report))
+}
+
+async fn fetch(
+    remote: &Remote,
+    url: &str,
+    reason: Option<RejectReason>,
+    limit: usize,
+) -> Result<Page> {
     let mut all = Page {
         counts: Vec::new(),
         letters: Vec::new(),
@@ -124,7 +144,7 @@ async fn fetch(url: &str, reason: Option<RejectReason>, limit: usize) -> Result<
         let asked = PAGE.min(limit - all.letters.len());
         let mut query = vec![("limit", asked.to_string()), ("after", after.to_string())];
         query.extend(reason.map(|r| ("reason", r.as_str().to_owned())));
-        let page: Page = answer(&url, client.get(&url).query(&query)).await?;
+        let page: Page = answer(url, remote.get(url)?.query(&query)).await?;
         all.counts = page.counts;
         let got = page.letters.len();
         all.letters.extend(page.letters);
@@ -135,36 +155,9 @@ async fn fetch(url: &str, reason: Option<RejectReason>, limit: usize) -> Result<
     }
 }
 
-async fn post_replay(url: &str, reason: Option<RejectReason>) -> Result<Replayed> {
+async fn post_replay(remote: &Remote, url: &str, reason: Option<RejectReason>) -> Result<Replayed> {
     let query: Vec<_> = reason.map(|r| ("reason", r.as_str())).into_iter().collect();
-    let url = format!("{}/api/deadletters/replay", url.trim_end_matches('/'));
-    answer(&url, wiring::http_client()?.post(&url).query(&query)).await
-}
-
-async fn answer<T: serde::de::DeserializeOwned>(
-    url: &str,
-    request: reqwest::RequestBuilder,
-) -> Result<T> {
-    let remote = |detail: String| CommandError::Remote {
-        url: url.into(),
-        detail,
-    };
-    let response = request.send().await.map_err(|e| remote(cause(&e)))?;
-    let status = response.status();
-    if !status.is_success() {
-        let text = response.text().await.unwrap_or_default();
-        return Err(remote(format!("{status}: {text}")));
-    }
-    response.json().await.map_err(|e| remote(cause(&e)))
-}
-
-/// What lies deepest: above it reqwest only says, with the URL once more, that the request failed.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
+    answer(url, remote.post(url)?.query(&query)).await
 }
 
 fn print_json(page: &Page) -> Result<()> {

@@ -9,6 +9,10 @@ use source::csv::CsvOptions;
 
 use super::progress;
 use crate::{
+    access::{
+        Who,
+        audit::{Act, AuditLog, of_import},
+    },
     config::Config,
     error::Result,
     file_batches::{self, PriceFile},
@@ -50,6 +54,10 @@ pub async fn run(args: &ImportArgs, config: &Config) -> Result<()> {
         files.push(PriceFile::open(path, options).map_err(wiring::from_source)?);
     }
     let offline = wiring::Offline::open(config).await?;
+    let (audit, who) = (
+        AuditLog::in_folder(&config.web.access_dir),
+        Who::of_this_process(),
+    );
     for file in files {
         let name = file.name().to_owned();
         let bar = progress::bytes(file.progress().total_bytes);
@@ -58,13 +66,11 @@ pub async fn run(args: &ImportArgs, config: &Config) -> Result<()> {
             shown.set_position(at.bytes);
             shown.set_message(at.rows.to_string());
         });
-        let report = offline
-            .pipeline
-            .import()
-            .run(batches, |_| {})
-            .await
-            .map_err(wiring::from_pipeline)?;
+        let imported = offline.pipeline.import().run(batches, |_| {}).await;
         bar.finish_and_clear();
+        let what = of_import(&name, &imported);
+        audit.record(SystemClock.now(), Act::Import, &who, None, what);
+        let report = imported.map_err(wiring::from_pipeline)?;
         println!(
             "{name}: {} rows of {} symbols: {} bars, {} ticks ({} were there), {} put aside",
             report.rows,

@@ -1,16 +1,19 @@
 //! The commands, one file each.
 
+pub mod audit;
 pub mod backtest;
 pub mod deadletters;
 pub mod export;
 pub mod forecast;
 pub mod import;
 mod progress;
+mod remote;
 pub mod role;
 mod season;
 mod series_input;
 pub mod serve;
 pub mod simulate;
+pub mod token;
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -81,6 +84,12 @@ pub fn run(cli: Cli) -> Result<()> {
             start_logging(&config.log);
             block_on(deadletters::run(args, &config))
         }
+        Command::Token(args) => token::run(args, &Config::from_layers(layers())?),
+        Command::Audit(args) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            block_on(audit::run(args, &config))
+        }
     }
 }
 
@@ -106,7 +115,9 @@ fn start_logging(log: &LogConfig) {
     let filter = log
         .level
         .parse::<tracing_subscriber::filter::Targets>()
-        .unwrap_or_default();
+        .unwrap_or_default()
+        // It warns of each cookie that is none, and anybody can send those.
+        .with_target("tower_sessions", tracing::level_filters::LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);

@@ -1,7 +1,7 @@
 //! `tickcast ingest` and `tickcast consume`: a part of the pipeline without readers, until SIGTERM
 //! or Ctrl-C.
 
-use std::io::Write as _;
+use std::{io::Write as _, sync::Arc};
 
 use pipeline::Role;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,7 @@ use super::serve::{STOP_TIMEOUT, listen, start};
 use crate::{
     config::Config,
     error::{CommandError, Result},
-    http::{ops, serving},
+    http::{guard::Gate, ops, serving},
 };
 
 /// Runs the role until it is asked to stop.
@@ -19,6 +19,10 @@ use crate::{
 /// # Errors
 /// As [`crate::wiring::start`], and an address that cannot be listened on.
 pub async fn run(role: Role, config: Config) -> Result<()> {
+    let gate = match config.health {
+        Some(address) => Some(Arc::new(Gate::open(&config.web, address)?)),
+        None => None,
+    };
     let listener = match config.health {
         Some(address) => Some(listen(address).await?),
         None => None,
@@ -29,10 +33,10 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
     };
     let mut place = String::new();
     let mut server = None;
-    if let Some(listener) = listener {
+    if let (Some(listener), Some(gate)) = (listener, gate) {
         let address = listener.local_addr().map_err(CommandError::Output)?;
         place = format!(" at http://{address}");
-        let router = ops::router(wired.ops_state(), config.log.access);
+        let router = ops::router(wired.ops_state(), &gate, config.log.access);
         let (limits, stopping) = (config.limits.clone(), stop.clone());
         server = Some(tokio::spawn(async move {
             serving::serve(listener, router, &limits, stopping).await;

@@ -1,7 +1,7 @@
 //! `tickcast serve`: everything in one process; `tickcast web`: readers alone; until SIGTERM or
 //! Ctrl-C.
 
-use std::{io::Write as _, net::SocketAddr, time::Duration};
+use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use pipeline::Role;
 use tokio::net::TcpListener;
@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use crate::{
     config::Config,
     error::{CommandError, Result},
-    http::{self, serving},
+    http::{self, guard::Gate, serving},
     wiring,
 };
 
@@ -24,6 +24,7 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// As [`wiring::start`], and an address that cannot be listened on.
 pub async fn run(role: Role, config: Config) -> Result<()> {
     let address = config.web.address;
+    let gate = Arc::new(Gate::open(&config.web, address)?);
     // The address first: the commonest fault is found before anything is opened.
     let listener = listen(address).await?;
     let address = listener
@@ -39,7 +40,7 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
             config.web.site_root.display()
         );
     }
-    let state = wired.app_state(&config, address);
+    let state = wired.app_state(&config, address, gate);
     tokio::spawn(state.rates.clone().forget());
     let router = http::router(state, &config);
 

@@ -214,6 +214,7 @@ impl Layers {
 /// Variables with our prefix that are not settings: they steer scripts, or the choice of the file.
 const RESERVED: &[&str] = &[
     "TICKCAST_CONFIG",
+    "TICKCAST_TOKEN",
     "TICKCAST_TOOLS",
     "TICKCAST_CACHE",
     "TICKCAST_BIN",

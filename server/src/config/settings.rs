@@ -114,6 +114,18 @@ const SETTINGS: &[Setting] = &[
         "a list of origins such as https://prices.example.com",
         "Origins besides the server's own that browsers may post and open WebSockets from.",
     ),
+    list(
+        "web.hosts",
+        "",
+        "a list of hosts such as prices.example.com, without a port",
+        "Hosts that the server answers for, besides those of this machine's loopback and the address it listens on.",
+    ),
+    setting(
+        "web.access_dir",
+        "",
+        "a directory, or nothing",
+        "Where tokens, sessions and the audit log are; nothing: access in store.data_dir. Web processes behind one load balancer share it.",
+    ),
     setting(
         "health.port",
         "",

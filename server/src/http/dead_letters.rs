@@ -2,7 +2,7 @@
 //! of a running server.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Query, State, rejection::QueryRejection},
 };
 use market::{ErrorKind, RejectReason, excerpt};
@@ -11,6 +11,7 @@ use store::{DeadLetter, ReasonCount};
 
 use super::{
     AppState,
+    guard::Grant,
     problem::{Problem, Result},
 };
 
@@ -113,9 +114,11 @@ pub async fn list(State(state): State<AppState>, parameters: Parameters) -> Resu
 /// Replays all of a reason, or all.
 pub async fn replay(
     State(state): State<AppState>,
+    Extension(grant): Extension<Grant>,
     parameters: Parameters,
 ) -> Result<Json<Replayed>> {
     let selection = Selection::read(parameters)?;
-    let report = state.pipeline.replay_dead_letters(selection.reason).await?;
+    let backend = state.backend.on_behalf_of(Some(grant));
+    let report = backend.replay(selection.reason).await?;
     Ok(Json(Replayed::from(&report)))
 }

@@ -1,16 +1,24 @@
 //! HTTP: the routes and what they share.
 
+pub mod audit;
 pub mod bodies;
+pub mod content_encoding;
 pub mod dead_letters;
 pub mod errors;
+pub mod guard;
+pub mod headers;
 pub mod health;
+pub mod hosts;
 mod json_body;
+pub mod login;
+mod login_page;
 pub mod ops;
 pub mod pipeline_status;
 pub mod predict;
 pub mod problem;
 pub mod push;
 pub mod rates;
+pub mod routes;
 pub mod same_origin;
 pub mod serving;
 pub mod telemetry;
@@ -23,11 +31,11 @@ use app::api::backend::Backend;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
-    http::{HeaderValue, header},
+    http::{HeaderValue, header, request},
     middleware,
     routing::{any, get, post},
 };
-use leptos::prelude::{LeptosOptions, provide_context};
+use leptos::prelude::{LeptosOptions, provide_context, use_context};
 use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Pipeline;
@@ -35,8 +43,13 @@ use store::Store;
 use tokio_util::task::TaskTracker;
 use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 
-use self::{bodies::Bodies, ops::OpsState, rates::Rates};
-use crate::config::Config;
+use self::{
+    bodies::Bodies,
+    guard::{Gate, Grant},
+    ops::OpsState,
+    rates::Rates,
+};
+use crate::{backend::ServerBackend, config::Config};
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -46,7 +59,9 @@ pub struct AppState {
     /// The store, for reads.
     pub store: Arc<dyn Store>,
     /// The server as the pages see it.
-    pub backend: Arc<dyn Backend>,
+    pub backend: Arc<ServerBackend>,
+    /// What stands before every handler.
+    pub gate: Arc<Gate>,
     /// Where the front end lies.
     pub leptos: LeptosOptions,
     /// Renders `/metrics`.
@@ -79,7 +94,14 @@ pub fn router(state: AppState, config: &Config) -> Router {
     let limits = &config.limits;
     let pages = generate_route_list(app::App);
     let backend = Arc::clone(&state.backend);
-    let context = move || provide_context(Arc::clone(&backend));
+    let context = move || {
+        headers::page_policy();
+        // Who asks goes with what is asked.
+        let request = use_context::<request::Parts>();
+        let grant = request.and_then(|parts| parts.extensions.get::<Grant>().cloned());
+        let backend: Arc<dyn Backend> = Arc::new(backend.on_behalf_of(grant));
+        provide_context(backend);
+    };
     let options = state.leptos.clone();
     let shell = move || app::shell(options.clone());
     let router = Router::new()
@@ -87,6 +109,9 @@ pub fn router(state: AppState, config: &Config) -> Router {
         .route("/api/ticks", post(push::ticks))
         .route("/api/deadletters", get(dead_letters::list))
         .route("/api/deadletters/replay", post(dead_letters::replay))
+        .route("/api/audit", get(audit::list))
+        .route("/login", get(login::page).post(login::login))
+        .route("/logout", post(login::logout))
         .route("/predict", post(predict::predict))
         .route("/live", get(ws::live))
         .route("/forecast", get(ws::forecast))
@@ -108,19 +133,14 @@ pub fn router(state: AppState, config: &Config) -> Router {
         .layer(middleware::from_fn_with_state(
             state.rates.clone(),
             rates::limit,
-        ))
-        .layer(middleware::from_fn_with_state(
-            config.web.allowed_origins.clone().into(),
-            same_origin::check,
-        ))
+        ));
+    let router = state
+        .gate
+        .guard(router)
         // The bundle keeps its name from build to build: a browser must ask whether it changed.
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-cache"),
-        ))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
         ))
         .layer(CompressionLayer::new());
     trace::around(errors::catch_panics(router), config.log.access).with_state(state)

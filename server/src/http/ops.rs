@@ -6,7 +6,7 @@ use axum::{Router, extract::FromRef, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Pipeline;
 
-use super::{errors, health, pipeline_status, trace};
+use super::{errors, guard::Gate, health, pipeline_status, trace};
 
 /// What these handlers reach.
 #[derive(Clone)]
@@ -18,11 +18,11 @@ pub struct OpsState {
 }
 
 /// The routes alone, for a process that has no others; `share` of the requests are logged.
-pub fn router(state: OpsState, share: f64) -> Router {
+pub fn router(state: OpsState, gate: &Arc<Gate>, share: f64) -> Router {
     let router = routes::<OpsState>()
         .fallback(errors::not_found)
         .method_not_allowed_fallback(errors::method_not_allowed);
-    trace::around(errors::catch_panics(router), share).with_state(state)
+    trace::around(errors::catch_panics(gate.guard(router)), share).with_state(state)
 }
 
 /// The routes.

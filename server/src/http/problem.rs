@@ -30,6 +30,9 @@ pub struct Problem {
     /// The request's trace, by which it is found in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
+    /// When to try again, in seconds; a header.
+    #[serde(skip)]
+    retry_after_s: Option<u16>,
 }
 
 impl Problem {
@@ -44,6 +47,7 @@ impl Problem {
             kind,
             field: None,
             trace_id: TraceId::current().map(|id| id.to_string()),
+            retry_after_s: (kind == ErrorKind::Unavailable).then_some(1),
         }
     }
 
@@ -52,6 +56,17 @@ impl Problem {
         self.title = status.canonical_reason().unwrap_or("Error");
         self.status = status.as_u16();
         self
+    }
+
+    /// Says when to try again.
+    pub fn retry_after(mut self, seconds: u16) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// Names the field at fault.
@@ -74,16 +89,15 @@ fn status_of(kind: ErrorKind) -> StatusCode {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, axum::Json(&self)).into_response();
+        let mut response = (self.status(), axum::Json(&self)).into_response();
         response.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if self.kind == ErrorKind::Unavailable {
+        if let Some(seconds) = self.retry_after_s {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 use bus::{MemoryBus, MemoryBusOptions};
 use forecast::ModelSpec;
 use leptos::prelude::LeptosOptions;
-use market::{RejectReason, Symbol};
+use market::Symbol;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::{MarketTime, Parts, Pipeline, PipelineConfig, Role, SystemClock};
 use source::sim::LISTINGS;
@@ -23,7 +23,7 @@ use crate::{
     backend::{Facts, ServerBackend},
     config::{Config, SourceConfig},
     error::{CommandError, Result},
-    http::{AppState, dead_letters::Replayed, ops::OpsState, rates::Rates, telemetry},
+    http::{AppState, guard::Gate, ops::OpsState, rates::Rates, telemetry},
     simulated_history,
 };
 
@@ -60,7 +60,7 @@ impl Wired {
     }
 
     /// What the handlers of a process with readers share.
-    pub fn app_state(&self, config: &Config, address: SocketAddr) -> AppState {
+    pub fn app_state(&self, config: &Config, address: SocketAddr, gate: Arc<Gate>) -> AppState {
         let facts = Facts {
             source: self.source.clone(),
             simulated: config.source.is_simulated(),
@@ -75,7 +75,8 @@ impl Wired {
             awaited: awaited(config),
         };
         let store = Arc::clone(&self.backbone.store.port);
-        let backend = ServerBackend::new(Arc::clone(&store), Arc::clone(&self.pipeline), facts);
+        let backend =
+            ServerBackend::new(Arc::clone(&store), Arc::clone(&self.pipeline), facts, &gate);
         let leptos = LeptosOptions::builder()
             .output_name("frontend")
             .site_root(config.web.site_root.display().to_string())
@@ -86,6 +87,7 @@ impl Wired {
             pipeline: Arc::clone(&self.pipeline),
             store,
             backend: Arc::new(backend),
+            gate,
             leptos,
             metrics: self.metrics.clone(),
             sockets: self.sockets.clone(),
@@ -145,6 +147,8 @@ pub fn http_client() -> Result<reqwest::Client> {
     install_cryptography();
     reqwest::Client::builder()
         .timeout(Duration::from_secs(60))
+        // A token is for the server that was named, not for whom it may point at.
+        .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(|e| CommandError::Internal {
             detail: format!("no HTTP client: {e}"),
@@ -249,24 +253,6 @@ pub fn pipeline_config(config: &Config) -> PipelineConfig {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Replays dead letters of the store, without a server.
-///
-/// # Errors
-/// The store's.
-pub async fn replay_dead_letters(
-    config: &Config,
-    reason: Option<RejectReason>,
-) -> Result<Replayed> {
-    let offline = Offline::open(config).await?;
-    let report = offline
-        .pipeline
-        .replay_dead_letters(reason)
-        .await
-        .map_err(from_pipeline)?;
-    offline.close().await?;
-    Ok(Replayed::from(&report))
 }
 
 /// The stages over the store, without a source and without a web server: for commands that
