@@ -16,6 +16,9 @@ use crate::{Result, SourceError, WallClock};
 /// Answers above this size are refused.
 const MAX_BODY: usize = 64 << 20;
 
+/// Redirects that one request follows.
+const MAX_REDIRECTS: usize = 5;
+
 /// A validator of an earlier answer of one address: sent along, it spares an answer that has not
 /// changed.
 #[derive(Debug)]
@@ -62,7 +65,7 @@ impl Client {
             .connect_timeout(options.timeout)
             .tcp_nodelay(true)
             .user_agent(concat!("tickcast/", env!("CARGO_PKG_VERSION")))
-            // A key in a header must not follow a redirect to somebody else.
+            // `get` follows those that stay where they were sent.
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| SourceError::Config {
@@ -79,8 +82,56 @@ impl Client {
         })
     }
 
-    /// Asks for an address, when the rate limit lets it.
+    /// Asks for an address, when the rate limit lets it. A redirect is followed while it stays with
+    /// the scheme, host and port that were configured: credentials must not go to somebody else, and a
+    /// provider must not point this process at what only it can reach.
     pub async fn get(&mut self, url: &Url, known: Option<&Validator>) -> Result<Fetched> {
+        let mut at = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.ask(&at, known).await?;
+            match self.redirect(&at, &response)? {
+                Some(next) => at = next,
+                None => return self.brought(url, response).await,
+            }
+        }
+        Err(SourceError::Answer {
+            url: shown(url),
+            detail: format!("it redirects more than {MAX_REDIRECTS} times"),
+        })
+    }
+
+    /// Where an answer leads on to, if it does.
+    fn redirect(&self, from: &Url, response: &reqwest::Response) -> Result<Option<Url>> {
+        let leads_on = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+        let Some(location) = response
+            .headers()
+            .get(header::LOCATION)
+            .filter(|_| leads_on)
+        else {
+            return Ok(None);
+        };
+        let refused = |detail: String| SourceError::Refused {
+            url: shown(from),
+            status: response.status().as_u16(),
+            detail,
+        };
+        let to = location.to_str().ok().and_then(|to| from.join(to).ok());
+        let to = to.ok_or_else(|| refused("it redirects to what is no address".to_owned()))?;
+        let origin = |url: &Url| {
+            let host = url.host_str().map(str::to_owned);
+            (url.scheme().to_owned(), host, url.port_or_known_default())
+        };
+        if origin(&to) == origin(from) {
+            return Ok(Some(to));
+        }
+        Err(refused(format!(
+            "it redirects to {}, which is another host, port or scheme; configure that address if it is right",
+            shown(&to)
+        )))
+    }
+
+    /// Sends one request, when the rate limit lets it.
+    async fn ask(&mut self, url: &Url, known: Option<&Validator>) -> Result<reqwest::Response> {
         if let Some(limit) = &mut self.limit {
             let wait = limit.take(Instant::now());
             tokio::time::sleep(wait).await;
@@ -112,6 +163,11 @@ impl Client {
             "status" => response.status().as_u16().to_string()
         )
         .increment(1);
+        Ok(response)
+    }
+
+    /// What the answer that was led to has brought.
+    async fn brought(&self, url: &Url, response: reqwest::Response) -> Result<Fetched> {
         let retry_after = self.asked_to_wait(response.headers());
         if matches!(
             response.status(),
