@@ -64,8 +64,10 @@ fn text_behind<'a>(html: &'a str, mark: &str) -> &'a str {
 async fn the_first_page_has_history_and_a_model_beside_naive_and_says_what_this_is() {
     let (_scratch, data) = data_dir();
     let server = Server::start(&data, &["--source", "simulated"]);
-    page_with(&server, "/", "data-testid=\"interval-1m\"").await;
-    let (at, html) = page_with(&server, "/", "<option value=\"theta\" selected>").await;
+    // Until the past of the exchange is filled in, its intervals one after the other.
+    let minutes = "aria-current=\"true\" data-testid=\"interval-1m\"";
+    let (at, html) = page_with(&server, "/", minutes).await;
+    assert!(html.contains("<option value=\"theta\" selected>"), "{html}");
     assert!(at.starts_with("/s/"), "{at}");
     assert!(
         html.contains("Tickcast forecasts prices as they come"),
