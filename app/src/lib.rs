@@ -92,7 +92,7 @@ pub fn App() -> impl IntoView {
     let theme = ThemeSwitch::new();
     provide_context(theme);
     // On the server the page's address says which part of the list comes with it.
-    let list = api::functions::overview(api::ListQuery::default());
+    let list = api::functions::overview(String::new(), String::new(), String::new());
     let overview: Overview = OnceResource::new_with_options(list, false);
     provide_context(overview);
     Effect::new(move |_| {

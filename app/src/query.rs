@@ -128,8 +128,13 @@ pub fn backtest_url(symbol: &Symbol, interval: Interval, model: &str) -> String 
 
 /// The URL of a symbol's page with every default.
 pub fn symbol_url(symbol: &Symbol) -> String {
+    name_url(symbol.as_str())
+}
+
+/// The same of a symbol's name.
+pub fn name_url(name: &str) -> String {
     let mut url = "/s/".to_owned();
-    escape_into(&mut url, symbol.as_str());
+    escape_into(&mut url, name);
     url
 }
 

@@ -164,11 +164,10 @@ async fn a_backtest_that_cannot_be_is_not_begun_and_says_what_would_fit() {
             .contains("observations, got"),
         "{problem}"
     );
-    let check = client().post(format!("{}/api/backtest_check", server.url));
     let search = "symbol=FB&interval=1d&model=mean&horizon=5&origins=10";
-    let answer = check.json(&json!({"search": search})).send().await.unwrap();
-    let words: String = answer.json().await.unwrap();
-    assert!(words.contains("The first fit sees"), "{words}");
+    let (_, html) = page(&server, &format!("/backtest?{search}")).await;
+    let check = text_behind(&html, "data-testid=\"backtest-check\"");
+    assert!(check.contains("The first fit sees"), "{check}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use leptos_axum::ResponseOptions;
 use market::Symbol;
 
 use super::{
-    ApiError, BacktestParts,
+    ApiError,
     backend::Backend,
     backtest::{BacktestAsk, BacktestUpdate},
     backtest_defaults::{Resolved, resolve},
@@ -29,7 +29,10 @@ const TELL_LEFT_AFTER: Duration = Duration::from_secs(1);
 const OFFERED: usize = 24;
 
 /// The form, what its choices need, and where the address says that there are no scripts, the result.
-pub async fn page(backend: &dyn Backend, search: &str) -> Result<BacktestParts, ApiError> {
+pub async fn page(
+    backend: &dyn Backend,
+    search: &str,
+) -> Result<(String, String, String), ApiError> {
     let query = BacktestQuery::read(search);
     let offered = backend.symbols(&query.find, &query.after, OFFERED);
     let (status, (offered, next)) = futures::try_join!(backend.status(), offered)?;
@@ -46,17 +49,9 @@ pub async fn page(backend: &dyn Backend, search: &str) -> Result<BacktestParts, 
     } else {
         String::new()
     };
-    Ok(BacktestParts {
-        form: markup::backtest_form::form(query, symbols, &status.models),
-        check: markup::backtest_form::check_line(resolved.check()),
-        result,
-    })
-}
-
-/// What the choices need and what there is.
-pub async fn check(backend: &dyn Backend, search: &str) -> Result<String, ApiError> {
-    let resolved = resolve(backend, BacktestQuery::read(search)).await?;
-    Ok(markup::backtest_form::check_line(resolved.check()))
+    let form = markup::backtest_form::form(query, symbols, &status.models);
+    let check = markup::backtest_form::check_line(resolved.check());
+    Ok((form, check, result))
 }
 
 /// The result; a run that takes too long is stopped.

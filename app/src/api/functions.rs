@@ -10,7 +10,7 @@ use leptos::{
 use market::{Interval, Symbol, Timestamp, wire::Fan};
 
 use super::{
-    ApiError, BacktestParts, ImportReport, ListQuery, SystemStatus, Watchlist,
+    ApiError, ImportReport, SystemStatus, Watchlist,
     chart_page::{ChartData, Record},
     pipeline::{PipelineBoard, ReplaySummary},
 };
@@ -18,14 +18,20 @@ use super::{
 use super::{backtest_serve, serve, watchlist};
 use crate::query::ChartQuery;
 
-/// How the server stands, and a part of the symbols that there are prices of. Where it comes with a
-/// page, its address says which part.
+/// How the server stands, and a page of the symbols that there are prices of: those that hold `find`, from
+/// where the page before ended (`after`), with the one that is shown (`current`); any of them may be
+/// empty. Where it comes with a page, its address says which part.
 ///
 /// # Errors
 /// What the store says.
 #[server(input = Json, endpoint = "overview")]
-pub async fn overview(list: ListQuery) -> Result<(SystemStatus, Watchlist), ApiError> {
+pub async fn overview(
+    find: String,
+    after: String,
+    current: String,
+) -> Result<(SystemStatus, Watchlist), ApiError> {
     let backend = serve::backend()?;
+    let list = watchlist::ListQuery::new(find, after, &current);
     serve::answer(watchlist::overview(&*backend, list).await)
 }
 
@@ -101,19 +107,9 @@ pub async fn load_sample_data() -> Result<ImportReport, ApiError> {
 /// # Errors
 /// What the store says.
 #[server(input = Json, endpoint = "backtest_page")]
-pub async fn backtest_page(search: String) -> Result<BacktestParts, ApiError> {
+pub async fn backtest_page(search: String) -> Result<(String, String, String), ApiError> {
     let backend = serve::backend()?;
     serve::answer(backtest_serve::page(&*backend, &search).await)
-}
-
-/// What the choices in `search` need and what there is, in words: whether they can be tested.
-///
-/// # Errors
-/// What the store says.
-#[server(input = Json, endpoint = "backtest_check")]
-pub async fn backtest_check(search: String) -> Result<String, ApiError> {
-    let backend = serve::backend()?;
-    serve::answer(backtest_serve::check(&*backend, &search).await)
 }
 
 /// Runs the backtest that `search` asks for: a [`super::backtest_line::Line`] after the other. A

@@ -165,30 +165,20 @@ pub struct InstrumentSummary {
     pub ended: Option<Timestamp>,
 }
 
-/// Which part of the watchlist is wanted.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ListQuery {
-    /// A part of the symbols' names; empty lists all.
-    pub find: String,
-    /// Where the page before ended, see [`Watchlist::next`]; empty for the first page.
-    pub after: String,
-    /// The symbol that the page shows: it is listed whatever the rest is.
-    pub current: Option<Symbol>,
-}
-
 /// A page of the watchlist.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Watchlist {
     /// Those that begin with what was to be found first, of them those with ticks first, each by name;
     /// before them the symbol that the page shows, where it is not among them.
     pub rows: Vec<InstrumentSummary>,
-    /// What was asked for.
-    pub asked: ListQuery,
-    /// Where the next page begins; absent on the last one.
-    pub next: Option<String>,
-    /// The symbol that the first page is about: see docs.
-    pub home: Option<Symbol>,
+    /// The part of a name that was to be found; empty where all are listed.
+    pub find: String,
+    /// Where the page before ended; empty for the first one.
+    pub after: String,
+    /// Where this one ends and the next one begins; empty on the last one.
+    pub next: String,
+    /// The symbol that the first page shows (docs/forecasting.md, "In the app"); empty where there is none.
+    pub home: String,
 }
 
 /// A past fan and what happened.
@@ -217,17 +207,6 @@ pub struct ModelScore {
     pub skill: Option<f64>,
     /// Share of outcomes inside each level's interval: (level in percent, share 0 to 1).
     pub coverage: Vec<(f64, f64)>,
-}
-
-/// The parts of the backtest page, written out by the server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BacktestParts {
-    /// What to test.
-    pub form: String,
-    /// What that needs and what there is.
-    pub check: String,
-    /// What was found, where the page was asked for without scripts.
-    pub result: String,
 }
 
 /// What an import did.

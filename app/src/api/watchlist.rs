@@ -13,13 +13,34 @@ use leptos::prelude::use_context;
 use leptos_router::location::Url;
 use market::{Bar, Interval, Symbol};
 
-use super::{ApiError, InstrumentSummary, ListQuery, SystemStatus, Watchlist, backend::Backend};
+use super::{ApiError, InstrumentSummary, SystemStatus, Watchlist, backend::Backend};
 
 /// Symbols on a page of the list.
 pub const LISTED: usize = 50;
 
 /// Bars that make a chart and a fit: fewer, and another interval or symbol is shown where one has more.
 pub const ENOUGH_BARS: usize = 60;
+
+/// Which part of the list is wanted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListQuery {
+    find: String,
+    after: String,
+    /// The symbol that the page shows: it is listed whatever the rest is.
+    current: Option<Symbol>,
+}
+
+impl ListQuery {
+    /// As the browser asks for it.
+    pub fn new(find: String, after: String, current: &str) -> Self {
+        let current = current.parse().ok();
+        Self {
+            find,
+            after,
+            current,
+        }
+    }
+}
 
 /// How the server stands, and the part of the list that the page's address or the browser asks for.
 pub async fn overview(
@@ -43,9 +64,10 @@ pub async fn overview(
         }
         Ok(Watchlist {
             rows,
-            next,
-            home,
-            asked: list.clone(),
+            next: next.unwrap_or_default(),
+            home: home.map(|symbol| symbol.to_string()).unwrap_or_default(),
+            find: list.find.clone(),
+            after: list.after.clone(),
         })
     };
     futures::try_join!(backend.status(), page)

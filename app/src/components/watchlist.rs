@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leptos::{html, prelude::*, task::spawn_local};
-use leptos_router::hooks::{use_location, use_navigate};
+use leptos_router::hooks::use_location;
 use market::Interval;
 use wasm_bindgen::JsCast;
 use web_sys::SubmitEvent;
@@ -11,7 +11,7 @@ use web_sys::SubmitEvent;
 use super::sample_card::SampleCard;
 use crate::{
     Overview,
-    api::{InstrumentSummary, ListQuery, Watchlist, functions},
+    api::{InstrumentSummary, Watchlist, functions},
     erase::{Erase, later, text, word},
     format,
     live::Live,
@@ -58,7 +58,8 @@ pub fn Sidebar() -> impl IntoView {
 #[component]
 fn List(list: Watchlist) -> impl IntoView {
     let live: Live = expect_context();
-    let asked = RwSignal::new(list.asked.clone());
+    // What to find, and where the page before ended.
+    let asked = RwSignal::new((list.find.clone(), list.after));
     let next = RwSignal::new(list.next.clone());
     let known = RwSignal::new(list.rows);
     Effect::new(move |_| {
@@ -72,18 +73,26 @@ fn List(list: Watchlist) -> impl IntoView {
         live.watched.set(watched);
     });
     let shown = use_chart_query();
-    let ask = move || {
-        let mut list = asked.get_untracked();
-        list.current = shown.with_untracked(|query| Some(query.as_ref()?.symbol.clone()));
+    // Asks for the page, to list it or to open the first symbol of it.
+    let ask = move |open: bool| {
+        let (find, after) = asked.get_untracked();
+        let shown = shown.with_untracked(|query| Some(query.as_ref()?.symbol.to_string()));
+        let shown = shown.filter(|_| !open).unwrap_or_default();
         spawn_local(async move {
-            if let Ok((_, fresh)) = functions::overview(list).await {
-                put(fresh, asked, next, known, live);
+            if let Ok((_, fresh)) = functions::overview(find, after, shown).await {
+                if open {
+                    if let Some(first) = fresh.rows.first() {
+                        let _ = window().location().set_href(&symbol_url(&first.symbol));
+                    }
+                } else {
+                    put(fresh, asked, next, known, live);
+                }
             }
         });
     };
     Effect::new(move |_| {
-        set_timeout(ask, ASK_FIRST_AFTER);
-        if let Ok(asking) = set_interval_with_handle(ask, ASK_EVERY) {
+        set_timeout(move || ask(false), ASK_FIRST_AFTER);
+        if let Ok(asking) = set_interval_with_handle(move || ask(false), ASK_EVERY) {
             on_cleanup(move || asking.clear());
         }
     });
@@ -94,38 +103,25 @@ fn List(list: Watchlist) -> impl IntoView {
             known.with_untracked(|k| k.iter().any(is_it))
         });
         if before.is_some() && !listed {
-            ask();
+            ask(false);
         }
     });
     let turn = move |find: String, after: String| {
-        asked.update(|list| (list.find, list.after) = (find, after));
-        ask();
+        asked.set((find, after));
+        ask(false);
     };
     let on_find = move |ev| turn(event_target_value(&ev), String::new());
     // Enter opens the first one that is found; what is listed may be of what was typed before.
-    let go = use_navigate();
     let on_submit = move |ev: SubmitEvent| {
         ev.prevent_default();
-        let go = go.clone();
-        let mut list = ListQuery::default();
-        list.find = asked.with_untracked(|list| list.find.clone());
-        spawn_local(async move {
-            if let Ok((_, found)) = functions::overview(list).await
-                && let Some(first) = found.rows.first()
-            {
-                go(&symbol_url(&first.symbol), Default::default());
-            }
-        });
+        ask(true);
     };
-    let on_next = move |_| {
-        let find = asked.with_untracked(|list| list.find.clone());
-        turn(find, next.get_untracked().unwrap_or_default());
-    };
-    let last = Memo::new(move |_| next.with(Option::is_none));
-    let whole = Memo::new(move |_| last.get() && asked.with(|list| list.after.is_empty()));
+    let on_next = move |_| turn(asked.get_untracked().0, next.get_untracked());
+    let last = Memo::new(move |_| next.with(String::is_empty));
+    let whole = Memo::new(move |_| last.get() && asked.with(|(_, after)| after.is_empty()));
     let no_more = word(move || whole.get().then_some(""));
     let no_find =
-        word(move || (whole.get() && asked.with(|list| list.find.is_empty())).then_some(""));
+        word(move || (whole.get() && asked.with(|(find, _)| find.is_empty())).then_some(""));
     // After the last page comes the first.
     let more = text(move || if last.get() { "First" } else { "Next" }.to_owned());
     // The interval stays from symbol to symbol, but not from history to a live one.
@@ -149,7 +145,7 @@ fn List(list: Watchlist) -> impl IntoView {
     });
     let rows = move || {
         let known = known.get();
-        let find = asked.with_untracked(|list| list.find.trim().to_ascii_uppercase());
+        let find = asked.with_untracked(|(find, _)| find.trim().to_ascii_uppercase());
         // What the page shows stands there though it was not found.
         let found = known.len() > 1 || known.iter().any(|s| s.symbol.as_str().contains(&find));
         let none = (!found).then(|| {
@@ -178,11 +174,11 @@ fn List(list: Watchlist) -> impl IntoView {
                 spellcheck="false"
                 maxlength="32"
                 data-testid="find-symbol"
-                value=list.asked.find.clone()
+                value=list.find
                 on:input=on_find
             />
             <button type="submit" class="no-js">"Find"</button>
-            <button type="submit" class="no-js" name="after" value=list.next.unwrap_or_default() hidden=no_more>
+            <button type="submit" class="no-js" name="after" value=list.next hidden=no_more>
                 {more}
             </button>
             <button type="button" class="js-only" data-testid="more-symbols" hidden=no_more on:click=on_next>
@@ -197,15 +193,13 @@ fn List(list: Watchlist) -> impl IntoView {
 /// Shows an answer unless another part has been asked for since; rows only where one has changed.
 fn put(
     fresh: Watchlist,
-    asked: RwSignal<ListQuery>,
-    next: RwSignal<Option<String>>,
+    asked: RwSignal<(String, String)>,
+    next: RwSignal<String>,
     known: RwSignal<Vec<InstrumentSummary>>,
     live: Live,
 ) {
-    let same_part = asked.try_with_untracked(|list| {
-        (&list.find, &list.after) == (&fresh.asked.find, &fresh.asked.after)
-    });
-    if same_part != Some(true) {
+    let part = (fresh.find, fresh.after);
+    if asked.try_with_untracked(|asked| *asked == part) != Some(true) {
         return;
     }
     if next.with_untracked(|n| *n != fresh.next) {

@@ -17,7 +17,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{Event, FormData, HtmlFormElement, HtmlInputElement, SubmitEvent, UrlSearchParams};
 
 use crate::{
-    api::{BacktestParts, backtest_line::Line, codec::JsonBytes, functions},
+    api::{backtest_line::Line, codec::JsonBytes, functions},
     components::problem::Problem,
     erase::{Erase, later, text},
 };
@@ -35,7 +35,7 @@ pub fn BacktestPage() -> impl IntoView {
         <Title text="Backtest · Tickcast"/>
         {later("Loading…", move || Box::pin(async move {
             match first.await {
-                Ok(parts) => view! { <Bench parts/> }.erased(),
+                Ok((form, check, result)) => view! { <Bench form check result/> }.erased(),
                 Err(error) => view! {
                     <Problem title="The backtest cannot be set up" detail=error.detail/>
                 }
@@ -57,8 +57,8 @@ struct Run {
     progress: RwSignal<Option<(u64, u64, String)>>,
     /// What screen readers are told: not every step.
     status: RwSignal<String>,
-    /// The choices that are being checked.
-    checking: StoredValue<String>,
+    /// The choices that were asked about last.
+    asked: StoredValue<String>,
     /// The search that the page shows.
     shown: StoredValue<String>,
     /// The server's number of the run.
@@ -69,16 +69,16 @@ struct Run {
 }
 
 #[component]
-fn Bench(parts: BacktestParts) -> impl IntoView {
+fn Bench(form: String, check: String, result: String) -> impl IntoView {
     let location = use_location();
     let (search, path) = (location.search, location.pathname);
     let run = Run {
-        form: RwSignal::new(parts.form),
-        check: RwSignal::new(parts.check),
-        result: RwSignal::new(parts.result),
+        form: RwSignal::new(form),
+        check: RwSignal::new(check),
+        result: RwSignal::new(result),
         progress: RwSignal::new(None),
         status: RwSignal::new(String::new()),
-        checking: StoredValue::new(String::new()),
+        asked: StoredValue::new(String::new()),
         shown: StoredValue::new(search.get_untracked()),
         id: StoredValue::new(None),
         latest: StoredValue::new(0),
@@ -115,7 +115,7 @@ fn Bench(parts: BacktestParts) -> impl IntoView {
             .and_then(|field| field.form())
             .and_then(|form| chosen(&form))
         {
-            run.check_again(search);
+            run.ask(search, false);
         }
     };
     let running = Memo::new(move |_| run.progress.with(Option::is_some));
@@ -187,32 +187,28 @@ impl Run {
             self.let_go();
             self.result.set(String::new());
             self.status.set(String::new());
-            let asked = search.clone();
-            spawn_local(async move {
-                if let Ok(parts) = functions::backtest_page(asked.clone()).await
-                    && self.shown.try_get_value() == Some(asked)
-                {
-                    self.form.set(parts.form);
-                    self.check.set(parts.check);
-                    if !parts.result.is_empty() {
-                        self.result.set(parts.result);
-                    }
-                }
-            });
+            self.ask(search.clone(), true);
         }
         if search.contains(RUN) {
             self.start(search);
         }
     }
 
-    /// Has the choices checked anew; an answer to older ones comes too late.
-    fn check_again(self, search: String) {
-        self.checking.set_value(search.clone());
+    /// Asks for the page of these choices: for their form and what comes with it, or only whether they can
+    /// be tested. An answer to older ones comes too late.
+    fn ask(self, search: String, form_too: bool) {
+        self.asked.set_value(search.clone());
         spawn_local(async move {
-            if let Ok(check) = functions::backtest_check(search.clone()).await
-                && self.checking.try_get_value() == Some(search)
+            if let Ok((form, check, result)) = functions::backtest_page(search.clone()).await
+                && self.asked.try_get_value() == Some(search)
             {
                 self.check.set(check);
+                if form_too {
+                    self.form.set(form);
+                    if !result.is_empty() {
+                        self.result.set(result);
+                    }
+                }
             }
         });
     }

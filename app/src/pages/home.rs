@@ -8,16 +8,17 @@ use leptos_router::{components::Redirect, hooks::use_navigate};
 
 use crate::{
     Overview,
-    api::{ListQuery, functions},
+    api::functions,
     components::{first_steps::FirstSteps, problem::Problem},
     erase::{Erase, later},
-    query::symbol_url,
+    query::name_url,
 };
 
 /// How often an empty page looks for prices.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Goes on to the symbol that the server has chosen for it (see `api/watchlist.rs`); without one, says how prices get in and waits for them.
+/// Goes on to the symbol that the server has chosen for it (see `api/watchlist.rs`); without one, says how
+/// prices get in and waits for them.
 #[component]
 pub fn HomePage() -> impl IntoView {
     let overview: Overview = expect_context();
@@ -29,12 +30,8 @@ pub fn HomePage() -> impl IntoView {
                     <Problem title="The server has a problem" detail=error.detail/>
                 }
                 .erased(),
-                Ok((_, list)) => match list.home {
-                    Some(symbol) => {
-                        view! { <Redirect path=symbol_url(&symbol)/> }.erased()
-                    }
-                    None => view! { <Waiting/> }.erased(),
-                },
+                Ok((_, list)) if list.home.is_empty() => view! { <Waiting/> }.erased(),
+                Ok((_, list)) => view! { <Redirect path=name_url(&list.home)/> }.erased(),
             }
         }))}
     }
@@ -51,8 +48,9 @@ fn Waiting() -> impl IntoView {
             move || {
                 let navigate = navigate.clone();
                 spawn_local(async move {
-                    if let Ok((_, list)) = functions::overview(ListQuery::default()).await
-                        && list.home.is_some()
+                    let none = String::new;
+                    if let Ok((_, list)) = functions::overview(none(), none(), none()).await
+                        && !list.home.is_empty()
                     {
                         // The whole page anew: the watchlist came with it.
                         navigate("/", Default::default());
