@@ -42,6 +42,8 @@ scenario("real prices carry no banner and say when they ended", {}, async (page,
   assert.equal(await page.id("simulated-banner").count(), 0);
   assert.equal(await page.id("simulated-source").isVisible(), false);
   assert.equal(await page.id("standing").innerText(), "ended 2013-03-01");
+  await eventually("live is only what prices come of", async () =>
+    (await page.id("connection-state").innerText()) === "connected");
   assert.match(await page.id("watch-AAPL").innerText(), /ended 2013-03-01/);
   await page.goto("/pipeline");
   assert.ok(await page.id("simulated-source").isVisible(), "the source's prices are made up");

@@ -184,6 +184,13 @@ impl Resolved {
             }
             return Some((text, true));
         }
+        let too_few = self.counts.iter().filter(|(_, closes)| *closes < needed);
+        let too_few: Vec<&str> = too_few.map(|(symbol, _)| symbol.as_str()).collect();
+        if too_few.len() < self.counts.len() {
+            let names = too_few.join(", ");
+            text += &format!(" Of {names} that is too few: the others are tested.");
+            return Some((text, false));
+        }
         let one = Backtest {
             origins: 1,
             ..layout
@@ -245,5 +252,12 @@ mod tests {
             "{text}"
         );
         assert_eq!(filled("origins=many", 59).check(), None);
+        let mut two = filled("horizon=5&origins=20", 300);
+        two.counts.push(("NEW".parse().unwrap(), 3));
+        let (text, fits) = two.check().unwrap();
+        assert!(
+            !fits && text.ends_with("Of NEW that is too few: the others are tested."),
+            "{text}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! How the connection stands, and how long a tick takes to the screen.
 
 use leptos::prelude::*;
+use leptos_router::hooks::use_location;
 
 use crate::{
     erase::{Erase, text},
@@ -17,7 +18,12 @@ pub fn ConnectionState() -> impl IntoView {
         (Connection::Live, Some(ms)) => format::fixed(ms, u32::from(ms < 9.95)) + "\u{a0}ms",
         _ => "–".to_owned(),
     });
-    let word = Memo::new(move |_| state.get().as_str(live.priced.get()));
+    // On a symbol's page prices come where that symbol's do: history has none to come.
+    let here = use_location().pathname;
+    let word = Memo::new(move |_| {
+        let history = here.read().starts_with("/s/") && live.focus.with(Option::is_none);
+        state.get().as_str(live.priced.get() && !history)
+    });
     let class = text(move || format!("state state-{}", word.get()));
     view! {
         <div class="link-state js-only">

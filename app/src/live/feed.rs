@@ -67,9 +67,15 @@ pub(super) fn start(live: Live) {
         },
         PING_EVERY,
     );
-    Effect::new(move |_| {
+    Effect::new(move |before: Option<Option<Symbol>>| {
         let (watched, focus) = (live.watched.get(), live.focus.get());
+        let symbol = focus.as_ref().map(|focus| focus.symbol.clone());
+        // Another chart's prices are none of this one's.
+        if before.is_some_and(|before| before != symbol) && live.priced.get_untracked() {
+            live.priced.set(false);
+        }
         feed.subscribe(&socket, watched, focus);
+        symbol
     });
 }
 
@@ -160,7 +166,14 @@ impl Feed {
 
     fn take(self: &Rc<Self>, message: Incoming, live: Live) {
         let Incoming { seq, symbol, .. } = message;
-        if matches!(message.r#type.as_str(), "ticks" | "latest" | "bar") {
+        // Of a chart's page the chart's own prices count.
+        let of = symbol
+            .as_ref()
+            .or(message.bar.as_ref().map(|bar| &bar.symbol));
+        let counts = live
+            .focus
+            .with_untracked(|focus| focus.as_ref().is_none_or(|focus| of == Some(&focus.symbol)));
+        if counts && matches!(message.r#type.as_str(), "ticks" | "latest" | "bar") {
             self.last_price_ms.set(now_ms());
             if !live.priced.get_untracked() {
                 live.priced.set(true);
