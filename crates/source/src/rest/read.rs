@@ -244,17 +244,15 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, row: Result<RawRow<'_>, Fault>, text: &str) {
-        let row = match row {
-            Ok(row) => Ok(self.in_zone(row)),
-            Err(fault) => Err((fault, None)),
-        };
-        let built = row.and_then(|row| match self.builder.build(&row) {
-            Ok(built) => Ok(built),
-            Err(fault) => Err((fault, Some(row))),
-        });
-        let (fault, row) = match built {
-            Ok(built) => return self.decoded.push(built),
-            Err(unbuilt) => unbuilt,
+        let (fault, row) = match row {
+            Err(fault) => (fault, None),
+            Ok(row) => {
+                let row = self.in_zone(row);
+                match self.builder.build(&row) {
+                    Ok(built) => return self.decoded.push(built),
+                    Err(fault) => (fault, Some(row)),
+                }
+            }
         };
         if self.decoded.rejects.len() >= MAX_REJECTS {
             self.unkept += 1;
