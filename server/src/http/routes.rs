@@ -110,3 +110,44 @@ pub fn of_route(method: &Method, path: &str) -> Option<Access> {
         .or_else(|| entries().next())
         .map(|(_, _, access)| *access)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The role in the row of docs/security.md that names a route.
+    fn documented(method: &str, route: &str) -> Vec<&'static str> {
+        include_str!("../../../docs/security.md")
+            .lines()
+            .filter(|line| line.starts_with(&format!("| {method} |")))
+            .filter(|line| line.contains(&format!("`{route}`")))
+            .filter_map(|line| line.trim_end_matches(" |").rsplit("| ").next())
+            .collect()
+    }
+
+    #[test]
+    fn the_table_in_the_documentation_is_this_one() {
+        for (method, route, access) in ROUTES {
+            if *method == "*" {
+                // Where there is nothing.
+                continue;
+            }
+            let role = match access {
+                Access::Public => "none",
+                Access::Needs(role) => role.as_str(),
+            };
+            assert_eq!(documented(method, route), [role], "{method} {route}");
+        }
+        for file in PUBLIC_FILES {
+            assert_eq!(documented("GET", file), ["none"], "{file}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_has_no_entry_and_a_head_is_a_get() {
+        assert_eq!(of_route(&Method::GET, "/new"), None);
+        assert_eq!(of_route(&Method::HEAD, "/metrics"), Some(READ));
+        assert_eq!(of_route(&Method::POST, "/api/ticks"), Some(WRITE));
+        assert_eq!(of_route(&Method::DELETE, "/api/ticks"), Some(WRITE));
+    }
+}
