@@ -69,7 +69,6 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     (POST, "/api/backfill", READ),
     (POST, "/api/pipeline", READ),
     (POST, "/api/backtest_page", READ),
-    (POST, "/api/backtest_check", READ),
     (POST, "/api/backtest", WRITE),
     (POST, "/api/stop_backtest", WRITE),
     (POST, "/api/load_sample_data", ADMIN),
