@@ -1,0 +1,304 @@
+//! A trained model: forecasts of any series that is long enough.
+//!
+//! Model: the quantiles of the networks of the ensemble are averaged (Vincent's average, which keeps them in
+//! order), interpolated to the levels asked for on the scale of the normal distribution, and brought back
+//! to the units of the series: anchor, scale, exponential. Beyond the outermost levels the line through
+//! the two outermost goes on. The point forecast is the median, the deviation half the width of the band
+//! that holds 68.27 % of a normal distribution, which is what conformal calibration multiplies.
+//! Does not: learn from further values; see [`crate::training`].
+
+use forecast::distribution::normal_quantile;
+use forecast::{Forecast, Interval, Level};
+use kernels::{Architecture, Cpu};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Transform};
+use crate::error::{Error, Result};
+use crate::features::{Anchor, MissingCovariate, Scaler, history, write_input};
+use crate::series::Series;
+
+/// Nominal coverage of a normal distribution's ± one standard deviation, in percent.
+const ONE_DEVIATION: f64 = 68.268_949_213_708_6;
+
+/// What a model was trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataRange {
+    /// Number of series.
+    pub series: usize,
+    /// Number of values over all series.
+    pub values: usize,
+    /// Earliest and latest time in milliseconds since 1970 UTC, where times were known.
+    pub from_ms: Option<i64>,
+    /// See `from_ms`.
+    pub to_ms: Option<i64>,
+    /// SHA-256 of ids, times, values and volumes.
+    pub sha256: String,
+}
+
+/// How good it was on the validation block, which it was not trained on but was stopped by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measures {
+    /// Windows trained on.
+    pub training_windows: usize,
+    /// Windows judged by.
+    pub validation_windows: usize,
+    /// Windows left out: a gap, or no movement.
+    pub unusable_windows: usize,
+    /// Mean pinball loss in scales of the window, each step over its root: of the model.
+    pub pinball: f64,
+    /// The same of naive with the quantiles of a random walk of the window's scale.
+    pub pinball_naive: f64,
+    /// Part of the outcomes inside the band of 80 %.
+    pub coverage_80: f64,
+    /// Part of the outcomes inside the band of 95 %.
+    pub coverage_95: f64,
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The data.
+    pub data: DataRange,
+    /// Covariates that were asked for and are not in use.
+    pub missing_covariates: Vec<MissingCovariate>,
+    /// Seed of the first network; each further one has the next.
+    pub seed: u64,
+    /// Instruction set it was trained on: the same seed on the same one gives the same weights.
+    pub instruction_set: String,
+    /// Version of the code.
+    pub code_version: String,
+    /// Epochs and best epoch of each network.
+    pub epochs: Vec<(usize, usize)>,
+    /// Measures on the validation block.
+    pub measures: Measures,
+}
+
+/// A trained model.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(crate) config: Config,
+    pub(crate) scaler: Scaler,
+    pub(crate) provenance: Provenance,
+    pub(crate) architecture: Architecture,
+    /// The parameters of each network of the ensemble.
+    pub(crate) networks: Vec<Vec<f32>>,
+    pub(crate) cpu: Cpu,
+}
+
+impl Model {
+    /// What it is.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// Number of parameters of one network.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.architecture.parameters()
+    }
+
+    /// The same model on another instruction set of this processor.
+    #[must_use]
+    pub fn on(mut self, cpu: Cpu) -> Self {
+        self.cpu = cpu;
+        self
+    }
+
+    /// Forecasts the `horizon` steps after the end of a series.
+    ///
+    /// # Errors
+    /// A series that is too short, has a gap or does not move in its last window; a covariate that is not
+    /// given; a horizon beyond the model's; a level outside (0, 100).
+    pub fn forecast(
+        &self,
+        series: &Series<'_>,
+        horizon: usize,
+        levels: &[Level],
+    ) -> Result<Forecast> {
+        let mut all = self.forecast_many(std::slice::from_ref(series), horizon, levels);
+        all.pop()
+            .unwrap_or(Err(Error::argument("series", "none was given")))
+    }
+
+    /// As [`Self::forecast`], of many series by one call: the windows go through the network together.
+    pub fn forecast_many(
+        &self,
+        series: &[Series<'_>],
+        horizon: usize,
+        levels: &[Level],
+    ) -> Vec<Result<Forecast>> {
+        let inputs = self.architecture.inputs();
+        let anchors: Vec<Result<Anchor>> = series
+            .iter()
+            .map(|one| self.check(horizon, levels).and_then(|()| self.anchor(one)))
+            .collect();
+        let ready: Vec<(&Series<'_>, Anchor)> = series
+            .iter()
+            .zip(&anchors)
+            .filter_map(|(one, anchor)| Some((one, *anchor.as_ref().ok()?)))
+            .collect();
+        let mut input = vec![0.0f32; ready.len() * inputs];
+        for ((one, anchor), to) in ready.iter().zip(input.chunks_exact_mut(inputs)) {
+            self.write(one, *anchor, to);
+        }
+        let quantiles = self.average(&input);
+        let mut each = quantiles.chunks_exact(self.architecture.head().outputs());
+        anchors
+            .into_iter()
+            .map(|anchor| {
+                let anchor = anchor?;
+                let quantiles = each.next().unwrap_or(&[]);
+                self.scaled_back(quantiles, anchor, horizon, levels)
+            })
+            .collect()
+    }
+
+    /// The average of the networks' quantiles, in scales from the anchor.
+    fn average(&self, input: &[f32]) -> Vec<f32> {
+        let mut sum: Vec<f32> = Vec::new();
+        for parameters in &self.networks {
+            let quantiles = self.architecture.quantiles(self.cpu, parameters, input);
+            if sum.is_empty() {
+                sum = quantiles;
+            } else {
+                for (sum, q) in sum.iter_mut().zip(quantiles) {
+                    *sum += q;
+                }
+            }
+        }
+        let part = 1.0 / self.networks.len().max(1) as f32;
+        sum.iter_mut().for_each(|q| *q *= part);
+        sum
+    }
+
+    fn check(&self, horizon: usize, levels: &[Level]) -> Result<()> {
+        if horizon == 0 || horizon > self.config.horizon {
+            return Err(Error::Horizon {
+                longest: self.config.horizon,
+                asked: horizon,
+            });
+        }
+        for level in levels {
+            Level::new(level.0)?;
+        }
+        Ok(())
+    }
+
+    fn anchor(&self, series: &Series<'_>) -> Result<Anchor> {
+        Ok(history(&self.config, series)?.1)
+    }
+
+    fn write(&self, series: &Series<'_>, anchor: Anchor, input: &mut [f32]) {
+        let n = series.values.len();
+        let from = n - self.config.history();
+        // The window alone, so that a long series costs nothing; its indices begin at 0.
+        let window = Series {
+            id: series.id,
+            values: &series.values[from..],
+            times_ms: series.times_ms.map(|times| &times[from..]),
+            volumes: series.volumes.map(|volumes| &volumes[from..]),
+        };
+        let seen: Vec<f64> = window
+            .values
+            .iter()
+            .map(|value| crate::features::seen(self.config.transform, *value))
+            .collect();
+        let end = self.config.history();
+        write_input(
+            &self.config,
+            &self.scaler,
+            &window,
+            &seen,
+            end,
+            anchor,
+            input,
+        );
+    }
+
+    fn scaled_back(
+        &self,
+        quantiles: &[f32],
+        anchor: Anchor,
+        horizon: usize,
+        levels: &[Level],
+    ) -> Result<Forecast> {
+        let z: Vec<f64> = self
+            .config
+            .levels
+            .iter()
+            .map(|p| normal_quantile(f64::from(*p)))
+            .collect();
+        let at = |probability: f64, step: usize| {
+            let q = &quantiles[step * z.len()..][..z.len()];
+            let moved = interpolate(&z, q, normal_quantile(probability));
+            let value = anchor.last + anchor.scale * moved;
+            match self.config.transform {
+                Transform::Log => libm::exp(value),
+                Transform::None => value,
+            }
+        };
+        let path = |probability: f64| (0..horizon).map(|step| at(probability, step)).collect();
+        let band = |level: Level| -> Interval {
+            let upper = level.upper_probability();
+            Interval {
+                level,
+                lower: path(1.0 - upper),
+                upper: path(upper),
+            }
+        };
+        let one = band(Level(ONE_DEVIATION));
+        let sd = one
+            .lower
+            .iter()
+            .zip(&one.upper)
+            .map(|(low, high)| (high - low) / 2.0);
+        let forecast = Forecast {
+            mean: path(0.5),
+            sd: Some(sd.collect()),
+            intervals: levels.iter().map(|level| band(*level)).collect(),
+            model: self.name(),
+        };
+        Ok(forecast.checked()?)
+    }
+
+    /// Name in forecasts and tables.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.config.kind.to_string()
+    }
+}
+
+/// The quantile at `at` of the line through (z, q), on the normal scale; the outermost pieces go on.
+fn interpolate(z: &[f64], q: &[f32], at: f64) -> f64 {
+    if z.len() == 1 {
+        return f64::from(q[0]);
+    }
+    let right = z.partition_point(|z| *z < at).clamp(1, z.len() - 1);
+    let (low, high) = (f64::from(q[right - 1]), f64::from(q[right]));
+    let along = (at - z[right - 1]) / (z[right] - z[right - 1]);
+    low + along * (high - low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_normal_distribution_is_interpolated_to_itself() {
+        let levels = [0.025, 0.1, 0.5, 0.9, 0.975];
+        let z: Vec<f64> = levels.iter().map(|p| normal_quantile(*p)).collect();
+        let q: Vec<f32> = z.iter().map(|z| (2.0 * z + 1.0) as f32).collect();
+        for p in [0.001, 0.025, 0.05, 0.3, 0.5, 0.7, 0.99, 0.9999] {
+            let right = 2.0 * normal_quantile(p) + 1.0;
+            let got = interpolate(&z, &q, normal_quantile(p));
+            assert!((got - right).abs() < 1e-5, "{p}: {got} {right}");
+        }
+    }
+}
