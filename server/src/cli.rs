@@ -58,6 +58,8 @@ pub enum Command {
     Forecast(commands::forecast::ForecastArgs),
     /// Measure how models would have done from rolling origins, against naive
     Backtest(commands::backtest::BacktestArgs),
+    /// Train a neural model on the series of a table; forecast and backtest take it by its directory
+    Train(commands::train::TrainArgs),
     /// List the rows that could not be used, or replay them after a fix
     #[command(name = "deadletters")]
     DeadLetters(commands::deadletters::DeadLetterArgs),

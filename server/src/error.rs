@@ -61,6 +61,9 @@ pub enum CommandError {
     /// A model.
     #[error(transparent)]
     Forecast(#[from] forecast::Error),
+    /// A neural model or its files.
+    #[error(transparent)]
+    Neural(#[from] neural::Error),
     /// Writing the results.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -84,6 +87,7 @@ impl CommandError {
         match self {
             Self::Partial { .. } | Self::Internal { .. } | Self::Output(_) => 1,
             Self::Forecast(_) | Self::Remote { .. } => 1,
+            Self::Neural(e) if e.kind() == neural::ErrorKind::Numeric => 1,
             _ => 2,
         }
     }
@@ -96,6 +100,11 @@ impl CommandError {
             Self::File { .. } => ErrorKind::NotFound,
             Self::Remote { .. } => ErrorKind::Unavailable,
             Self::Token(e) => e.kind(),
+            Self::Neural(e) => match e.kind() {
+                neural::ErrorKind::Unavailable => ErrorKind::NotFound,
+                neural::ErrorKind::Numeric | neural::ErrorKind::Cancelled => ErrorKind::Internal,
+                _ => ErrorKind::Invalid,
+            },
             Self::Store(e) => e.kind(),
             Self::Bus(e) => e.kind(),
             Self::Output(_) | Self::Partial { .. } | Self::Internal { .. } => ErrorKind::Internal,

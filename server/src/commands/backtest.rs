@@ -5,14 +5,15 @@ use std::{io::Write, path::PathBuf, time::Instant};
 use chart::{Drawing as _, ErrorSeries, ErrorsChart, View};
 use clap::Args;
 use forecast::{
-    FitOptions, Level, ModelSpec,
-    backtest::{Backtest, Control, ModelReport, Report, Verdict, Window, overall},
+    FitOptions, Level,
+    backtest::{Backtest, Control, Forecaster, ModelReport, Report, Verdict, Window, overall},
 };
 use market::{Interval, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{
     forecast::{Format, note_season},
+    model::{LoadedModel, ModelName},
     progress, season,
     series_input::{self, Series},
 };
@@ -33,7 +34,7 @@ pub struct BacktestArgs {
     /// A model, as `tickcast forecast` takes it; may be given again. naive, drift and (with a season)
     /// snaive always run beside
     #[arg(long = "model", value_name = "MODEL", required = true)]
-    models: Vec<ModelSpec>,
+    models: Vec<ModelName>,
     /// Season in steps; also scales MASE and RMSSE [default: that of the interval at which the times lie,
     /// as on the pages: 5 of days; 1 without times]
     #[arg(long, value_name = "M")]
@@ -80,7 +81,15 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
     models.retain(|m| seen.insert(m.to_string()));
     season::note(args.season, &series);
     if let Some(season) = args.season {
-        note_season(&models, season);
+        let named: Vec<_> = models.iter().filter_map(ModelName::spec).collect();
+        note_season(&named, season);
+    }
+    let models = models
+        .iter()
+        .map(ModelName::open)
+        .collect::<Result<Vec<LoadedModel>>>()?;
+    for model in &models {
+        model.check_window(args.window)?;
     }
 
     let started = Instant::now();
@@ -105,7 +114,12 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
         };
         let mut layout = layout.clone();
         layout.options.season = season::of(args.season, s);
-        match layout.run(&s.values, &models, control) {
+        let forecasters: Vec<Box<dyn Forecaster>> = models
+            .iter()
+            .map(|model| model.forecaster(s, &layout.options))
+            .collect();
+        let forecasters: Vec<&dyn Forecaster> = forecasters.iter().map(|f| &**f).collect();
+        match layout.run_with(&s.values, &forecasters, control) {
             Ok(report) => {
                 reports.push(report);
                 tested.push(s.clone());
@@ -130,6 +144,9 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
         Format::Json => write_json(&mut out, &tested, &reports, many)?,
         Format::Csv => write_csv(&mut out, &tested, &reports, many)?,
         Format::Table => write_table(&mut out, &tested, &reports, many)?,
+    }
+    for model in models.iter().filter_map(LoadedModel::trained) {
+        eprintln!("tickcast: {}", not_retrained(model, &tested, &reports));
     }
     for failure in &failures {
         eprintln!("tickcast: {failure}");
@@ -156,6 +173,39 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
         (failed, _) => format!("{failed} of {} series could not be tested", series.len()),
     };
     Err(CommandError::Partial { detail })
+}
+
+/// What a trained model's rows mean: it is the same at every origin, and knows what it was trained on.
+fn not_retrained(model: &neural::Applied, tested: &[Series], reports: &[Report]) -> String {
+    let name = Forecaster::name(model);
+    let Some(until_ms) = model.trained_until() else {
+        return format!(
+            "{name} is not retrained at the origins, and its training data had no times: whether the \
+             outcomes are among them cannot be told"
+        );
+    };
+    let (mut known, mut origins) = (0, 0);
+    for (s, report) in tested.iter().zip(reports) {
+        let Some(times) = &s.times else { continue };
+        let folds = report.models.first().map_or(&[][..], |row| &row.folds);
+        for fold in folds {
+            origins += 1;
+            // The first outcome.
+            let first = times.get(fold.origin + report.layout.gap);
+            known += usize::from(first.is_some_and(|t| t.as_micros() <= until_ms * 1_000));
+        }
+    }
+    let until = Timestamp::from_micros(until_ms * 1_000);
+    if known == 0 && origins > 0 {
+        format!(
+            "{name} is not retrained at the origins: it was trained until {until}, before all of them"
+        )
+    } else {
+        format!(
+            "{name} is not retrained at the origins: it was trained until {until}, and knows the outcomes of \
+             {known} of {origins} origins, which flatters it"
+        )
+    }
 }
 
 /// Models that gave no forecast in any fold, with the first reason.

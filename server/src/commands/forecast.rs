@@ -8,7 +8,7 @@ use forecast::{
 };
 use rayon::prelude::*;
 
-use super::{progress, season, series_input};
+use super::{model::ModelName, progress, season, series_input};
 use crate::error::{CommandError, Result};
 
 /// How results are printed.
@@ -44,9 +44,9 @@ pub struct ForecastArgs {
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
     /// naive, drift, snaive, mean, ets, theta, arima(p,d,q), `arima(p,d,q)(P,D,Q)[m]`, with +mean or
-    /// +drift behind it, auto-arima, garch, combo
+    /// +drift behind it, auto-arima, garch, combo; or a trained one: lstm:DIR, patchtst:DIR, nlinear:DIR
     #[arg(long, value_name = "MODEL")]
-    model: ModelSpec,
+    model: ModelName,
     /// Season in steps, for seasonal models [default: that of the interval at which the times lie, as on
     /// the pages: 5 of days; 1 without times]
     #[arg(long, value_name = "M")]
@@ -104,8 +104,9 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
     };
     season::note(args.season, &series);
     if let Some(season) = args.season {
-        note_season(&[args.model], season);
+        note_season(args.model.spec().as_slice(), season);
     }
+    let model = args.model.open()?;
 
     let bar = progress::bar(series.len() as u64, "series");
     let outcomes: Vec<Result<Outcome>> = series
@@ -116,7 +117,7 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
                 season: season::of(args.season, s),
                 ..options.clone()
             };
-            let fitted = args.model.fit(&s.values, &options)?;
+            let fitted = model.fit(s, &options)?;
             let forecast = fitted.forecast(args.horizon, &levels)?;
             let summary = fitted.summary();
             bar.inc(1);

@@ -6,6 +6,7 @@ pub mod deadletters;
 pub mod export;
 pub mod forecast;
 pub mod import;
+mod model;
 mod progress;
 mod remote;
 pub mod role;
@@ -14,6 +15,7 @@ mod series_input;
 pub mod serve;
 pub mod simulate;
 pub mod token;
+pub mod train;
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -37,6 +39,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match &cli.command {
         Command::Forecast(args) => forecast::run(args),
         Command::Backtest(args) => backtest::run(args),
+        Command::Train(args) => train::run(args),
         Command::Config => {
             let layers = layers();
             let printed = config::print(&layers);

@@ -1,5 +1,5 @@
 //! `import`, `export` and `deadletters` on real input, and removal by age; which symbols
-//! an export has, and forecasting, in their own files.
+//! an export has, forecasting, and training, in their own files.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +11,7 @@ mod exporting;
 mod forecasting;
 #[path = "../support/mod.rs"]
 mod support;
+mod training;
 
 use market::{Bar, Interval, Symbol, Tick, TickKey, Timestamp};
 use serde_json::Value;

@@ -1,0 +1,331 @@
+//! `tickcast train`: trains a neural model on every series of a table, and writes it to a directory.
+
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use clap::{Args, ValueEnum};
+use kernels::Cpu;
+use neural::{
+    Config, Covariate, Kind, Model, Series, Size, Transform, artefact,
+    training::{self, Control, Event, Options},
+};
+
+use super::{progress, series_input};
+use crate::error::{CommandError, Result};
+
+/// The kind of network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KindOf {
+    /// Long short-term memory; takes covariates.
+    Lstm,
+    /// Transformer over patches of each series.
+    Patchtst,
+    /// One linear layer: what the others have to beat.
+    Nlinear,
+}
+
+/// The size of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SizeOf {
+    /// Trained in seconds.
+    Small,
+    /// The one to begin with.
+    Base,
+    /// Where there is much data.
+    Large,
+}
+
+/// What the LSTM reads besides the values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CovariateOf {
+    /// The window's scale against that of the training data.
+    Volatility,
+    /// The volume; see --volume-column.
+    Volume,
+    /// Day of the week and time of day.
+    Calendar,
+}
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// What is trained
+    #[arg(long, value_enum, value_name = "MODEL")]
+    model: KindOf,
+    /// CSV file with a header line, or a plain list of numbers; may be gzipped; - reads standard input
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Column of the values [default: close, y, value or price]
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// Column that tells series apart in a long table
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+    /// Steps ahead that the model forecasts
+    #[arg(long, value_name = "H")]
+    horizon: usize,
+    /// Size of the network
+    #[arg(long = "config", value_enum, value_name = "SIZE", default_value_t = SizeOf::Base)]
+    size: SizeOf,
+    /// Steps that it looks back [default: 32, 64 or 128, by model and size]
+    #[arg(long, value_name = "W")]
+    window: Option<usize>,
+    /// What an LSTM reads besides the values; may be given again [default: volatility]
+    #[arg(long = "covariate", value_enum, value_name = "NAME")]
+    covariates: Vec<CovariateOf>,
+    /// Column of the volume
+    #[arg(long, value_name = "NAME", default_value = "volume")]
+    volume_column: String,
+    /// Train on the values themselves instead of their logarithms; for values that may not be positive
+    #[arg(long)]
+    no_log: bool,
+    /// Networks of different seeds whose quantiles are averaged
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    ensemble: usize,
+    /// Seed: the same one gives the same weights on the same instruction set
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Epochs at most
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    epochs: usize,
+    /// Epochs without a better loss on the newest part after which it ends
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    patience: usize,
+    /// Newest part of the data that is kept for validation
+    #[arg(long, value_name = "PART", default_value_t = 0.2)]
+    validation: f64,
+    /// Newest steps of each series that are left out altogether, to backtest on
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    holdout: usize,
+    /// Directory of the trained model; one that is there already is replaced
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+impl TrainArgs {
+    fn config(&self) -> Config {
+        let kind = match self.model {
+            KindOf::Lstm => Kind::Lstm,
+            KindOf::Patchtst => Kind::PatchTst,
+            KindOf::Nlinear => Kind::NLinear,
+        };
+        let size = match self.size {
+            SizeOf::Small => Size::Small,
+            SizeOf::Base => Size::Base,
+            SizeOf::Large => Size::Large,
+        };
+        let mut config = Config::new(kind, size, self.horizon);
+        config.window = self.window.unwrap_or(config.window);
+        config.ensemble = self.ensemble;
+        if self.no_log {
+            config.transform = Transform::None;
+        }
+        if !self.covariates.is_empty() {
+            config.covariates.clear();
+            for covariate in &self.covariates {
+                let covariate = match covariate {
+                    CovariateOf::Volatility => Covariate::Volatility,
+                    CovariateOf::Volume => Covariate::Volume,
+                    CovariateOf::Calendar => Covariate::Calendar,
+                };
+                if !config.covariates.contains(&covariate) {
+                    config.covariates.push(covariate);
+                }
+            }
+        }
+        config
+    }
+}
+
+/// A series of the table with its times in milliseconds.
+struct Row {
+    series: series_input::Series,
+    times_ms: Option<Vec<i64>>,
+    volumes: Option<Vec<f64>>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Input that cannot be read or is too short, a configuration that makes no network, a training that
+/// diverged or was interrupted, a directory that cannot be written or is something else.
+pub fn run(args: &TrainArgs) -> Result<()> {
+    artefact::check_target(&args.out)?;
+    let config = args.config();
+    config.architecture()?;
+    let rows = read(args, &config)?;
+    let series: Vec<Series<'_>> = rows
+        .iter()
+        .map(|row| Series {
+            id: &row.series.id,
+            values: &row.series.values,
+            times_ms: row.times_ms.as_deref(),
+            volumes: row.volumes.as_deref(),
+        })
+        .map(|series| series.until(series.values.len().saturating_sub(args.holdout)))
+        .collect();
+    let options = Options {
+        epochs: args.epochs,
+        patience: args.patience,
+        validation: args.validation,
+        seed: args.seed,
+        ..Options::default()
+    };
+    let started = Instant::now();
+    let clock = || started.elapsed().as_secs_f64();
+    let bar = progress::bar(0, "steps");
+    let lines = !std::io::stderr().is_terminal();
+    let shown = |event: &Event| show(&bar, event, lines);
+    let cancel = cancelled_by_ctrl_c();
+    let checkpoint = checkpoint(&args.out);
+    if let Some(parent) = checkpoint.parent().filter(|p| *p != Path::new("")) {
+        std::fs::create_dir_all(parent).map_err(|source| CommandError::File {
+            path: parent.to_owned(),
+            source,
+        })?;
+    }
+    let control = Control {
+        progress: Some(&shown),
+        cancel: Some(cancel),
+        clock: &clock,
+        checkpoint: Some(&checkpoint),
+    };
+    let trained = training::train(&config, &series, &options, Cpu::detect(), control);
+    bar.finish_and_clear();
+    let model = match trained {
+        Err(e) if e.kind() == neural::ErrorKind::Cancelled => {
+            let detail = "interrupted: the same command goes on after the last whole epoch";
+            return Err(CommandError::Partial {
+                detail: detail.into(),
+            });
+        }
+        trained => trained?,
+    };
+    artefact::save(&model, &args.out)?;
+    report(&model, &args.out, started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// The table, with the volumes where the configuration asks for them and there are any.
+fn read(args: &TrainArgs, config: &Config) -> Result<Vec<Row>> {
+    let table = |column: Option<&str>| {
+        let input = series_input::open(&args.input)?;
+        series_input::read(input, column, args.id.as_deref())
+    };
+    let series = table(args.column.as_deref())?;
+    let asked = config.covariates.contains(&Covariate::Volume);
+    // The same table once more; standard input cannot be read twice.
+    let mut volumes = if asked && args.input != Path::new("-") {
+        table(Some(&args.volume_column)).ok()
+    } else {
+        None
+    };
+    let rows = series.into_iter().enumerate().map(|(i, series)| {
+        let times_ms = series.times.as_ref().map(|times| {
+            let ms = |time: &market::Timestamp| time.as_micros().div_euclid(1_000);
+            times.iter().map(ms).collect()
+        });
+        let volumes = volumes
+            .as_mut()
+            .and_then(|all| all.get_mut(i))
+            .filter(|other| other.id == series.id && other.values.len() == series.values.len())
+            .map(|other| std::mem::take(&mut other.values));
+        Row {
+            series,
+            times_ms,
+            volumes,
+        }
+    });
+    Ok(rows.collect())
+}
+
+/// The checkpoint beside the directory.
+fn checkpoint(out: &Path) -> PathBuf {
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push(".checkpoint");
+    out.with_file_name(name)
+}
+
+fn show(bar: &indicatif::ProgressBar, event: &Event, lines: bool) {
+    let whole = event.steps * event.networks as u64;
+    bar.set_length(whole);
+    bar.set_position(event.steps * (event.network as u64 - 1) + event.step);
+    let (Some(validation), Some(best)) = (event.validation_loss, event.best_loss) else {
+        return;
+    };
+    let of = if event.networks > 1 {
+        format!("network {} of {}, ", event.network, event.networks)
+    } else {
+        String::new()
+    };
+    let line = format!(
+        "{of}epoch {} of {}: loss {:.5}, validation {validation:.5} (best {best:.5}), {:.0} windows/s, \
+         at most {:.0} s left",
+        event.epoch, event.epochs, event.training_loss, event.windows_per_second, event.eta_seconds
+    );
+    if lines {
+        eprintln!("{line}");
+    } else {
+        bar.println(line);
+    }
+}
+
+fn report(model: &Model, out: &Path, seconds: f64) {
+    let provenance = model.provenance();
+    for missing in &provenance.missing_covariates {
+        eprintln!(
+            "tickcast: trained without the covariate {}: {}",
+            missing.covariate.name(),
+            missing.reason
+        );
+    }
+    let measures = &provenance.measures;
+    let best: Vec<String> = provenance
+        .epochs
+        .iter()
+        .map(|(epochs, best)| format!("{best} of {epochs}"))
+        .collect();
+    println!(
+        "{} with {} weights on {}, {} series, {} training windows, best epoch {}, {seconds:.1} s",
+        model.name(),
+        model.parameters(),
+        provenance.instruction_set,
+        provenance.data.series,
+        measures.training_windows,
+        best.join(", ")
+    );
+    println!(
+        "on {} validation windows: pinball loss {:.5}, naive {:.5} (skill {:+.2} %), inside 80 %: {:.1} %, \
+         inside 95 %: {:.1} %",
+        measures.validation_windows,
+        measures.pinball,
+        measures.pinball_naive,
+        100.0 * (1.0 - measures.pinball / measures.pinball_naive),
+        100.0 * measures.coverage_80,
+        100.0 * measures.coverage_95
+    );
+    println!("written to {}", out.display());
+}
+
+/// A flag that the first Ctrl-C sets; the second ends the process as usual.
+fn cancelled_by_ctrl_c() -> &'static AtomicBool {
+    static CANCEL: AtomicBool = AtomicBool::new(false);
+    std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        if let Ok(runtime) = runtime
+            && runtime.block_on(tokio::signal::ctrl_c()).is_ok()
+        {
+            CANCEL.store(true, Ordering::Relaxed);
+            if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+                std::process::exit(130);
+            }
+        }
+    });
+    &CANCEL
+}
