@@ -99,12 +99,12 @@ pub(crate) fn write_input(
     }
     let mut at = 1;
     for covariate in &config.covariates {
-        let steps = input.chunks_exact_mut(channels).enumerate();
+        let steps = input.chunks_exact_mut(channels);
         match covariate {
             Covariate::Volatility => {
                 let z =
                     (libm::log(anchor.scale) - scaler.log_scale_mean) / scaler.log_scale_deviation;
-                steps.for_each(|(_, step)| step[at] = held(z));
+                steps.for_each(|step| step[at] = held(z));
             }
             Covariate::Volume => {
                 let volumes = series.volumes.map_or(&[][..], |v| &v[begin..end]);
@@ -117,7 +117,7 @@ pub(crate) fn write_input(
                 let mean = known().sum::<f64>() / n;
                 let square = known().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
                 let deviation = square.sqrt().max(1e-6);
-                for (i, step) in steps {
+                for (i, step) in steps.enumerate() {
                     // A step without trades stands at the window's mean.
                     let z = logs.get(i).map_or(0.0, |v| (v - mean) / deviation);
                     step[at] = if z.is_finite() { held(z) } else { 0.0 };
@@ -125,7 +125,7 @@ pub(crate) fn write_input(
             }
             Covariate::Calendar => {
                 let times = series.times_ms.map_or(&[][..], |t| &t[begin..end]);
-                for (i, step) in steps {
+                for (i, step) in steps.enumerate() {
                     step[at..at + 4].copy_from_slice(&calendar(times.get(i).copied()));
                 }
             }

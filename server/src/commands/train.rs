@@ -69,7 +69,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "H")]
     horizon: usize,
     /// Size of the network
-    #[arg(long = "config", value_enum, value_name = "SIZE", default_value_t = SizeOf::Base)]
+    #[arg(long, value_enum, value_name = "SIZE", default_value_t = SizeOf::Base)]
     size: SizeOf,
     /// Steps that it looks back [default: 32, 64 or 128, by model and size]
     #[arg(long, value_name = "W")]

@@ -15,7 +15,7 @@ const TABLE: [&str; 6] = ["--input", SAMPLE, "--id", "Ticker", "--column", "Adj 
 fn train(more: &[&str]) -> Vec<String> {
     let quick = [
         "train",
-        "--config",
+        "--size",
         "small",
         "--horizon",
         "5",
