@@ -477,7 +477,7 @@ impl Backend for ServerBackend {
         self.record(Act::Import, of_import("the bundled sample", &imported));
         let report = imported.map_err(|e| ApiError::new(e.kind(), e.to_string()))?;
         Ok(ImportReport {
-            rows: report.bars,
+            rows: report.bars.all(),
             rejected: report.rejected,
             symbols: report.symbols.into_iter().collect(),
         })

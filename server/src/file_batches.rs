@@ -1,12 +1,18 @@
-//! A CSV or Parquet file, read on a thread that may block, as the stream of batches that an import
-//! takes.
+//! A file of prices, read on a thread that may block, as the stream of batches that an import takes.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use futures::{Stream, StreamExt as _};
 use source::{
     Decoded, SourceBatch, SourceError,
-    csv::{CsvImport, CsvOptions, Progress},
+    file::{FileOptions, PriceFile, Progress, rows::Counts},
     parquet_file::{ParquetImport, is_parquet},
 };
 use tokio::sync::mpsc;
@@ -16,69 +22,99 @@ use tokio_stream::wrappers::ReceiverStream;
 const AHEAD: usize = 4;
 
 /// A file of prices, open.
-pub enum PriceFile {
-    /// Lines.
-    Csv(Box<CsvImport>),
-    /// Columns.
+pub enum PricesFile {
+    /// Read by the reader of all files.
+    Table(Box<PriceFile>),
+    /// Parquet, row by row.
     Parquet(Box<ParquetImport>),
 }
 
-impl PriceFile {
-    /// Opens a file; what it is, its first bytes say.
+impl PricesFile {
+    /// Opens a file.
     ///
     /// # Errors
-    /// It cannot be read, or its columns do not do.
-    pub fn open(path: &Path, options: CsvOptions) -> Result<Self, SourceError> {
-        Ok(if is_parquet(path)? {
+    /// See [`PriceFile::open`].
+    pub fn open(path: &Path, options: FileOptions) -> Result<Self, SourceError> {
+        Ok(if path != Path::new("-") && is_parquet(path)? {
             Self::Parquet(Box::new(ParquetImport::open(path, options)?))
         } else {
-            Self::Csv(Box::new(CsvImport::open(path, options)?))
+            Self::Table(Box::new(PriceFile::open(path, options)?))
         })
     }
 
     /// The file's name.
     pub fn name(&self) -> &str {
         match self {
-            Self::Csv(file) => file.name(),
+            Self::Table(file) => file.name(),
             Self::Parquet(file) => file.name(),
         }
     }
 
-    /// How far it is.
-    pub fn progress(&self) -> Progress {
+    /// Its size.
+    pub fn total_bytes(&self) -> u64 {
         match self {
-            Self::Csv(file) => file.progress(),
-            Self::Parquet(file) => file.progress(),
+            Self::Table(file) => file.total_bytes(),
+            Self::Parquet(file) => file.progress().total_bytes,
         }
     }
 
-    fn origin(&self) -> Arc<str> {
-        let kind = match self {
-            Self::Csv(_) => "csv",
-            Self::Parquet(_) => "parquet",
-        };
-        format!("{kind}:{}", self.name()).into()
+    /// What was decided of it.
+    pub fn facts(&self) -> Vec<String> {
+        match self {
+            Self::Table(file) => file.facts(),
+            Self::Parquet(_) => Vec::new(),
+        }
+    }
+
+    fn origin(&self) -> String {
+        match self {
+            Self::Table(file) => file.origin(),
+            Self::Parquet(file) => format!("parquet:{}", file.name()),
+        }
     }
 
     fn for_each(
         self,
-        progress: impl FnMut(Progress) + Send + 'static,
+        mut progress: impl FnMut(Progress) + Send + 'static,
         take: impl FnMut(Decoded) -> Result<(), SourceError>,
-    ) -> Result<Progress, SourceError> {
+    ) -> Result<Counts, SourceError> {
         match self {
-            Self::Csv(file) => file.with_progress(progress).for_each(take),
-            Self::Parquet(file) => file.with_progress(progress).for_each(take),
+            Self::Table(file) => file.for_each(&mut progress, take),
+            Self::Parquet(file) => {
+                file.with_progress(progress).for_each(take)?;
+                Ok(Counts::default())
+            }
         }
+    }
+}
+
+/// What a reading says when it has come to its end.
+#[derive(Debug, Default)]
+pub struct Tally {
+    of_others: AtomicU64,
+    moved: AtomicU64,
+}
+
+impl Tally {
+    /// Rows of other symbols than the one asked for.
+    pub fn of_others(&self) -> u64 {
+        self.of_others.load(Ordering::Relaxed)
+    }
+
+    /// Bars that begin within the interval that they are kept under, and not with it.
+    pub fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
     }
 }
 
 /// Reads `file` to its end; `progress` hears of each batch read.
 pub fn stream(
-    file: PriceFile,
+    file: PricesFile,
+    tally: Arc<Tally>,
     progress: impl FnMut(Progress) + Send + 'static,
 ) -> impl Stream<Item = Result<SourceBatch, SourceError>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let source = file.origin();
+    let source: Arc<str> = file.origin().into();
     tokio::task::spawn_blocking(move || {
         let read = file.for_each(progress, |decoded| {
             let batch = SourceBatch {
@@ -93,9 +129,15 @@ pub fn stream(
                 .blocking_send(Ok(batch))
                 .map_err(|_| SourceError::Closed)
         });
-        if let Err(e) = read {
-            // Whoever imports may be gone already: then nobody waits for the error.
-            let _ = sender.blocking_send(Err(e));
+        match read {
+            Ok(counts) => {
+                tally.of_others.store(counts.of_others, Ordering::Relaxed);
+                tally.moved.store(counts.moved, Ordering::Relaxed);
+            }
+            Err(e) => {
+                // Whoever imports may be gone already: then nobody waits for the error.
+                let _ = sender.blocking_send(Err(e));
+            }
         }
     });
     ReceiverStream::new(receiver).boxed()

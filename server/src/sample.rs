@@ -1,10 +1,12 @@
 //! The bundled sample data: daily prices of five stocks, 2000 to 2013. Its provenance stands in
 //! `data/README.md`.
 
-use pipeline::{Clock as _, Import, ImportReport, SystemClock};
-use source::csv::{CsvImport, CsvOptions};
+use std::sync::Arc;
 
-use crate::file_batches::{self, PriceFile};
+use pipeline::{Clock as _, Import, ImportReport, SystemClock};
+use source::file::{FileOptions, PriceFile};
+
+use crate::file_batches::{self, PricesFile};
 
 /// The symbols in it.
 pub const SYMBOLS: [&str; 5] = ["AAPL", "FB", "GOOG", "IBM", "MSFT"];
@@ -18,9 +20,10 @@ static FILE: &[u8] = include_bytes!("../../data/stocks-daily.csv.gz");
 /// # Errors
 /// The store's.
 pub async fn import(import: Import) -> pipeline::Result<ImportReport> {
-    let mut options = CsvOptions::new(SystemClock.now());
-    options.column = Some("Adj Close".into());
-    let file = CsvImport::from_bytes("stocks-daily.csv.gz", FILE, options)?;
-    let file = PriceFile::Csv(Box::new(file));
-    import.run(file_batches::stream(file, |_| {}), |_| {}).await
+    let mut options = FileOptions::new(SystemClock.now());
+    options.close_column = Some("Adj Close".into());
+    let file = PriceFile::from_bytes("stocks-daily.csv.gz", FILE, options)?;
+    let file = PricesFile::Table(Box::new(file));
+    let batches = file_batches::stream(file, Arc::default(), |_| {});
+    import.run(batches, |_| {}).await
 }

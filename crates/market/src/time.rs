@@ -80,6 +80,30 @@ impl Timestamp {
         (us.abs() < 9e18).then_some(Self(us as i64))
     }
 
+    /// A calendar time in UTC that is written in digits alone: `20260601`, `202606010930`,
+    /// `20260601093000` or `20260601093000123`, of the years 1900 to 2100. `None` when it is none: then it
+    /// may be a count since the epoch.
+    pub fn from_calendar_digits(value: i64) -> Option<Self> {
+        let (date, clock) = match value {
+            19_000_000..=21_001_231 => (value, 0),
+            190_000_000_000..=210_012_312_359 => (value / 10_000, value % 10_000 * 100_000),
+            19_000_000_000_000..=21_001_231_235_959 => {
+                (value / 1_000_000, value % 1_000_000 * 1_000)
+            }
+            19_000_000_000_000_000..=21_001_231_235_959_999 => {
+                (value / 1_000_000_000, value % 1_000_000_000)
+            }
+            _ => return None,
+        };
+        let part = |n: i64| i8::try_from(n % 100).ok();
+        let year = i16::try_from(date / 10_000).ok()?;
+        let date = jiff::civil::Date::new(year, part(date / 100)?, part(date)?).ok()?;
+        let nanos = i32::try_from(clock % 1_000).ok()? * 1_000_000;
+        let (hour, minute, second) = (clock / 10_000_000, clock / 100_000, clock / 1_000);
+        let time = jiff::civil::Time::new(part(hour)?, part(minute)?, part(second)?, nanos);
+        utc(date.to_datetime(time.ok()?))
+    }
+
     /// From an integer of unknown unit, by the rule of [`Self::from_epoch_number`], without loss.
     pub const fn from_epoch_integer(value: i64) -> Self {
         let size = value.unsigned_abs();
@@ -99,30 +123,29 @@ impl FromStr for Timestamp {
     type Err = MarketError;
 
     /// Reads RFC 3339 (`2024-03-01T14:30:00.5Z`, any offset), a date and time without offset (taken
-    /// as UTC), a date alone (midnight UTC), or a number since the epoch (unit by size).
+    /// as UTC), a date alone (midnight UTC), a calendar time in digits alone
+    /// ([`Self::from_calendar_digits`]), or a number since the epoch (unit by size).
     fn from_str(text: &str) -> Result<Self> {
         let refuse = || MarketError::Timestamp {
             text: text.chars().take(64).collect(),
         };
         let t = text.trim();
         if let Ok(n) = t.parse::<i64>() {
-            // Eight digits are a calendar date in many CSV files (20130301), never an epoch.
+            // 20130301 and 201303011430 are calendar times in many files, and never an epoch.
+            if let Some(ts) = Self::from_calendar_digits(n) {
+                return Ok(ts);
+            }
             if t.len() == 8 {
-                let (y, m, d) = (n / 10_000, n / 100 % 100, n % 100);
-                let date = jiff::civil::Date::new(
-                    i16::try_from(y).map_err(|_| refuse())?,
-                    i8::try_from(m).map_err(|_| refuse())?,
-                    i8::try_from(d).map_err(|_| refuse())?,
-                );
-                return date.ok().and_then(midnight).ok_or_else(refuse);
+                return Err(refuse());
             }
             return Ok(Self::from_epoch_integer(n));
         }
         if let Ok(ts) = t.parse::<jiff::Timestamp>() {
             return Ok(Self(ts.as_microsecond()));
         }
-        if let Ok(date) = t.parse::<jiff::civil::Date>()
-            && !t.contains(':')
+        // A date reads a time behind it and drops it: only a text of a date's length is one.
+        if t.len() <= 10
+            && let Ok(date) = t.parse::<jiff::civil::Date>()
         {
             return midnight(date).ok_or_else(refuse);
         }
@@ -186,6 +209,35 @@ mod tests {
             "1362096000.0",
         ] {
             assert_eq!(us(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_are_read_whole() {
+        let expected = us("2026-06-01T09:30:00Z");
+        for text in [
+            "20260601 093000",
+            "20260601T093000",
+            "20260601 0930",
+            "20260601T09:30",
+            "202606010930",
+            "20260601093000",
+            "20260601093000000",
+            "2026-06-01T0930",
+        ] {
+            assert_eq!(us(text), expected, "{text}");
+        }
+        assert_eq!(us("20260601093000250"), expected + 250_000);
+        // What no calendar has is a count since the epoch where it has another length than a date's.
+        assert_eq!(us("202613010930"), 202_613_010_930_000);
+        for number in [20_260_601, 202_606_010_930, 20_260_601_093_000] {
+            assert!(
+                Timestamp::from_calendar_digits(number).is_some(),
+                "{number}"
+            );
+        }
+        for number in [0, 20_261_301, 1_735_689_600, 1_735_689_600_000, -20_260_601] {
+            assert_eq!(Timestamp::from_calendar_digits(number), None, "{number}");
         }
     }
 

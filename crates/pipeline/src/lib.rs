@@ -53,7 +53,7 @@ pub use config::{
 pub use deadletters::{DeadLetterOutlet, ReplayReport, replay};
 pub use error::{PipelineError, Result};
 pub use forecasts::{ForecastHub, ForecastSession};
-pub use import::{Import, ImportReport};
+pub use import::{Import, ImportReport, ImportedBars};
 pub use live::{Frame, LiveHub, LiveSession};
 pub use predict::{FitReport, Predictor};
 pub use produce::{BuildSource, SourceSpec, SourceState, SourceStatus};

@@ -143,6 +143,27 @@ impl Sink {
         self.spawn_write_bars(bars, Age::History).await
     }
 
+    /// The bars that are stored, from the one that starts at `first` to the one that starts at `last`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn stored_bars(
+        &self,
+        symbol: &Symbol,
+        interval: Interval,
+        first: Timestamp,
+        last: Timestamp,
+    ) -> Result<Vec<Bar>> {
+        let query = BarQuery {
+            symbol: symbol.clone(),
+            interval,
+            from: first,
+            until: last.plus_micros(1),
+            limit: usize::MAX,
+        };
+        Ok(self.inner.store.bars(&query).await?)
+    }
+
     /// Puts rows aside as dead letters.
     ///
     /// # Errors

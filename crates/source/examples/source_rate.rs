@@ -17,7 +17,7 @@ use std::{
 use market::{TickRules, Timestamp};
 use source::{
     TickSource,
-    csv::{CsvReplay, ReplayOptions, Speed},
+    replay::{FileReplay, ReplayOptions, Speed},
     rest::{Provider, Received, RestOptions, RestSource},
     sim::{FaultOptions, Feed, MarketOptions, PageQuery},
     source_channel, ticks_from_json,
@@ -169,7 +169,7 @@ async fn replayed(in_order: bool) {
     options.speed = Speed::Max;
     let (sink, mut outlet) = source_channel(8);
     let begin = Instant::now();
-    let source = Box::new(CsvReplay::new(options));
+    let source = Box::new(FileReplay::new(options));
     let task = tokio::spawn(source.run(sink, CancellationToken::new()));
     let mut rows = 0;
     while let Some(delivered) = outlet.recv().await {

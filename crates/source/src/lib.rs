@@ -8,11 +8,12 @@
 //! retries of what the pipeline does with a batch.
 
 mod clock;
-pub mod csv;
 pub mod decode;
 mod error;
+pub mod file;
 pub mod parquet_file;
 mod port;
+pub mod replay;
 pub mod rest;
 pub mod sim;
 

@@ -1,7 +1,7 @@
 //! Prices out of a Parquet file: what `tickcast export` writes, and what others write with columns of
 //! the usual names.
 //!
-//! Columns are found by their names as those of CSV files are (see [`crate::csv`]); a file with open,
+//! Columns are found by their names as those of CSV files are (see [`crate::file`]); a file with open,
 //! high and low holds bars, any other trades. Times may be timestamps, dates, numbers or texts.
 //!
 //! What it does not do: nested columns, compressions other than Snappy and Zstandard, adjusted closes.
@@ -17,8 +17,8 @@ use market::Symbol;
 
 use crate::{
     Decoded, Result, SourceError,
-    csv::{CsvOptions, Progress, file_error},
     decode::{Field, RawRow, RowBuilder, Scalar, TimeUnit, letter, reject},
+    file::{FileOptions, Progress, input::file_error},
 };
 
 /// The first bytes of every Parquet file.
@@ -43,7 +43,7 @@ pub struct ParquetImport {
     reader: SerializedFileReader<File>,
     fields: Vec<Field>,
     symbol: Option<Symbol>,
-    options: CsvOptions,
+    options: FileOptions,
     total_bytes: u64,
     total_rows: u64,
     rows: u64,
@@ -56,7 +56,7 @@ impl ParquetImport {
     /// # Errors
     /// [`SourceError::File`] when it cannot be read; [`SourceError::Config`] when its columns do not
     /// do: no time, no price, no symbol anywhere.
-    pub fn open(path: impl Into<PathBuf>, options: CsvOptions) -> Result<Self> {
+    pub fn open(path: impl Into<PathBuf>, options: FileOptions) -> Result<Self> {
         let path = path.into();
         let file = File::open(&path).map_err(|e| file_error(&path, &e))?;
         let total_bytes = file.metadata().map_err(|e| file_error(&path, &e))?.len();
@@ -211,8 +211,8 @@ fn scalar(value: &Value) -> Scalar<'_> {
     }
 }
 
-fn check(fields: &[Field], names: &[String], options: &CsvOptions) -> Result<()> {
-    if options.column.is_some() {
+fn check(fields: &[Field], names: &[String], options: &FileOptions) -> Result<()> {
+    if options.close_column.is_some() {
         return Err(config(
             "column",
             "the column of the close can be chosen for CSV files only".into(),

@@ -1,6 +1,8 @@
 //! The seeds of the fuzz targets, as ordinary tests.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "../fuzz/checks/file.rs"]
+mod file;
 #[path = "../fuzz/checks/rest.rs"]
 mod rest;
 
@@ -54,4 +56,30 @@ fn an_answer_of_a_megabyte_of_the_least_rows_is_read() {
         .collect();
     let keyed = format!("alpha-vantage-daily\n{{\"Time Series (Daily)\":{{{keys}\"x\":1}}}}");
     rest::check(keyed.as_bytes());
+}
+
+#[test]
+fn files_of_the_seeds_are_read_or_refused_and_nothing_panics() {
+    for seed in seeds("file") {
+        file::check(&seed);
+    }
+}
+
+#[test]
+fn fixtures_are_read_or_refused_whatever_options_are_chosen_and_wherever_they_are_cut_off() {
+    let folder = format!("{}/tests/files/fixtures", env!("CARGO_MANIFEST_DIR"));
+    let mut fixtures = 0;
+    for fixture in std::fs::read_dir(folder).unwrap() {
+        let fixture = std::fs::read(fixture.unwrap().path()).unwrap();
+        fixtures += 1;
+        for choice in [0, 0b0000_0001, 0b1101_1110, 0b0010_0000, 0b0100_0000] {
+            let mut data = vec![choice];
+            data.extend_from_slice(&fixture);
+            file::check(&data);
+            for cut in (0..fixture.len()).step_by(fixture.len() / 7 + 1) {
+                file::check(&data[..=cut]);
+            }
+        }
+    }
+    assert!(fixtures >= 30, "{fixtures}");
 }

@@ -185,7 +185,7 @@ pub fn of_import<E: std::fmt::Display>(
         Ok(report) => json!({
             "file": file,
             "rows": report.rows,
-            "bars": report.bars,
+            "bars": report.bars.all(),
             "ticks": report.ticks,
             "rejected": report.rejected,
         }),

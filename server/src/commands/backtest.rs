@@ -14,18 +14,20 @@ use serde_json::{Map, Value, json};
 use super::{
     forecast::{Format, note_season},
     model::{LoadedModel, ModelName},
-    progress, season,
-    series_input::{self, Series},
+    progress,
+    reading::ReadingArgs,
+    season,
+    series_input::{self, Series, from_one, from_zero},
 };
 use crate::error::{CommandError, Result};
 
 /// Arguments.
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
-    /// CSV file with a header line, plain or .gz; - reads standard input
+    /// A file of any kind that import reads, or a plain list of numbers; - reads standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Column of the values [default: close, y, value or price]
+    /// Column of the values [default: the close, y, value or price]
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
     /// Column that tells series apart in a long table
@@ -37,22 +39,22 @@ pub struct BacktestArgs {
     models: Vec<ModelName>,
     /// Season in steps; also scales MASE and RMSSE [default: that of the interval at which the times lie,
     /// as on the pages: 5 of days; 1 without times]
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", value_parser = from_one, allow_negative_numbers = true)]
     season: Option<usize>,
     /// Steps forecast from each origin
-    #[arg(long, value_name = "H")]
+    #[arg(long, value_name = "H", value_parser = from_one, allow_negative_numbers = true)]
     horizon: usize,
     /// Number of origins
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
     origins: usize,
     /// Steps between two origins [default: the horizon, so that no outcome counts twice]
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = from_one, allow_negative_numbers = true)]
     step: Option<usize>,
     /// Fit on the last W observations only [default: on all up to the origin]
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", value_parser = from_one, allow_negative_numbers = true)]
     window: Option<usize>,
     /// Steps between the origin and the first step that is scored
-    #[arg(long, value_name = "G", default_value_t = 0)]
+    #[arg(long, value_name = "G", default_value_t = 0, value_parser = from_zero, allow_negative_numbers = true)]
     gap: usize,
     /// Level of a prediction interval in percent; may be given again
     #[arg(long = "level", value_name = "PERCENT", default_values_t = [80.0, 95.0])]
@@ -66,6 +68,8 @@ pub struct BacktestArgs {
     /// Draws the errors over time into an SVG file
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 /// Runs the command.
@@ -73,8 +77,12 @@ pub struct BacktestArgs {
 /// # Errors
 /// Input that cannot be read or is too short, a plot that cannot be written.
 pub fn run(args: &BacktestArgs) -> Result<()> {
-    let input = series_input::open(&args.input)?;
-    let series = series_input::read(input, args.column.as_deref(), args.id.as_deref())?;
+    let series = series_input::read(
+        &args.input,
+        args.column.as_deref(),
+        args.id.as_deref(),
+        &args.reading,
+    )?;
     let layout = layout(args)?;
     let mut models = args.models.clone();
     let mut seen = std::collections::HashSet::new();

@@ -2,14 +2,14 @@
 //! import` and others read.
 
 use std::{
-    io::IsTerminal as _,
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
 use clap::{Args, ValueEnum};
 use market::{Interval, Symbol, Timestamp};
 use store::{
-    Instrument, Store,
+    BarQuery, Instrument, Store,
     export::{self, ExportOptions, Format, Kind},
 };
 
@@ -95,7 +95,7 @@ impl ExportArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// A symbol that there is nothing of, a file that is there, the store's.
+/// Nothing to write, a symbol that there is nothing of, a file that is there, the store's.
 pub async fn run(args: &ExportArgs, config: &Config) -> Result<()> {
     let opened = wiring::open_for_reading(config).await?;
     let done = write(args, opened.store()).await;
@@ -104,7 +104,9 @@ pub async fn run(args: &ExportArgs, config: &Config) -> Result<()> {
 }
 
 async fn write(args: &ExportArgs, store: &dyn Store) -> Result<()> {
-    let symbols = chosen(args, store.instruments().await?)?;
+    let instruments = store.instruments().await?;
+    let symbols = chosen(args, &instruments)?;
+    refuse_nothing(args, store, &symbols, &instruments).await?;
     let one = |symbols, every_symbol, output| ExportOptions {
         symbols,
         every_symbol,
@@ -156,10 +158,61 @@ async fn write_file(args: &ExportArgs, store: &dyn Store, options: ExportOptions
         n => format!(", {n} of them by an earlier run"),
     };
     println!("{}: {} rows{resumed}", output.display(), done.rows);
-    if done.rows == 0 && std::io::stdout().is_terminal() {
-        println!("there are no such rows; `tickcast export --help` tells how to choose others");
-    }
     Ok(())
+}
+
+/// An export that would write no row is a mistake in what was asked for: it says what there is.
+async fn refuse_nothing(
+    args: &ExportArgs,
+    store: &dyn Store,
+    symbols: &[Symbol],
+    instruments: &[Instrument],
+) -> Result<()> {
+    let from = args.from.unwrap_or(Timestamp::MIN);
+    let until = args.until.unwrap_or(Timestamp::MAX);
+    for symbol in symbols {
+        let is_there = match args.kind() {
+            Kind::Ticks => !store.ticks(symbol, from, until, 1).await?.is_empty(),
+            Kind::Bars(interval) => {
+                let query = BarQuery {
+                    symbol: symbol.clone(),
+                    interval,
+                    from,
+                    until,
+                    limit: 1,
+                };
+                !store.bars(&query).await?.is_empty()
+            }
+        };
+        if is_there {
+            return Ok(());
+        }
+    }
+    if symbols.is_empty() {
+        return Err(CommandError::input(
+            "there is nothing to export: the store has no prices",
+        ));
+    }
+    let what = match args.kind() {
+        Kind::Ticks => "ticks".to_owned(),
+        Kind::Bars(interval) => format!("bars of {interval}"),
+    };
+    let between = match (args.from, args.until) {
+        (None, None) => String::new(),
+        (Some(from), None) => format!(" from {from} on"),
+        (None, Some(until)) => format!(" before {until}"),
+        (Some(from), Some(until)) => format!(" from {from} to {until}"),
+    };
+    let intervals: BTreeSet<Interval> = instruments
+        .iter()
+        .filter(|instrument| symbols.contains(&instrument.symbol))
+        .flat_map(|instrument| instrument.intervals.iter().copied())
+        .collect();
+    let there: Vec<&str> = intervals.into_iter().map(Interval::as_str).collect();
+    Err(CommandError::input(format!(
+        "there are no {what}{between} to export: there are bars of {}",
+        there.join(", ")
+    )))
 }
 
 fn shown(output: &Path) -> String {
@@ -168,8 +221,8 @@ fn shown(output: &Path) -> String {
 }
 
 /// The symbols asked for, each once; every one when none is.
-fn chosen(args: &ExportArgs, there: Vec<Instrument>) -> Result<Vec<Symbol>> {
-    let there: Vec<Symbol> = there.into_iter().map(|i| i.symbol).collect();
+fn chosen(args: &ExportArgs, there: &[Instrument]) -> Result<Vec<Symbol>> {
+    let there: Vec<Symbol> = there.iter().map(|i| i.symbol.clone()).collect();
     if args.symbols.is_empty() {
         return Ok(there);
     }

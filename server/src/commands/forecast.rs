@@ -8,7 +8,13 @@ use forecast::{
 };
 use rayon::prelude::*;
 
-use super::{model::ModelName, progress, season, series_input};
+use super::{
+    model::ModelName,
+    progress,
+    reading::ReadingArgs,
+    season,
+    series_input::{self, from_one},
+};
 use crate::error::{CommandError, Result};
 
 /// How results are printed.
@@ -34,10 +40,10 @@ pub enum PointOf {
 /// Arguments.
 #[derive(Debug, Args)]
 pub struct ForecastArgs {
-    /// CSV file with a header line, or a plain list of numbers; may be gzipped; - reads standard input
+    /// A file of any kind that import reads, or a plain list of numbers; - reads standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Column of the values [default: close, y, value or price]
+    /// Column of the values [default: the close, y, value or price]
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
     /// Column that tells series apart in a long table
@@ -49,10 +55,10 @@ pub struct ForecastArgs {
     model: ModelName,
     /// Season in steps, for seasonal models [default: that of the interval at which the times lie, as on
     /// the pages: 5 of days; 1 without times]
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", value_parser = from_one, allow_negative_numbers = true)]
     season: Option<usize>,
     /// Steps to forecast
-    #[arg(long, value_name = "H")]
+    #[arg(long, value_name = "H", value_parser = from_one, allow_negative_numbers = true)]
     horizon: usize,
     /// Level of a prediction interval in percent; may be given again
     #[arg(long = "level", value_name = "PERCENT", default_values_t = [80.0, 95.0])]
@@ -66,6 +72,8 @@ pub struct ForecastArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 struct Outcome {
@@ -91,8 +99,12 @@ impl Outcome {
 /// # Errors
 /// The input cannot be read, or no series of it could be forecast.
 pub fn run(args: &ForecastArgs) -> Result<()> {
-    let input = series_input::open(&args.input)?;
-    let series = series_input::read(input, args.column.as_deref(), args.id.as_deref())?;
+    let series = series_input::read(
+        &args.input,
+        args.column.as_deref(),
+        args.id.as_deref(),
+        &args.reading,
+    )?;
     let levels = Level::ascending(&args.levels)?;
     let options = FitOptions {
         log: args.log,

@@ -8,6 +8,7 @@ pub mod forecast;
 pub mod import;
 mod model;
 mod progress;
+mod reading;
 mod remote;
 pub mod role;
 mod season;

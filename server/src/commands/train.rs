@@ -14,7 +14,7 @@ use neural::{
     training::{self, Control, Event, Options},
 };
 
-use super::{progress, series_input};
+use super::{progress, reading::ReadingArgs, series_input};
 use crate::error::{CommandError, Result};
 
 /// The kind of network.
@@ -56,7 +56,7 @@ pub struct TrainArgs {
     /// What is trained
     #[arg(long, value_enum, value_name = "MODEL")]
     model: KindOf,
-    /// CSV file with a header line, or a plain list of numbers; may be gzipped; - reads standard input
+    /// A file of any kind that import reads, or a plain list of numbers; - reads standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Column of the values [default: close, y, value or price]
@@ -104,6 +104,8 @@ pub struct TrainArgs {
     /// Directory of the trained model; one that is there already is replaced
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 impl TrainArgs {
@@ -213,8 +215,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 /// The table, with the volumes where the configuration asks for them and there are any.
 fn read(args: &TrainArgs, config: &Config) -> Result<Vec<Row>> {
     let table = |column: Option<&str>| {
-        let input = series_input::open(&args.input)?;
-        series_input::read(input, column, args.id.as_deref())
+        series_input::read(&args.input, column, args.id.as_deref(), &args.reading)
     };
     let series = table(args.column.as_deref())?;
     let asked = config.covariates.contains(&Covariate::Volume);

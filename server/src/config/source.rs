@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use source::{
     SourceError,
-    csv::Speed,
+    replay::Speed,
     rest::{Credential, Provider, Secret},
 };
 

@@ -8,7 +8,8 @@ use std::{
 use market::Symbol;
 use pipeline::{Clock as _, SourceSpec, SystemClock};
 use source::{
-    csv::{CsvImport, CsvReplay, ReplayOptions},
+    file::PriceFile,
+    replay::{FileReplay, ReplayOptions},
     rest::{Checkpoint, Provider, RestOptions, RestSource},
     sim::MarketOptions,
 };
@@ -76,10 +77,10 @@ pub(super) async fn open(
         SourceConfig::Replay { file, speed } => {
             let mut options = ReplayOptions::new(file);
             options.speed = *speed;
-            options.csv.rules = pipeline_config(config).rules();
+            options.reading.rules = pipeline_config(config).rules();
             // The file is opened once before anything starts: a wrong name is a fault of the start.
-            CsvImport::open(file, options.csv.clone()).map_err(from_source)?;
-            let build = move || Ok(Box::new(CsvReplay::new(options.clone())) as Box<_>);
+            PriceFile::open(file, options.reading.clone()).map_err(from_source)?;
+            let build = move || Ok(Box::new(FileReplay::new(options.clone())) as Box<_>);
             Ok((Some(SourceSpec::new(name.clone(), build)), name))
         }
     }

@@ -8,6 +8,7 @@
 )]
 
 mod exporting;
+mod files;
 mod forecasting;
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,6 +4,8 @@
 //! bytes and one batch, however many rows it has. Every bad row is counted, but rejects are kept up to a
 //! number and a size; the last reject stands for the others and says how many there are of each reason.
 //!
+//! Bars that do not say their interval come last: it is told from all of them.
+//!
 //! What it does not do: undo batches that were taken; storing a row twice does no harm.
 
 use std::collections::BTreeMap;
@@ -12,7 +14,8 @@ use market::{Reject, RejectReason, TickRules, Timestamp};
 
 use super::{
     Decoded,
-    build::{Fault, RowBuilder},
+    build::{BuiltRow, Fault, RowBuilder},
+    intervals::interval_of,
     reject, row, split,
 };
 
@@ -25,6 +28,11 @@ pub const MAX_REJECT_BYTES: usize = 4 * 1024 * 1024;
 /// A message that is being decoded.
 pub struct Decoding<'a> {
     rows: split::Rows<'a>,
+    /// Bars that do not say their interval, until all rows were seen; then the next of them, and why it
+    /// cannot be told.
+    open: Vec<&'a [u8]>,
+    next_open: Option<usize>,
+    why: Option<String>,
     builder: RowBuilder<'a>,
     message: &'a [u8],
     origin: &'a str,
@@ -49,6 +57,9 @@ impl<'a> Decoding<'a> {
     pub fn new(message: &'a [u8], origin: &'a str, now: Timestamp, rules: &'a TickRules) -> Self {
         Self {
             rows: split::rows(message),
+            open: Vec::new(),
+            next_open: None,
+            why: None,
             builder: RowBuilder::new(rules, now),
             message,
             origin,
@@ -77,30 +88,61 @@ impl<'a> Decoding<'a> {
         decoded.ticks.reserve(most.min(self.message.len() / 96));
         let mut good = 0;
         while good < most {
-            let Some(piece) = self.rows.next() else {
-                self.ended = true;
-                self.sum_up(&mut decoded);
-                break;
-            };
-            let (bytes, fault) = match piece {
-                split::Piece::Row(bytes) => match row::parse(bytes) {
-                    Ok(raw) => match self.builder.build(&raw) {
-                        Ok(row) => {
-                            decoded.push(row);
-                            good += 1;
-                            continue;
-                        }
-                        Err(fault) => (bytes, fault),
-                    },
-                    Err(fault) => (bytes, fault),
+            let (bytes, built) = match self.rows.next() {
+                Some(split::Piece::Row(bytes)) => match row::parse(bytes) {
+                    Ok(raw) if raw.is_bar() && !raw.interval.is_some() => {
+                        self.open.push(bytes);
+                        continue;
+                    }
+                    Ok(raw) => (bytes, self.builder.build(&raw)),
+                    Err(fault) => (bytes, Err(fault)),
                 },
-                split::Piece::Broken { bytes, detail } => {
-                    (bytes, (RejectReason::Unparsable, detail))
+                Some(split::Piece::Broken { bytes, detail }) => {
+                    (bytes, Err((RejectReason::Unparsable, detail)))
                 }
+                None => match self.next_open() {
+                    Some(row) => row,
+                    None => {
+                        self.ended = true;
+                        self.sum_up(&mut decoded);
+                        break;
+                    }
+                },
             };
-            self.put_aside(&mut decoded, bytes, fault);
+            match built {
+                Ok(row) => {
+                    decoded.push(row);
+                    good += 1;
+                }
+                Err(fault) => self.put_aside(&mut decoded, bytes, fault),
+            }
         }
         Some(decoded)
+    }
+
+    /// The next of the bars that do not say their interval, and what became of it.
+    fn next_open(&mut self) -> Option<(&'a [u8], Result<BuiltRow, Fault>)> {
+        let at = match self.next_open {
+            Some(at) => at,
+            None if self.open.is_empty() => return None,
+            None => {
+                match interval_of(&self.open) {
+                    Ok(interval) => self.builder.set_interval(Some(interval)),
+                    Err(why) => self.why = Some(why),
+                }
+                0
+            }
+        };
+        self.next_open = Some(at + 1);
+        let bytes = *self.open.get(at)?;
+        let built = row::parse(bytes).and_then(|raw| self.builder.build(&raw));
+        let built = built.map_err(|(reason, detail)| match &self.why {
+            Some(why) if detail.starts_with("interval is missing") => {
+                (reason, format!("{detail}; {why}"))
+            }
+            _ => (reason, detail),
+        });
+        Some((bytes, built))
     }
 
     fn put_aside(&mut self, decoded: &mut Decoded, bytes: &[u8], fault: Fault) {

@@ -9,6 +9,10 @@ use super::{
     row::{RawRow, Scalar},
     sequence::{Sequences, hash_text},
 };
+use crate::file::time::{
+    Moment,
+    text::{self, Order},
+};
 
 /// Why a row cannot be used, and what exactly is wrong, for a person.
 pub type Fault = (RejectReason, String);
@@ -99,6 +103,11 @@ impl<'a> RowBuilder<'a> {
         self
     }
 
+    /// The same, for rows to come.
+    pub const fn set_interval(&mut self, interval: Option<Interval>) {
+        self.interval = interval;
+    }
+
     /// Takes a bar's adjusted close as its close and scales open, high and low by the same factor.
     #[must_use]
     pub const fn with_adjusted(mut self, adjusted: bool) -> Self {
@@ -119,8 +128,7 @@ impl<'a> RowBuilder<'a> {
         }
         let symbol = self.symbol(&row.symbol)?;
         let ts = time(&row.time, row.time_unit)?;
-        let has = |field: &Scalar<'_>| !matches!(field, Scalar::Missing);
-        if has(&row.open) && has(&row.high) && has(&row.low) {
+        if row.is_bar() {
             self.bar(row, symbol, ts).map(BuiltRow::Bar)
         } else {
             self.tick(row, symbol, ts).map(BuiltRow::Tick)
@@ -134,9 +142,11 @@ impl<'a> RowBuilder<'a> {
             &row.price
         };
         let price = number("price", price, RejectReason::BadPrice)?;
-        let size = match &row.size {
-            Scalar::Missing | Scalar::Null => 0.0,
-            size => number("size", size, RejectReason::BadSize)?,
+        let size = match (&row.size, &row.amount) {
+            (Scalar::Missing | Scalar::Null, Scalar::Missing | Scalar::Null) => 0.0,
+            (Scalar::Missing | Scalar::Null, size) | (size, _) => {
+                number("size", size, RejectReason::BadSize)?
+            }
         };
         let seq = match &row.seq {
             Scalar::Int(n) => Some(u64::try_from(*n).map_err(|_| {
@@ -177,13 +187,16 @@ impl<'a> RowBuilder<'a> {
             Scalar::Text(text) => text
                 .parse::<Interval>()
                 .map_err(|e| (RejectReason::BadField, format!("interval {e}")))?,
-            Scalar::Missing | Scalar::Null => self.interval.unwrap_or_else(|| {
-                if Interval::D1.start_of(ts) == ts {
-                    Interval::D1
-                } else {
-                    Interval::M1
+            Scalar::Missing | Scalar::Null => match self.interval {
+                Some(interval) => interval,
+                None if is_date(&row.time) => Interval::D1,
+                None => {
+                    return Err((
+                        RejectReason::BadField,
+                        "interval is missing: expected 1m, 1d or the like".into(),
+                    ));
                 }
-            }),
+            },
             other => {
                 return Err((
                     RejectReason::BadField,
@@ -196,34 +209,24 @@ impl<'a> RowBuilder<'a> {
             Scalar::Missing | Scalar::Null => 0.0,
             size => number("volume", size, RejectReason::BadSize)?,
         };
-        let start = interval.start_of(ts);
-        let (first, last) = Bar::keys_until(interval, start, self.now);
-        let mut bar = Bar {
+        let prices = [
+            price("open", &row.open)?,
+            price("high", &row.high)?,
+            price("low", &row.low)?,
+            price("close", &row.close)?,
+        ];
+        let mut bar = bar_of(
             symbol,
             interval,
-            start,
-            open: price("open", &row.open)?,
-            high: price("high", &row.high)?,
-            low: price("low", &row.low)?,
-            close: price("close", &row.close)?,
+            start_of(interval, ts, &row.time),
+            prices,
             volume,
-            trades: 0,
-            first,
-            last,
-        };
+            self.now,
+        );
         self.rules.check_origin(&bar.symbol, bar.start, self.now)?;
         bar.check()?;
         if self.adjusted {
-            let adjusted = price("adjusted close", &row.adjusted)?;
-            let factor = adjusted / bar.close;
-            bar.open *= factor;
-            bar.high *= factor;
-            bar.low *= factor;
-            bar.close = adjusted;
-            // The division rounds: the extremes must still be extremes.
-            bar.high = bar.high.max(bar.open).max(bar.close);
-            bar.low = bar.low.min(bar.open).min(bar.close);
-            bar.check()?;
+            adjust(&mut bar, price("adjusted close", &row.adjusted)?)?;
         }
         Ok(bar)
     }
@@ -255,6 +258,85 @@ impl<'a> RowBuilder<'a> {
     }
 }
 
+/// Whether a time is a date alone.
+pub fn is_date(time: &Scalar<'_>) -> bool {
+    match time {
+        Scalar::Text(text) => {
+            text::read(text, Order::DayMonth).is_some_and(|written| !written.has_clock)
+                || text.trim().len() == 8 && text.parse::<Timestamp>().is_ok()
+        }
+        Scalar::Int(n) => {
+            (19_000_101..=21_001_231).contains(n) && Timestamp::from_calendar_digits(*n).is_some()
+        }
+        _ => false,
+    }
+}
+
+/// When a time was, and what the calendar and the clock showed where it was written.
+pub fn moment_of(time: &Scalar<'_>, unit: TimeUnit) -> Option<Moment> {
+    let instant = self::time(time, unit).ok()?.as_micros();
+    let civil = match time {
+        Scalar::Text(text) => text::read(text, Order::DayMonth).map(|written| written.civil),
+        _ => None,
+    };
+    Some(Moment {
+        instant,
+        civil: civil.unwrap_or(instant),
+    })
+}
+
+/// The start of the bar of a time. A daily bar belongs to the date written, whatever offset stands behind it.
+fn start_of(interval: Interval, ts: Timestamp, time: &Scalar<'_>) -> Timestamp {
+    match (interval, time) {
+        (Interval::D1, Scalar::Text(text)) => match text::read(text, Order::DayMonth) {
+            Some(written) => interval.start_of(Timestamp::from_micros(written.civil)),
+            None => interval.start_of(ts),
+        },
+        _ => interval.start_of(ts),
+    }
+}
+
+/// A bar that came as a bar: open, high, low and close. It holds every trade of its interval until `now`.
+pub fn bar_of(
+    symbol: Symbol,
+    interval: Interval,
+    start: Timestamp,
+    [open, high, low, close]: [f64; 4],
+    volume: f64,
+    now: Timestamp,
+) -> Bar {
+    let (first, last) = Bar::keys_until(interval, start, now);
+    Bar {
+        symbol,
+        interval,
+        start,
+        open,
+        high,
+        low,
+        close,
+        volume,
+        trades: 0,
+        first,
+        last,
+    }
+}
+
+/// Makes `adjusted` the close of a bar, and scales its other prices by the same factor.
+///
+/// # Errors
+/// Why the bar is none any more.
+pub fn adjust(bar: &mut Bar, adjusted: f64) -> Result<(), Fault> {
+    let factor = adjusted / bar.close;
+    bar.open *= factor;
+    bar.high *= factor;
+    bar.low *= factor;
+    bar.close = adjusted;
+    // The division rounds: the extremes must still be extremes.
+    bar.high = bar.high.max(bar.open).max(bar.close);
+    bar.low = bar.low.min(bar.open).min(bar.close);
+    bar.check()
+}
+
 fn number(name: &str, value: &Scalar<'_>, reason: RejectReason) -> Result<f64, Fault> {
     match value.number() {
         Some(x) if x.is_finite() => Ok(x),
@@ -272,7 +354,12 @@ fn number(name: &str, value: &Scalar<'_>, reason: RejectReason) -> Result<f64, F
 
 fn time(value: &Scalar<'_>, unit: TimeUnit) -> Result<Timestamp, Fault> {
     let read = match value {
-        Scalar::Int(n) => Some(unit.of_integer(*n)),
+        Scalar::Int(n) => Some(match unit {
+            TimeUnit::Auto => {
+                Timestamp::from_calendar_digits(*n).unwrap_or_else(|| unit.of_integer(*n))
+            }
+            _ => unit.of_integer(*n),
+        }),
         Scalar::Float(x) => unit.of_float(*x),
         Scalar::Text(text) => match text.trim().parse::<i64>() {
             // Eight digits are a calendar date to the parser of texts.

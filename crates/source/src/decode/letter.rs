@@ -39,6 +39,7 @@ pub fn of_row(mut row: RawRow<'_>, adjusted: bool, interval: Option<Interval>) -
         ("seq", &row.seq),
         ("price", &row.price),
         ("size", &row.size),
+        ("amount", &row.amount),
         ("open", &row.open),
         ("high", &row.high),
         ("low", &row.low),

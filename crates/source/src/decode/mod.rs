@@ -14,7 +14,7 @@
 //! | time | timestamp, time, datetime, date, ts, t; `ts_us`, `ts_ms`, `ts_ns`, `ts_s` say the unit |
 //! | sequence | seq, sequence, sequence_number, id, trade_id (numbers, or texts that are hashed) |
 //! | price | price, last, last_price, trade_price; close when it is no bar |
-//! | size | size, qty, quantity, amount, volume, vol |
+//! | size | size, qty, quantity, volume, vol; amount when it is no bar and has no other |
 //! | bar | open, high, low, close, volume, `adj close`, interval |
 //!
 //! Sequences: a row without one gets one derived from its price, its size and how many equal rows
@@ -23,12 +23,15 @@
 //! instant the order is then arbitrary, and equal trades of one instant in different messages count
 //! as one.
 //!
-//! Intervals: a bar without one is taken as `1d` when it starts at midnight UTC, else as `1m`.
+//! Intervals: a bar without one gets that which the spacing of the message's bars says, symbol by symbol
+//! ([`crate::file`] says how); a bar of a date alone is one of `1d`. Where neither says it, the bar is refused.
+//! A daily bar belongs to the date that is written, whatever offset stands behind it.
 //!
 //! What it does not do: compression, schemas other than JSON and named columns.
 
 mod batches;
 mod build;
+mod intervals;
 pub(crate) mod letter;
 pub(crate) mod non_finite;
 mod row;
@@ -39,6 +42,7 @@ use market::{Bar, Reject, Tick, TickRules, Timestamp, excerpt};
 
 pub use batches::{Decoding, MAX_REJECT_BYTES, MAX_REJECTS};
 pub use build::{BuiltRow, Fault, RowBuilder, TimeUnit};
+pub(crate) use build::{adjust, bar_of};
 pub use row::{Field, RawRow, Scalar};
 pub use sequence::hash_text;
 

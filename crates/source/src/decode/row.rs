@@ -81,6 +81,9 @@ pub struct RawRow<'a> {
     pub price: Scalar<'a>,
     /// The trade's size, or the bar's volume.
     pub size: Scalar<'a>,
+    /// The trade's size where nothing better says it; of bars the money that changed hands, which is no
+    /// volume.
+    pub amount: Scalar<'a>,
     /// The bar's open.
     pub open: Scalar<'a>,
     /// The bar's high.
@@ -110,6 +113,8 @@ pub enum Field {
     Price,
     /// The trade's size, or the bar's volume.
     Size,
+    /// The trade's size where nothing better says it.
+    Amount,
     /// The bar's open.
     Open,
     /// The bar's high.
@@ -157,7 +162,8 @@ impl Field {
             "tss" | "timestamps" => Self::Time(TimeUnit::Seconds),
             "seq" | "sequence" | "sequencenumber" | "id" | "tradeid" => Self::Seq,
             "price" | "last" | "lastprice" | "tradeprice" => Self::Price,
-            "size" | "qty" | "quantity" | "amount" | "volume" | "vol" => Self::Size,
+            "size" | "qty" | "quantity" | "volume" | "vol" => Self::Size,
+            "amount" => Self::Amount,
             "open" => Self::Open,
             "high" => Self::High,
             "low" => Self::Low,
@@ -171,6 +177,13 @@ impl Field {
 }
 
 impl<'a> RawRow<'a> {
+    /// Whether it is a bar: it has open, high and low.
+    pub const fn is_bar(&self) -> bool {
+        !matches!(self.open, Scalar::Missing)
+            && !matches!(self.high, Scalar::Missing)
+            && !matches!(self.low, Scalar::Missing)
+    }
+
     /// Puts a value where `field` says; of two spellings of one field the last with a value wins.
     pub fn set(&mut self, field: Field, value: Scalar<'a>) {
         let has_value = value.is_some();
@@ -198,6 +211,7 @@ impl<'a> RawRow<'a> {
             Field::Seq => &mut self.seq,
             Field::Price => &mut self.price,
             Field::Size => &mut self.size,
+            Field::Amount => &mut self.amount,
             Field::Open => &mut self.open,
             Field::High => &mut self.high,
             Field::Low => &mut self.low,
@@ -235,6 +249,7 @@ impl RawRow<'_> {
             seq: self.seq.into_owned(),
             price: self.price.into_owned(),
             size: self.size.into_owned(),
+            amount: self.amount.into_owned(),
             open: self.open.into_owned(),
             high: self.high.into_owned(),
             low: self.low.into_owned(),

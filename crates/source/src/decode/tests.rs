@@ -46,10 +46,80 @@ fn the_original_pipelines_rows_are_understood() {
     );
     assert_eq!(bar.bars[0].interval, market::Interval::D1);
     assert_eq!((bar.bars[0].open, bar.bars[0].close), (1.0, 2.0));
-    let minute = decode(
-        r#"{"symbol":"AAPL","timestamp":1677681000,"open":"1","high":"3","low":"0.5","close":"2","volume":"9"}"#,
+    let rows = [1_677_681_000, 1_677_681_060, 1_677_681_120].map(|ts| {
+        format!(
+            r#"{{"symbol":"AAPL","timestamp":{ts},"open":"1","high":"3","low":"0.5","close":"2","volume":"9"}}"#
+        )
+    });
+    let minutes = decode(&format!("[{}]", rows.join(",")));
+    assert_eq!(minutes.bars.len(), 3);
+    assert!(
+        minutes
+            .bars
+            .iter()
+            .all(|bar| bar.interval == market::Interval::M1)
     );
-    assert_eq!(minute.bars[0].interval, market::Interval::M1);
+    let alone = decode(&rows[0]);
+    assert_eq!(reasons(&alone), [RejectReason::BadField]);
+    assert!(
+        alone.rejects[0].detail.starts_with("interval is missing"),
+        "{}",
+        alone.rejects[0].detail
+    );
+}
+
+#[test]
+fn the_interval_of_pushed_bars_is_told_from_all_of_them_and_a_day_is_the_date_written() {
+    let bar = |ts: &str| {
+        format!(
+            r#"{{"symbol":"A","ts":"{ts}","open":1,"high":3,"low":1,"close":2,"volume":5,"amount":500}}"#
+        )
+    };
+    let all = |times: &[&str]| -> Vec<(market::Interval, String)> {
+        let rows: Vec<String> = times.iter().map(|ts| bar(ts)).collect();
+        let decoded = decode(&rows.join("\n"));
+        assert_eq!(decoded.rejects, []);
+        decoded
+            .bars
+            .iter()
+            .map(|bar| {
+                assert_eq!(bar.volume, 5.0);
+                (bar.interval, bar.start.to_string())
+            })
+            .collect()
+    };
+    let hours = all(&[
+        "2023-06-01T23:00:00Z",
+        "2023-06-02T00:00:00Z",
+        "2023-06-02T01:00:00Z",
+    ]);
+    assert!(
+        hours
+            .iter()
+            .all(|(interval, _)| *interval == market::Interval::H1)
+    );
+    let tokyo = all(&["2023-06-01T00:00:00+09:00", "2023-06-02T00:00:00+09:00"]);
+    assert_eq!(
+        tokyo[0],
+        (market::Interval::D1, "2023-06-01T00:00:00Z".into())
+    );
+    let digits = all(&["20230601 093000", "20230601 093100", "202306010932"]);
+    assert_eq!(
+        digits[2],
+        (market::Interval::M1, "2023-06-01T09:32:00Z".into())
+    );
+    let halves = decode(&[bar("2023-06-01T09:00:00Z"), bar("2023-06-01T09:30:00Z")].join("\n"));
+    assert!(
+        halves.rejects[0].detail.contains("30m"),
+        "{}",
+        halves.rejects[0].detail
+    );
+    // Of trades an amount is the size, where nothing better is.
+    let trade = decode(r#"{"symbol":"A","ts":20230601,"price":2,"amount":7}"#);
+    assert_eq!(
+        (trade.ticks[0].size, trade.ticks[0].ts.to_string().as_str()),
+        (7.0, "2023-06-01T00:00:00Z")
+    );
 }
 
 #[test]
@@ -111,7 +181,7 @@ fn a_bad_row_does_not_harm_its_neighbours() {
             RejectReason::UnknownVersion,
         ),
         (
-            r#"{"symbol":"ABC","ts":1600000000,"open":1,"high":1,"low":2,"close":1}"#,
+            r#"{"symbol":"ABC","ts":1600000000,"open":1,"high":1,"low":2,"close":1,"interval":"1m"}"#,
             RejectReason::BadBar,
         ),
         (r#"{"symbol":"ABC" "ts":1}"#, RejectReason::Unparsable),

@@ -9,29 +9,29 @@
 //! Each batch handed on holds ticks in order and bars in order; no row of a later batch comes before
 //! one of an earlier. What it does not do: notice that the file is changed between the readings.
 
-use std::{ops::ControlFlow, path::Path};
+use std::ops::ControlFlow;
 
 use market::{Bar, Interval, Tick, Timestamp};
 use tokio::sync::mpsc::Sender;
 
 use super::{
-    import::CsvImport,
-    replay::{ReplayOptions, ReplayTimes, Speed},
+    play::{ReplayOptions, ReplayTimes, Speed},
     sort::{RUN_ROWS, Row, Sorter, shift_bar, shift_tick},
 };
-use crate::{Decoded, Result};
+use crate::{Decoded, Result, file::PriceFile};
 
 /// Reads the file to its end, or until nobody takes the batches. Blocking.
 pub(super) fn read(options: &ReplayOptions, batches: &Sender<Decoded>) -> Result<()> {
-    match survey(options, batches)? {
+    let file = PriceFile::open(&options.path, options.reading.clone())?;
+    match survey(&file, batches)? {
         ControlFlow::Break(()) => Ok(()),
-        ControlFlow::Continue(Some(span)) => stream(options, span.shift(options), batches),
+        ControlFlow::Continue(Some(span)) => stream(&file, span.shift(options), batches),
         ControlFlow::Continue(None) => {
             tracing::info!(
                 file = %options.path.display(),
                 "the file is not in the order of time: it is sorted before it is played"
             );
-            sorted(options, batches)
+            sorted(&file, options, batches)
         }
     }
 }
@@ -85,19 +85,11 @@ impl Span {
     }
 }
 
-fn open(options: &ReplayOptions) -> Result<CsvImport> {
-    let path: &Path = &options.path;
-    CsvImport::open(path, options.csv.clone())
-}
-
 /// The span of a file in the order of time; nothing when it is not in that order.
-fn survey(
-    options: &ReplayOptions,
-    batches: &Sender<Decoded>,
-) -> Result<ControlFlow<(), Option<Span>>> {
+fn survey(file: &PriceFile, batches: &Sender<Decoded>) -> Result<ControlFlow<(), Option<Span>>> {
     let mut span = Span::default();
     let mut in_order = true;
-    open(options)?.read_while(|rows| {
+    file.read_while(&mut |_| {}, |rows| {
         let first = [
             rows.ticks.first().map(|t| t.ts),
             rows.bars.first().map(Bar::end),
@@ -121,18 +113,18 @@ fn survey(
     })
 }
 
-fn stream(options: &ReplayOptions, us: i64, batches: &Sender<Decoded>) -> Result<()> {
-    open(options)?.read_while(|mut rows| {
+fn stream(file: &PriceFile, us: i64, batches: &Sender<Decoded>) -> Result<()> {
+    file.read_while(&mut |_| {}, |mut rows| {
         shift(&mut rows.ticks, &mut rows.bars, us);
         Ok(hand_on(rows, batches))
     })?;
     Ok(())
 }
 
-fn sorted(options: &ReplayOptions, batches: &Sender<Decoded>) -> Result<()> {
+fn sorted(file: &PriceFile, options: &ReplayOptions, batches: &Sender<Decoded>) -> Result<()> {
     let mut sorter = Sorter::new(RUN_ROWS);
     let mut span = Span::default();
-    open(options)?.read_while(|rows| {
+    file.read_while(&mut |_| {}, |rows| {
         span.add_all(&rows);
         for tick in rows.ticks {
             sorter.push(Row::Tick(tick))?;
@@ -150,7 +142,7 @@ fn sorted(options: &ReplayOptions, batches: &Sender<Decoded>) -> Result<()> {
         return Ok(());
     }
     let us = span.shift(options);
-    let most = options.csv.batch_rows.max(1);
+    let most = options.reading.batch_rows.max(1);
     let mut rows = sorter.finish()?.peekable();
     while rows.peek().is_some() {
         let mut batch = Decoded::default();

@@ -22,10 +22,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{import::CsvOptions, ordered};
+use super::ordered;
 use crate::{
     Decoded, OnItsWay, Result, SourceBatch, SourceError, SourceSink, TickSource, WallClock,
-    decode::hash_text, system_clock,
+    decode::hash_text, file::FileOptions, system_clock,
 };
 
 /// How fast a file is played. Text: `1x`, `60x`, `max`.
@@ -92,7 +92,7 @@ pub struct ReplayOptions {
     /// The file.
     pub path: PathBuf,
     /// How to read it.
-    pub csv: CsvOptions,
+    pub reading: FileOptions,
     /// How fast.
     pub speed: Speed,
     /// Which times.
@@ -107,7 +107,7 @@ impl ReplayOptions {
         let clock = system_clock();
         Self {
             path: path.into(),
-            csv: CsvOptions::new(clock()),
+            reading: FileOptions::new(clock()),
             speed: Speed::Times(1.0),
             times: ReplayTimes::Event,
             clock,
@@ -123,12 +123,12 @@ const READ_AHEAD: usize = 2;
 const AHEAD: usize = 4;
 
 /// A file played as a live source.
-pub struct CsvReplay {
+pub struct FileReplay {
     name: Arc<str>,
     options: ReplayOptions,
 }
 
-impl CsvReplay {
+impl FileReplay {
     /// A replay that is named after its file: `replay:prices.csv`.
     pub fn new(options: ReplayOptions) -> Self {
         let file = options.path.file_name().unwrap_or_default();
@@ -148,7 +148,7 @@ impl CsvReplay {
 }
 
 #[async_trait]
-impl TickSource for CsvReplay {
+impl TickSource for FileReplay {
     fn name(&self) -> Arc<str> {
         self.name.clone()
     }
@@ -180,7 +180,7 @@ impl TickSource for CsvReplay {
     }
 }
 
-impl CsvReplay {
+impl FileReplay {
     async fn play(&self, read: &mut mpsc::Receiver<Decoded>, out: &SourceSink) -> Result<()> {
         let mut sending = Sending {
             source: self.name.clone(),
