@@ -177,4 +177,25 @@ mod tests {
         assert_eq!(list, ListQuery::default());
         assert_eq!(of_address("/pipeline", ""), ListQuery::default());
     }
+
+    #[test]
+    fn minutes_that_lie_hours_apart_make_no_chart_of_minutes() {
+        let bars = |apart_s: i64| -> Vec<Bar> {
+            (0..9)
+                .map(|n| {
+                    let tick = market::Tick {
+                        symbol: "A".parse().unwrap(),
+                        ts: market::Timestamp::from_secs(n * apart_s),
+                        seq: 1,
+                        price: 1.0,
+                        size: 1.0,
+                    };
+                    Bar::from_tick(&tick, Interval::M1)
+                })
+                .collect()
+        };
+        assert!(follow_each_other(&bars(60), Interval::M1));
+        assert!(!follow_each_other(&bars(3_600), Interval::M1));
+        assert!(!follow_each_other(&[], Interval::M1));
+    }
 }
