@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pipeline::{Clock as _, Import, ImportReport, SystemClock};
 use source::file::{FileOptions, PriceFile};
 
-use crate::file_batches::{self, PricesFile};
+use crate::file_batches;
 
 /// The symbols in it.
 pub const SYMBOLS: [&str; 5] = ["AAPL", "FB", "GOOG", "IBM", "MSFT"];
@@ -23,7 +23,6 @@ pub async fn import(import: Import) -> pipeline::Result<ImportReport> {
     let mut options = FileOptions::new(SystemClock.now());
     options.close_column = Some("Adj Close".into());
     let file = PriceFile::from_bytes("stocks-daily.csv.gz", FILE, options)?;
-    let file = PricesFile::Table(Box::new(file));
     let batches = file_batches::stream(file, Arc::default(), |_| {});
     import.run(batches, |_| {}).await
 }

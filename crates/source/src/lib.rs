@@ -11,7 +11,6 @@ mod clock;
 pub mod decode;
 mod error;
 pub mod file;
-pub mod parquet_file;
 mod port;
 pub mod replay;
 pub mod rest;

@@ -39,7 +39,7 @@ pub async fn run(args: &AuditArgs, config: &Config) -> Result<()> {
         }
         None => read(config, args.limit)?,
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::terminal::stdout();
     if args.json {
         for entry in &page.entries {
             let line = serde_json::to_string(entry).map_err(std::io::Error::other)?;

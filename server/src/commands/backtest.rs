@@ -19,7 +19,10 @@ use super::{
     season,
     series_input::{self, Series, from_one, from_zero},
 };
-use crate::error::{CommandError, Result};
+use crate::{
+    error::{CommandError, Result},
+    terminal,
+};
 
 /// Arguments.
 #[derive(Debug, Args)]
@@ -147,17 +150,17 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
         })?;
     }
     let many = args.id.is_some();
-    let mut out = std::io::stdout().lock();
+    let mut out = terminal::stdout();
     match args.format {
         Format::Json => write_json(&mut out, &tested, &reports, many)?,
         Format::Csv => write_csv(&mut out, &tested, &reports, many)?,
         Format::Table => write_table(&mut out, &tested, &reports, many)?,
     }
     for model in models.iter().filter_map(LoadedModel::trained) {
-        eprintln!("tickcast: {}", not_retrained(model, &tested, &reports));
+        terminal::complain(not_retrained(model, &tested, &reports));
     }
     for failure in &failures {
-        eprintln!("tickcast: {failure}");
+        terminal::complain(failure);
     }
     let mut useless = 0;
     for (s, report) in tested.iter().zip(&reports) {
@@ -167,10 +170,10 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
             } else {
                 String::new()
             };
-            eprintln!(
-                "tickcast: {of}{} failed at every origin: {reason}",
+            terminal::complain(format_args!(
+                "{of}{} failed at every origin: {reason}",
                 row.model
-            );
+            ));
             // A baseline that nobody asked for spoils nothing.
             useless += usize::from(!row.baseline);
         }

@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     error::Result,
     http::dead_letters::{Page, Replayed},
-    wiring,
+    terminal, wiring,
 };
 
 /// Letters of one page of the listing.
@@ -92,7 +92,7 @@ pub async fn run(args: &DeadLetterArgs, config: &Config) -> Result<()> {
                 None => replay(config, args.reason).await?,
             };
             let (replayed, still_bad) = (done.replayed, done.still_bad);
-            let mut out = std::io::stdout().lock();
+            let mut out = terminal::stdout();
             writeln!(out, "{replayed} replayed, {still_bad} still cannot be used")?;
             Ok(())
         }
@@ -161,7 +161,7 @@ async fn post_replay(remote: &Remote, url: &str, reason: Option<RejectReason>) -
 }
 
 fn print_json(page: &Page) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = terminal::stdout();
     for letter in &page.letters {
         let line = json!({
             "id": letter.id,
@@ -177,7 +177,7 @@ fn print_json(page: &Page) -> Result<()> {
 }
 
 fn print_table(page: &Page) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = terminal::stdout();
     if page.counts.is_empty() {
         writeln!(out, "no dead letters")?;
         return Ok(());
@@ -207,9 +207,9 @@ fn print_table(page: &Page) -> Result<()> {
             letter.id.to_string(),
             letter.at.to_string(),
             r.reason.to_string(),
-            r.origin.clone(),
-            r.detail.clone(),
-            row,
+            terminal::line(&r.origin),
+            terminal::line(&r.detail),
+            terminal::line(&row),
         ]);
     }
     writeln!(out, "{table}")?;

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +18,7 @@ use super::progress;
 use crate::{
     config::Config,
     error::{CommandError, Result},
-    wiring,
+    terminal, wiring,
 };
 
 /// Rows that an export that is cut off reads again at most, about.
@@ -129,7 +130,7 @@ async fn write(args: &ExportArgs, store: &dyn Store) -> Result<()> {
     for symbol in symbols {
         let output = args.output.join(file_name(&symbol, args));
         if output.exists() && !args.overwrite {
-            println!("{}: there already", output.display());
+            writeln!(terminal::stdout(), "{}: there already", output.display())?;
             continue;
         }
         write_file(args, store, one(vec![symbol], false, output)).await?;
@@ -145,7 +146,7 @@ async fn write_file(args: &ExportArgs, store: &dyn Store, options: ExportOptions
             source,
         })?;
     }
-    let bar = progress::share(shown(output));
+    let bar = progress::share(terminal::line(&shown(output)));
     let done = export::export(store, &options, |at| {
         bar.set_position((at.share * 1_000.0) as u64);
         bar.set_message(at.rows.to_string());
@@ -157,7 +158,12 @@ async fn write_file(args: &ExportArgs, store: &dyn Store, options: ExportOptions
         0 => String::new(),
         n => format!(", {n} of them by an earlier run"),
     };
-    println!("{}: {} rows{resumed}", output.display(), done.rows);
+    writeln!(
+        terminal::stdout(),
+        "{}: {} rows{resumed}",
+        output.display(),
+        done.rows
+    )?;
     Ok(())
 }
 

@@ -15,7 +15,10 @@ use super::{
     season,
     series_input::{self, from_one},
 };
-use crate::error::{CommandError, Result};
+use crate::{
+    error::{CommandError, Result},
+    terminal,
+};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -151,11 +154,11 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
             Err(e) if args.id.is_none() => return Err(e),
             Err(e) => {
                 failed += 1;
-                eprintln!("tickcast: series {:?}: {e}", s.id);
+                terminal::complain(format_args!("series {:?}: {e}", s.id));
             }
         }
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = terminal::stdout();
     match args.format {
         Format::Json => write_json(&mut out, &good, args.id.is_some())?,
         Format::Csv => write_csv(&mut out, &good, &levels, args.id.as_deref())?,
@@ -253,7 +256,7 @@ fn write_table(
     table.set_header(header(levels, many));
     for o in outcomes {
         for (step, numbers) in rows(o) {
-            let id = many.then(|| o.id.clone());
+            let id = many.then(|| terminal::line(&o.id));
             let numbers = numbers.iter().map(|x| progress::number(*x));
             table.add_row(id.into_iter().chain([step.to_string()]).chain(numbers));
         }

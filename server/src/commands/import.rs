@@ -1,10 +1,15 @@
 //! `tickcast import`: loads files of bars or trades into the data directory.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use clap::Args;
 use market::Interval;
 use pipeline::{Clock as _, ImportReport, SystemClock};
+use source::file::PriceFile;
 
 use super::{progress, reading::ReadingArgs};
 use crate::{
@@ -14,8 +19,8 @@ use crate::{
     },
     config::Config,
     error::{CommandError, Result},
-    file_batches::{self, PricesFile, Tally},
-    wiring,
+    file_batches::{self, Tally},
+    terminal, wiring,
 };
 
 /// Arguments.
@@ -60,7 +65,7 @@ pub async fn run(args: &ImportArgs, config: &Config) -> Result<()> {
         options.rules = wiring::pipeline_config(config).rules();
         let path = path.clone();
         let shown = path.display().to_string();
-        let opened = tokio::task::spawn_blocking(move || PricesFile::open(&path, options))
+        let opened = tokio::task::spawn_blocking(move || PriceFile::open(&path, options))
             .await
             .map_err(|e| CommandError::Internal {
                 detail: format!("{shown}: {e}"),
@@ -88,7 +93,7 @@ pub async fn run(args: &ImportArgs, config: &Config) -> Result<()> {
         let what = of_import(&name, &imported);
         audit.record(SystemClock.now(), Act::Import, &who, None, what);
         let report = imported.map_err(wiring::from_pipeline)?;
-        summarise(&name, &facts, &report, &tally);
+        summarise(&name, &facts, &report, &tally)?;
         if report.ticks + report.duplicates + report.bars.all() == 0 {
             useless.push(name);
         }
@@ -111,54 +116,61 @@ fn of_file(path: &str, error: source::SourceError) -> CommandError {
 }
 
 /// What was done with a file: its rows, what was decided of it, and why rows were put aside.
-fn summarise(name: &str, facts: &[String], report: &ImportReport, tally: &Tally) {
+fn summarise(name: &str, facts: &[String], report: &ImportReport, tally: &Tally) -> io::Result<()> {
+    let mut out = terminal::stdout();
     let many = |n: u64, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
-    println!(
+    writeln!(
+        out,
         "{name}: {} of {}",
         many(report.rows + tally.of_others(), "row"),
         many(report.symbols.len() as u64, "symbol")
-    );
+    )?;
     for fact in facts {
-        println!("  {fact}");
+        writeln!(out, "  {fact}")?;
     }
     if tally.moved() > 0 {
-        println!(
+        writeln!(
+            out,
             "  {} within their interval, and are kept under its start",
             if tally.moved() == 1 {
                 "1 bar begins".to_owned()
             } else {
                 format!("{} bars begin", tally.moved())
             }
-        );
+        )?;
     }
     let bars = &report.bars;
     if bars.all() > 0 {
-        println!(
+        writeln!(
+            out,
             "  bars: {} new, {} replaced, {} equal to those that were there",
             bars.new, bars.replaced, bars.equal
-        );
+        )?;
         if bars.kept > 0 {
-            println!(
+            writeln!(
+                out,
                 "  {} there, made of trades, and stayed",
                 if bars.kept == 1 {
                     "1 bar was".to_owned()
                 } else {
                     format!("{} bars were", bars.kept)
                 }
-            );
+            )?;
         }
     }
     if report.ticks + report.duplicates > 0 {
-        println!(
+        writeln!(
+            out,
             "  ticks: {} new, {} were there",
             report.ticks, report.duplicates
-        );
+        )?;
     }
     if tally.of_others() > 0 {
-        println!(
+        writeln!(
+            out,
             "  {} of other symbols passed over",
             many(tally.of_others(), "row")
-        );
+        )?;
     }
     let reasons: Vec<String> = report
         .reasons
@@ -166,10 +178,18 @@ fn summarise(name: &str, facts: &[String], report: &ImportReport, tally: &Tally)
         .map(|(reason, count)| format!("{count} {reason}"))
         .collect();
     match report.rejected {
-        0 => println!("  rejected: 0 put aside"),
+        0 => writeln!(out, "  rejected: 0 put aside")?,
         rejected => {
-            println!("  rejected: {rejected} put aside ({})", reasons.join(", "));
-            println!("  `tickcast deadletters` lists the rows that were put aside, and why");
+            writeln!(
+                out,
+                "  rejected: {rejected} put aside ({})",
+                reasons.join(", ")
+            )?;
+            writeln!(
+                out,
+                "  `tickcast deadletters` lists the rows that were put aside, and why"
+            )?;
         }
     }
+    Ok(())
 }

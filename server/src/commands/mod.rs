@@ -29,6 +29,7 @@ use crate::{
     cli::{Cli, Command},
     config::{self, Config, LogConfig},
     error::{CommandError, Result},
+    file_size, terminal,
 };
 
 /// Runs the command that the command line names.
@@ -45,7 +46,7 @@ pub fn run(cli: Cli) -> Result<()> {
             let layers = layers();
             let printed = config::print(&layers);
             Config::from_layers(layers)?;
-            std::io::stdout().write_all(printed.as_bytes())?;
+            terminal::stdout().write_all(printed.as_bytes())?;
             Ok(())
         }
         Command::Serve(_) => {
@@ -108,6 +109,7 @@ fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
         .map_err(|e| CommandError::Internal {
             detail: format!("the async runtime cannot be started: {e}"),
         })?;
+    runtime.spawn(file_size::tell());
     let ended = runtime.block_on(command);
     runtime.shutdown_timeout(LEFT_BEHIND_AFTER);
     ended
@@ -122,9 +124,10 @@ fn start_logging(log: &LogConfig) {
         .unwrap_or_default()
         // It warns of each cookie that is none, and anybody can send those.
         .with_target("tower_sessions", tracing::level_filters::LevelFilter::ERROR);
+    let coloured = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_ansi(coloured)
+        .with_writer(move || terminal::stderr().coloured(coloured));
     let lines = if log.json {
         lines.json().boxed()
     } else {

@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     error::{CommandError, Result},
     http::{guard::Gate, ops, serving},
+    terminal,
 };
 
 /// Runs the role until it is asked to stop.
@@ -46,7 +47,11 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
         Role::Ingest => format!(" ({})", wired.source),
         _ => String::new(),
     };
-    println!("tickcast {} is running{place}{what}", role.as_str());
+    writeln!(
+        terminal::stdout(),
+        "tickcast {} is running{place}{what}",
+        role.as_str()
+    )?;
     // The line is what scripts wait for: it must not stay in a buffer.
     std::io::stdout().flush()?;
 

@@ -10,7 +10,7 @@ use source::file::{
 };
 
 use super::reading::ReadingArgs;
-use crate::{error::Result, wiring};
+use crate::{error::Result, terminal, wiring};
 
 pub use source::file::series::Series;
 
@@ -34,7 +34,7 @@ pub fn read(
         .and_then(|input| series::read(input, &options))
         .map_err(wiring::from_source)?;
     for note in &read.notes {
-        eprintln!("tickcast: {note}");
+        terminal::complain(note);
     }
     Ok(read.series)
 }

@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     error::{CommandError, Result},
     http::{self, guard::Gate, serving},
-    wiring,
+    terminal, wiring,
 };
 
 /// How long a stop may take before what is left is dropped; the store has it already.
@@ -44,7 +44,11 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
     tokio::spawn(state.rates.clone().forget());
     let router = http::router(state, &config);
 
-    println!("tickcast is at http://{address} ({})", wired.source);
+    writeln!(
+        terminal::stdout(),
+        "tickcast is at http://{address} ({})",
+        wired.source
+    )?;
     // The line is what scripts wait for: it must not stay in a buffer.
     std::io::stdout().flush()?;
 

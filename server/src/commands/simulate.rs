@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     error::{CommandError, Result},
     simulate::{self, SimulateOptions},
-    wiring,
+    terminal, wiring,
 };
 
 /// Arguments.
@@ -135,7 +135,10 @@ pub async fn run(args: &SimulateArgs, config: &Config) -> Result<()> {
     let address = listener
         .local_addr()
         .map_err(|source| CommandError::Listen { address, source })?;
-    println!("simulated exchange at http://{address}/v1/status");
+    writeln!(
+        terminal::stdout(),
+        "simulated exchange at http://{address}/v1/status"
+    )?;
     std::io::stdout().flush()?;
     let stop = CancellationToken::new();
     tokio::spawn(super::serve::cancel_on_signal(stop.clone()));

@@ -309,7 +309,7 @@ fn report(model: &Model, out: &Path, seconds: f64) {
         100.0 * measures.coverage_80,
         100.0 * measures.coverage_95
     );
-    println!("written to {}", out.display());
+    println!("written to {}", crate::terminal::Plain(out.display()));
 }
 
 /// A flag that the first Ctrl-C sets; the second ends the process as usual.

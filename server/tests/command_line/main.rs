@@ -7,6 +7,8 @@
     reason = "what fails in a test's own plumbing fails the test"
 )]
 
+mod columnar;
+mod edges;
 mod exporting;
 mod files;
 mod forecasting;

@@ -29,7 +29,10 @@
 //! Order books, quotes without trades, adjusted volumes, calendars. It asks nobody but the file: no
 //! network, no clock besides the one that it is given.
 
+pub mod columnar;
+mod file_name;
 pub mod input;
+pub mod json;
 pub mod layout;
 pub mod looks;
 pub mod names;
@@ -50,7 +53,9 @@ pub use reader::{PriceFile, Progress};
 use market::{Interval, Symbol, TickRules, Timestamp};
 
 use crate::{Result, SourceError};
+use columnar::{ColumnarTable, Format};
 use input::Input;
+use json::JsonTable;
 use table::Table;
 use text::{TextOptions, TextTable};
 use time::text::Order;
@@ -123,10 +128,14 @@ pub fn open_table(input: Input, options: &TextOptions) -> Result<Box<dyn Table>>
             expected: format!("expected a table of prices, got {what}"),
         })
     };
+    if let Some(format) = Format::of_head(&head) {
+        return Ok(Box::new(ColumnarTable::open(input, format)?));
+    }
+    if JsonTable::is_json(&head) {
+        return Ok(Box::new(JsonTable::open(input)?));
+    }
     match head.as_slice() {
         [] => refused("an empty file"),
-        [b'P', b'A', b'R', b'1', ..] => refused("a Parquet file"),
-        [b'A', b'R', b'R', b'O', b'W', b'1', ..] => refused("an Arrow file"),
         [0x1f, 0x8b, ..] => refused("a file that is compressed twice"),
         [b'P', b'K', 3, 4, ..] => refused("an Excel workbook or an archive in an archive"),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => refused("an Excel workbook: save it as CSV"),
@@ -134,6 +143,12 @@ pub fn open_table(input: Input, options: &TextOptions) -> Result<Box<dyn Table>>
         [0xfd, b'7', b'z', b'X', b'Z', ..] => refused("an xz file: unpack it first"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => refused("a Zstandard file: unpack it first"),
         [b'F', b'E', b'A', b'1', ..] => refused("a Feather file of version 1: write version 2"),
+        [b'O', b'R', b'C', ..] if !head.is_ascii() => refused("an ORC file: write Parquet"),
+        [0x89, b'H', b'D', b'F', ..] => refused("an HDF5 file: write Parquet or CSV"),
+        [b'S', b'Q', b'L', b'i', b't', b'e', b' ', b'f', ..] => {
+            refused("an SQLite database: export its table as CSV")
+        }
+        [0x80, 2..=5, ..] => refused("a Python pickle: write Parquet or CSV"),
         _ => Ok(Box::new(TextTable::open(input, options)?)),
     }
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::ControlFlow, path::Path};
 use market::{Interval, Symbol};
 
 use super::{
-    FileOptions,
+    FileOptions, file_name,
     input::Input,
     layout::{Layout, Sample, Wishes},
     open_table,
@@ -89,17 +89,14 @@ impl PriceFile {
                     "the input has no symbol column and no name: name the symbol".into(),
                 ));
             }
-            (None, false) => {
-                let stem = name.split('.').next().unwrap_or(&name);
-                Some(stem.parse().map_err(|_| {
-                    config(
-                        "--symbol",
-                        format!(
-                            "the file has no symbol column and its name {name:?} is no symbol: name one"
-                        ),
-                    )
-                })?)
-            }
+            (None, false) => Some(file_name::symbol_of(&name).parse().map_err(|_| {
+                config(
+                    "--symbol",
+                    format!(
+                        "the file has no symbol column and its name {name:?} is no symbol: name one"
+                    ),
+                )
+            })?),
         };
         let survey = survey(&*table, &layout, &options)?;
         if let (Some(asked), true) = (&options.symbol, by_column) {
