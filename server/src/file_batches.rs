@@ -22,11 +22,17 @@ const AHEAD: usize = 4;
 /// What a reading says when it has come to its end.
 #[derive(Debug, Default)]
 pub struct Tally {
+    rows: AtomicU64,
     of_others: AtomicU64,
     moved: AtomicU64,
 }
 
 impl Tally {
+    /// Rows of the file, good and bad.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
     /// Rows of other symbols than the one asked for.
     pub fn of_others(&self) -> u64 {
         self.of_others.load(Ordering::Relaxed)
@@ -62,6 +68,7 @@ pub fn stream(
         });
         match read {
             Ok(counts) => {
+                tally.rows.store(counts.rows, Ordering::Relaxed);
                 tally.of_others.store(counts.of_others, Ordering::Relaxed);
                 tally.moved.store(counts.moved, Ordering::Relaxed);
             }

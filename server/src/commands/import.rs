@@ -122,7 +122,7 @@ fn summarise(name: &str, facts: &[String], report: &ImportReport, tally: &Tally)
     writeln!(
         out,
         "{name}: {} of {}",
-        many(report.rows + tally.of_others(), "row"),
+        many(tally.rows(), "row"),
         many(report.symbols.len() as u64, "symbol")
     )?;
     for fact in facts {

@@ -44,6 +44,10 @@ impl Moment {
     }
 }
 
+/// 1990 to 2100: a count since the epoch of one unit is none of another in these years.
+const MODERN: std::ops::Range<Timestamp> =
+    Timestamp::from_secs(631_152_000)..Timestamp::from_secs(4_102_444_800);
+
 /// What digits of one length are.
 #[derive(Clone, Copy, Debug, Default)]
 struct Digits {
@@ -69,6 +73,9 @@ pub struct Evidence {
     digits: [Digits; 20],
     /// Counts since the epoch by the unit that their size says: seconds to nanoseconds.
     units: [u64; 4],
+    /// Whether one of them, by its own size, lies outside the years in which counts of several units can be
+    /// told apart.
+    out_of_reach: bool,
     /// The most digits of a clock's cell in a column of its own.
     clock_digits: usize,
     with_zone: u64,
@@ -107,8 +114,8 @@ impl Evidence {
                 None => self.see_number(value as f64),
             }
             // Digits that could be both count as both until their length is decided.
-            if calendar.is_some() {
-                self.units[unit_of(value as f64)] += u64::from(digits != 8);
+            if calendar.is_some() && digits != 8 {
+                self.see_count(value as f64);
             }
             return;
         }
@@ -164,10 +171,17 @@ impl Evidence {
     }
 
     fn see_number(&mut self, value: f64) {
-        self.units[unit_of(value)] += 1;
+        self.see_count(value);
         self.with_zone += 1;
         self.with_clock += 1;
         self.read += 1;
+    }
+
+    /// A count since the epoch.
+    fn see_count(&mut self, value: f64) {
+        self.units[unit_of(value)] += 1;
+        let modern = Timestamp::from_epoch_number(value).is_some_and(|ts| MODERN.contains(&ts));
+        self.out_of_reach |= !modern;
     }
 
     fn see_written(&mut self, written: &Written<'_>) {
@@ -229,6 +243,9 @@ impl Evidence {
             Order::MonthDay => format!("dates in {column} have the month before the day"),
         });
         let unit = match unit {
+            // Binance's files went from milliseconds to microseconds with the year 2025, and some have both:
+            // the size of a number of these years says its unit.
+            TimeUnit::Auto if !self.out_of_reach => TimeUnit::Auto,
             TimeUnit::Auto => {
                 let most = (0..4).max_by_key(|at| self.units[*at]).unwrap_or(0);
                 [
@@ -470,7 +487,10 @@ impl TimeReader {
 
     fn float(&mut self, value: f64) -> Option<Moment> {
         let us = match self.format.unit {
-            TimeUnit::Auto => return None,
+            TimeUnit::Auto => {
+                let ts = Timestamp::from_epoch_number(value)?;
+                return self.of_instant(ts.as_micros());
+            }
             TimeUnit::Seconds => value * 1e6,
             TimeUnit::Millis => value * 1e3,
             TimeUnit::Micros => value,
