@@ -80,7 +80,11 @@ fn digits_are_a_calendar_or_an_epoch_by_the_whole_column() {
     // Binance's went from milliseconds to microseconds within a file.
     assert_eq!(
         instants(&["1735689540000", "1735689600000000", "1735689660"], None),
-        ["2024-12-31T23:59:00Z", "2025-01-01T00:00:00Z", "2025-01-01T00:01:00Z"]
+        [
+            "2024-12-31T23:59:00Z",
+            "2025-01-01T00:00:00Z",
+            "2025-01-01T00:01:00Z"
+        ]
     );
     assert_eq!(
         instants(&["1735689600.25"], None)[0],
