@@ -10,14 +10,15 @@ scenario("a script that was put into a page does not run", { complaints: /Conten
     await page.goto(path);
     await connected(page);
     const ran = await page.evaluate(() => {
+      window.ran = false;
       const script = document.createElement("script");
-      script.textContent = "window.injected = true";
+      script.textContent = "window.ran = true";
       document.body.append(script);
-      const image = document.createElement("div");
-      image.innerHTML = '<button id="injected" onclick="window.injected = true">x</button>';
-      document.body.append(image);
-      document.getElementById("injected").click();
-      return Boolean(window.injected);
+      const place = document.createElement("div");
+      place.innerHTML = '<button id="put-in" onclick="window.ran = true">x</button>';
+      document.body.append(place);
+      document.getElementById("put-in").click();
+      return window.ran;
     });
     assert.equal(ran, false, path);
   }
