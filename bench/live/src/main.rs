@@ -2,10 +2,11 @@
 //! WebSockets, on loopback. Prints one line per figure, with the goal and the ratio to it beside it.
 //!
 //! Run by `make bench`; `TICKCAST_BIN` names the binary. Arguments choose among `startup`,
-//! `throughput`, `memory` and `latency`; without any, all are measured. What it does not do: judge. A figure below
+//! `throughput`, `push`, `memory` and `latency`; without any, all are measured. What it does not do: judge. A figure below
 //! its goal is printed as such and the exit code stays 0.
 
 mod fanout;
+mod push;
 mod replay;
 mod startup;
 
@@ -20,7 +21,7 @@ async fn main() -> Result<()> {
     println!("# tickcast, one process, embedded bus and store");
     println!("cores: {}", std::thread::available_parallelism()?);
     let chosen: Vec<String> = std::env::args().skip(1).collect();
-    for name in ["startup", "throughput", "memory", "latency"] {
+    for name in ["startup", "throughput", "push", "memory", "latency"] {
         if !chosen.is_empty() && !chosen.iter().any(|c| c == name) {
             continue;
         }
@@ -28,6 +29,7 @@ async fn main() -> Result<()> {
         match name {
             "startup" => startup::startup().await?,
             "throughput" => replay::throughput().await?,
+            "push" => push::push().await?,
             "memory" => replay::memory().await?,
             _ => fanout::latency().await?,
         }

@@ -1,7 +1,7 @@
 //! A `tickcast` process of our own.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -32,14 +32,26 @@ impl Server {
         Self::start_as("serve", &[&["--port", "0"], arguments].concat()).await
     }
 
+    /// As [`Self::start`], of another binary than the one that is measured.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn start_binary(path: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::spawn(path, "serve", &[&["--port", "0"], arguments].concat()).await
+    }
+
     /// Starts a command of `tickcast` that prints the URL it can be reached at.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_as(command: &str, arguments: &[&str]) -> Result<Self> {
+        Self::spawn(&binary()?, command, arguments).await
+    }
+
+    async fn spawn(path: &Path, command: &str, arguments: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let started = Instant::now();
-        let mut child = Command::new(binary()?)
+        let mut child = Command::new(path)
             .arg(command)
             .arg("--data-dir")
             .arg(directory.path())

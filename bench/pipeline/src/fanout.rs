@@ -24,7 +24,16 @@ const CONNECT_AT_ONCE: usize = 64;
 /// Measures and prints.
 pub async fn measure(services: &Services) -> Result<()> {
     let topic = fresh("fanout")?;
-    let server = start("web", services, &topic, Some(&services.mongodb), &[]).await?;
+    // All readers are one client here.
+    let limits = [
+        "--set",
+        "limits.connections=8192",
+        "--set",
+        "limits.connections_per_client=8192",
+        "--set",
+        "limits.sockets_per_s=0",
+    ];
+    let server = start("web", services, &topic, Some(&services.mongodb), &limits).await?;
     let watched = [symbol(0)?];
     let sockets: Vec<Socket> = stream::iter(0..READERS)
         .map(|_| reader::subscribe(&server.url, &watched))

@@ -328,3 +328,26 @@ fn a_fault_in_a_mapping_names_its_file_and_field() {
     let error = Config::from_layers(rest(&[("source.mapping", &path)])).unwrap_err();
     assert!(error.to_string().contains("cannot be read"), "{error}");
 }
+
+#[test]
+fn a_limit_that_cannot_be_right_is_a_fault_and_a_rate_of_0_is_none() {
+    let file = "[limits]\nconnections = 0\nbody_timeout_ms = 5\npushes_per_s = -1\n\
+        [predict]\nlong_in_flight = 0\n[live]\nqueue_bytes = 10\n[log]\naccess = 1.5";
+    let error = Config::from_layers(layers(file, &[], &[])).unwrap_err();
+    let text = error.to_string();
+    for part in [
+        "6 faults",
+        "limits.connections",
+        "limits.body_timeout_ms",
+        "limits.pushes_per_s",
+        "predict.long_in_flight",
+        "live.queue_bytes",
+        "log.access",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in {text}");
+    }
+    let file = "[limits]\npushes_per_s = 0\nsockets_per_s = 7";
+    let config = Config::from_layers(layers(file, &[], &[])).unwrap();
+    assert_eq!(config.limits.pushes_per_s, None);
+    assert_eq!(config.limits.sockets_per_s.map(u32::from), Some(7));
+}

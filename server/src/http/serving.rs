@@ -61,7 +61,8 @@ pub async fn serve(
     limits: &LimitsConfig,
     stop: CancellationToken,
 ) {
-    let places = Places::new(limits.connections, limits.connections_per_client);
+    let connections = within_the_system(limits.connections);
+    let places = Places::new(connections, limits.connections_per_client);
     let mut http = Builder::new(TokioExecutor::new());
     http.http1()
         .timer(TokioTimer::new())
@@ -116,6 +117,32 @@ pub async fn serve(
     }
     drop(listener);
     graceful.shutdown().await;
+}
+
+/// File descriptors that stay with everything else: the store's, the bus's, the front end's files.
+const OTHER_FILES: usize = 256;
+
+/// So many connections, or as many as the process may have files open for: beyond those not even the answer to one
+/// too many could be given.
+fn within_the_system(connections: usize) -> usize {
+    let wanted = connections.saturating_add(OTHER_FILES) as u64;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(files) if files < wanted => {
+            let most = usize::try_from(files).unwrap_or(usize::MAX);
+            let most = most.saturating_sub(OTHER_FILES).max(1);
+            warn!(
+                "{most} connections instead of limits.connections = {connections}: the system lets this process have \
+                 {files} files open"
+            );
+            most
+        }
+        Ok(_) => connections,
+        Err(e) => {
+            warn!("it is not known how many files this process may have open: {e}");
+            // What it is at least, on every system.
+            connections.min(1_024 - OTHER_FILES)
+        }
+    }
 }
 
 /// Whether an error of `accept` is about one connection that is gone already.
@@ -358,6 +385,12 @@ mod tests {
             body.len()
         );
         assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
+    }
+
+    #[test]
+    fn connections_stay_within_what_the_system_gives() {
+        assert!(within_the_system(1 << 40) < 1 << 40);
+        assert_eq!(within_the_system(10), 10);
     }
 
     #[test]
