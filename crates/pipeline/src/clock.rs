@@ -134,7 +134,7 @@ impl MarketClock {
     /// Whether more may still come into a bar. In a replay imported bars may lie ahead of event time:
     /// they are whole.
     pub fn is_going_on(&self, bar: &Bar) -> bool {
-        bar.end() > self.now() && (self.mode == MarketTime::Live || bar.trades > 0)
+        bar.end() > self.now() && (self.mode == MarketTime::Live || !bar.is_external())
     }
 
     fn wall_now(&self) -> Timestamp {

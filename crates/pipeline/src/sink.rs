@@ -410,7 +410,7 @@ impl Inner {
             bars.iter().for_each(|bar| self.live.note_bars(&bar.symbol));
         }
         for (symbol, interval) in touched {
-            // A bar made of ticks stands: what the store has is shown, not what came.
+            // Ticks may have come that the bar does not cover: what the store has is shown, not what came.
             let newest = self.newest_bars(&symbol, &[interval]).await;
             self.live.publish_symbol(&symbol, Vec::new(), newest, None);
         }

@@ -155,8 +155,9 @@ pub trait TickStore: Send + Sync {
 #[async_trait]
 pub trait BarStore: Send + Sync {
     /// Stores bars that came as bars; one that is there under the same (symbol, interval, start) is
-    /// replaced, unless it was made of ticks. Ticks that come later take the place of the bar: it
-    /// then holds exactly the stored ticks. They are kept with `trades` = 0, whatever they say.
+    /// replaced. What a bar covers (from its first to its last key) is told by it alone, whatever ticks
+    /// there are of it, before or after; ticks outside of that are merged into it ([`market::Bar`] has
+    /// the rule). They are kept with `trades` = 0, whatever they say.
     /// Returns how many were written.
     ///
     /// # Errors

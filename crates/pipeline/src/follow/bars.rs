@@ -105,9 +105,9 @@ impl Bars {
             one_look: false,
             partial: false,
         });
-        if held.bar.trades == 0 {
-            held.bar = bar.clone();
-        }
+        // Of the ticks that it does not cover the latest are known here; the store has them all.
+        let inside = |tick: &&Tick| bar.interval.start_of(tick.ts) == bar.start;
+        held.bar = bar.with_ticks(self.recent.iter().filter(inside));
         held.doubtful_until = Some(now + DOUBTFUL);
         held.one_look = false;
         self.bound(bar.interval);
@@ -202,13 +202,13 @@ impl Bars {
 
 impl Held {
     fn push(&mut self, tick: &Tick, now: Instant) {
-        if self.bar.trades == 0 {
-            // Ticks take the place of a bar that came as a bar.
-            self.bar = Bar::from_tick(tick, self.bar.interval);
-            self.doubtful_until = Some(now + DOUBTFUL);
-            self.one_look = false;
+        if self.bar.is_external() && self.bar.covers(tick.key()) {
+            // A bar that came as a bar has it already.
         } else if tick.key() > self.bar.last {
             self.bar.push(tick);
+        } else if self.bar.is_external() {
+            self.doubtful_until = Some(now + DOUBTFUL);
+            self.one_look = false;
         } else {
             self.bar.high = self.bar.high.max(tick.price);
             self.bar.low = self.bar.low.min(tick.price);
@@ -279,6 +279,43 @@ mod tests {
         assert_eq!(bars.compare(&seconds(&ticks[..2])[0]), None);
         let whole = bars.touched(&ticks[2_999..]);
         assert_eq!(whole[0].trades, 3_000);
+    }
+
+    #[test]
+    fn a_bar_that_came_as_a_bar_stays_and_goes_on_with_the_ticks_that_it_does_not_cover() {
+        let now = Instant::now();
+        let came = |until: i64| {
+            let start = Timestamp::from_secs(0);
+            let read_at = Timestamp::from_secs(until);
+            let (first, last) = Bar::keys_until(Interval::M1, start, read_at);
+            Bar {
+                volume: 1_000_000.0,
+                trades: 0,
+                start,
+                interval: Interval::M1,
+                first,
+                last,
+                ..Bar::from_tick(&tick(0), Interval::M1)
+            }
+        };
+        let minute = |bars: &Bars| {
+            let shown = bars.touched(&[tick(50_000_000)]);
+            shown
+                .into_iter()
+                .find(|b| b.interval == Interval::M1)
+                .unwrap()
+        };
+        // Read after its end, or while it went on; the tick before or after it.
+        for (until, volume) in [(3_600, 1_000_000.0), (30, 1_000_001.0)] {
+            let mut bars = Bars::new(&[], None, now);
+            bars.push_bar(&came(until), now);
+            bars.push(&tick(50_000_000), now);
+            assert_eq!(minute(&bars).volume, volume);
+            let mut bars = Bars::new(&[], None, now);
+            bars.push(&tick(50_000_000), now);
+            bars.push_bar(&came(until), now);
+            assert_eq!(minute(&bars).volume, volume);
+        }
     }
 
     #[test]

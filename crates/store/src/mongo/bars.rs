@@ -7,16 +7,19 @@
 //! not every server of MongoDB's protocol does atomically. The exception is the module `fold`: parts
 //! of processes that died in between.
 //!
-//! Rule, as on every side: bars made of ticks win over those that came as bars (`trades` = 0), in
-//! both directions. Here both may lie side by side, and the reader leaves the latter out.
+//! Rule, as on every side ([`market::Bar`]): what a bar that came as a bar covers is told by it alone, and
+//! ticks outside of that are merged into it. Here both lie side by side, and the reader combines them: the
+//! parts are of all ticks, so where only some of them lie outside, these are folded by themselves, from the
+//! longest bars that fit (the module `outside`).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    sync::PoisonError,
     time::{Duration, Instant},
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use market::{Bar, Interval, Symbol, Tick, Timestamp, bars_from_ticks};
+use market::{Bar, Coverage, Interval, Symbol, Tick, Timestamp, bars_from_ticks};
 use mongodb::bson::{Document, doc, serialize_to_document};
 
 use super::{
@@ -61,18 +64,32 @@ pub(super) fn merge_into(whole: &mut Option<Bar>, part: Bar) {
     }
 }
 
+/// A bar as it lies there: what came as a bar, and what its ticks amount to.
+#[derive(Clone, Debug, Default)]
+struct Lying {
+    came: Option<Bar>,
+    ticks: Option<Bar>,
+}
+
+impl Lying {
+    fn take(&mut self, part: Bar) {
+        if part.is_external() {
+            self.came = Some(part);
+        } else {
+            merge_into(&mut self.ticks, part);
+        }
+    }
+}
+
 /// The bars that documents, sorted by their start, are the parts of.
-fn whole_bars(documents: Vec<BarDocument>) -> Vec<Bar> {
-    let mut bars: Vec<Bar> = Vec::with_capacity(documents.len());
-    for bar in documents.into_iter().map(BarDocument::into_bar) {
-        match bars.last_mut().filter(|last| last.start == bar.start) {
-            None => bars.push(bar),
-            Some(last) if bar.trades == 0 || last.trades == 0 => {
-                if last.trades == 0 {
-                    *last = bar;
-                }
-            }
-            Some(last) => last.merge(&bar),
+fn lying(documents: Vec<BarDocument>) -> Vec<(Timestamp, Lying)> {
+    let mut bars: Vec<(Timestamp, Lying)> = Vec::with_capacity(documents.len());
+    for part in documents.into_iter().map(BarDocument::into_bar) {
+        if bars.last().is_none_or(|(start, _)| *start != part.start) {
+            bars.push((part.start, Lying::default()));
+        }
+        if let Some((_, last)) = bars.last_mut() {
+            last.take(part);
         }
     }
     bars
@@ -103,7 +120,11 @@ impl Inner {
             .try_collect()
             .await?;
         let mut state = State::default();
-        for part in parts.into_iter().filter(|p| p.trades > 0) {
+        for part in parts {
+            if part.trades == 0 {
+                state.came = Some(part.into_bar());
+                continue;
+            }
             let of_us = writer_of_bar(&part.id) == writer;
             let side = if of_us {
                 &mut state.own
@@ -155,7 +176,8 @@ impl Inner {
                 },
             };
             let changed = writer.others_at.is_some_and(|at| at > known.looked);
-            if recent.is_none() || changed && known.looked.elapsed() >= LOOK_AGAIN {
+            let came = self.came_since(key, known.looked);
+            if recent.is_none() || came || changed && known.looked.elapsed() >= LOOK_AGAIN {
                 to_look_up.push(key.clone());
             }
             before.insert(key.clone(), known);
@@ -164,7 +186,8 @@ impl Inner {
         for (key, state) in self.states(to_look_up, writer.number).await? {
             if let Some(known) = before.get_mut(&key) {
                 known.looked = looked;
-                known.state.get_or_insert_default().others = state.others;
+                let known = known.state.get_or_insert_default();
+                (known.others, known.came) = (state.others, state.came);
             }
         }
         Ok(before)
@@ -228,6 +251,7 @@ impl Inner {
             }
         }
         let mut bars = BTreeMap::new();
+        let mut came = HashMap::new();
         let looked = Instant::now();
         for (key, mut state) in self.states(look.into_iter().collect(), me).await? {
             let ours = now.get(&key).or_else(|| before.get(&key));
@@ -249,19 +273,57 @@ impl Inner {
                 );
             }
             if wrong.contains(&key) || told.contains(&key) {
+                came.extend(state.came.clone().map(|bar| (key.clone(), bar)));
                 bars.extend(state.whole().map(|bar| (key, bar)));
             }
         }
         for (key, known) in now {
             if told.contains(&key)
                 && !bars.contains_key(&key)
-                && let Some(bar) = known.state.clone().and_then(State::whole)
+                && let Some(state) = known.state.clone()
             {
-                bars.insert(key.clone(), bar);
+                came.extend(state.came.clone().map(|bar| (key.clone(), bar)));
+                bars.extend(state.whole().map(|bar| (key.clone(), bar)));
             }
             writer.learn(key, known);
         }
-        Ok(bars.into_values().collect())
+        let mut seen = Vec::with_capacity(bars.len());
+        for (key, bar) in bars {
+            let lying = Lying {
+                came: came.remove(&key),
+                ticks: Some(bar),
+            };
+            seen.extend(self.combined(lying).await?);
+        }
+        Ok(seen)
+    }
+
+    /// The bar that is seen.
+    async fn combined(&self, lying: Lying) -> Result<Option<Bar>> {
+        let (mut came, ticks) = match (lying.came, lying.ticks) {
+            (Some(came), Some(ticks)) => (came, ticks),
+            (came, ticks) => return Ok(came.or(ticks)),
+        };
+        let outside = match came.coverage_of(&ticks) {
+            Coverage::All => None,
+            Coverage::None => Some(ticks),
+            Coverage::Some => self.outside(&came).await?,
+        };
+        if let Some(outside) = outside {
+            came.merge(&outside);
+        }
+        Ok(Some(came))
+    }
+
+    /// Whether a bar has come here, of a symbol and interval, since somebody looked.
+    fn came_since(&self, (symbol, interval, _): &Key, looked: Instant) -> bool {
+        let put = self
+            .names
+            .put
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let at = put.get(&(symbol.clone(), *interval));
+        at.is_some_and(|at| *at >= looked)
     }
 
     /// See [`crate::BarStore::put_bars`].
@@ -270,16 +332,11 @@ impl Inner {
         if bars.is_empty() {
             return Ok(0);
         }
-        let made_of_ticks = self.made_of_ticks(&bars).await?;
         // Of a bar that comes twice in one batch, the last one counts, as if they came one by one.
         let documents: BTreeMap<Key, BarDocument> = bars
             .iter()
             .map(|bar| (key(bar), BarDocument::given(bar)))
-            .filter(|(key, _)| !made_of_ticks.contains(key))
             .collect();
-        if documents.is_empty() {
-            return Ok(0);
-        }
         let (keys, documents): (Vec<Key>, Vec<BarDocument>) = documents.into_iter().unzip();
         let inserted = self.bars.insert_many(&documents).ordered(false).await;
         let there = duplicates(inserted)?;
@@ -291,36 +348,17 @@ impl Inner {
         for (symbol, interval, _) in &keys {
             self.note(symbol, instruments::field(*interval)).await?;
         }
-        Ok(bars
-            .iter()
-            .filter(|bar| !made_of_ticks.contains(&key(bar)))
-            .count())
-    }
-
-    /// Those of the bars that are made of ticks.
-    async fn made_of_ticks(&self, bars: &[Bar]) -> Result<BTreeSet<Key>> {
-        let mut ranges: BTreeMap<(Symbol, Interval), (Timestamp, Timestamp)> = BTreeMap::new();
-        for bar in bars {
-            let range = ranges.entry((bar.symbol.clone(), bar.interval));
-            let (first, last) = range.or_insert((bar.start, bar.start));
-            *first = bar.start.min(*first);
-            *last = bar.start.max(*last);
-        }
-        let found: Vec<Vec<BarDocument>> = stream::iter(ranges)
-            .map(|((symbol, interval), (first, last))| async move {
-                let range = doc! {
-                    "symbol": symbol.as_str(),
-                    "interval": interval.as_str(),
-                    "start_us": { "$gte": first.as_micros(), "$lte": last.as_micros() },
-                    "trades": { "$gt": 0_i64 },
-                };
-                self.bars.find(range).await?.try_collect().await
-            })
-            .buffered(AT_ONCE)
-            .try_collect::<Vec<_>>()
-            .await?;
-        let found = found.into_iter().flatten();
-        Ok(found.map(|document| key(&document.into_bar())).collect())
+        let at = Instant::now();
+        let mut put = self
+            .names
+            .put
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        put.extend(
+            keys.into_iter()
+                .map(|(symbol, interval, _)| ((symbol, interval), at)),
+        );
+        Ok(bars.len())
     }
 
     /// See [`crate::BarStore::bars`].
@@ -362,21 +400,21 @@ impl Inner {
                 .try_collect()
                 .await?;
             let all = i64::try_from(documents.len()).unwrap_or(i64::MAX) < asked;
-            let mut found = whole_bars(documents);
+            let mut found = lying(documents);
             if all {
-                bars.append(&mut found);
-            } else if let Some(cut) = found.pop() {
+                self.see(found, &mut bars).await?;
+            } else if let Some((cut, _)) = found.pop() {
                 // Of the earliest one, parts may have been left out.
                 if found.is_empty() {
                     // More parts of one bar than are read at once: all of them, then.
                     let mut only = filter.clone();
-                    only.insert("start_us", cut.start.as_micros());
+                    only.insert("start_us", cut.as_micros());
                     let parts = self.bars.find(only).await?.try_collect().await?;
-                    bars.append(&mut whole_bars(parts));
-                    last = cut.start.as_micros().saturating_sub(1);
+                    self.see(lying(parts), &mut bars).await?;
+                    last = cut.as_micros().saturating_sub(1);
                 } else {
-                    bars.append(&mut found);
-                    last = cut.start.as_micros();
+                    self.see(found, &mut bars).await?;
+                    last = cut.as_micros();
                 }
             }
             let enough = i64::try_from(bars.len()).unwrap_or(i64::MAX) >= limit;
@@ -385,5 +423,12 @@ impl Inner {
                 return Ok(bars);
             }
         }
+    }
+
+    async fn see(&self, lying: Vec<(Timestamp, Lying)>, bars: &mut Vec<Bar>) -> Result<()> {
+        for (_, lying) in lying {
+            bars.extend(self.combined(lying).await?);
+        }
+        Ok(())
     }
 }

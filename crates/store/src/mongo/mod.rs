@@ -36,6 +36,7 @@ mod fold;
 mod instruments;
 mod keys;
 mod ledger;
+mod outside;
 mod ranges;
 mod recent;
 mod retention;
@@ -164,6 +165,8 @@ struct Names {
     bars: String,
     /// What is known to stand in the symbols' documents.
     noted: std::sync::Mutex<HashSet<(Symbol, &'static str)>>,
+    /// When a bar of a symbol and interval was last put here.
+    put: std::sync::Mutex<HashMap<(Symbol, Interval), Instant>>,
 }
 
 impl MongoStore {
@@ -202,6 +205,7 @@ impl MongoStore {
             names: Names {
                 bars: name("bars"),
                 noted: std::sync::Mutex::default(),
+                put: std::sync::Mutex::default(),
             },
             dead_letters_kept: options.dead_letters_kept,
             name_shard_key,

@@ -22,9 +22,12 @@ const REMEMBERED: usize = 3;
 pub(super) struct State {
     pub own: Option<Bar>,
     pub others: Option<Bar>,
+    /// What came as a bar.
+    pub came: Option<Bar>,
 }
 
 impl State {
+    /// What the ticks amount to.
     pub(super) fn whole(self) -> Option<Bar> {
         let mut whole = self.own;
         if let Some(others) = self.others {

@@ -94,5 +94,16 @@ pub(super) fn remove_bars(
             before.as_micros(),
             ROWS_AT_ONCE as i64,
         ))?;
+    // With a bar goes the part of it that came as a bar.
+    writer
+        .conn
+        .prepare_cached(
+            "WITH here AS (SELECT id FROM symbols WHERE name = ?1)
+             DELETE FROM external_bars
+             WHERE symbol_id = (SELECT id FROM here) AND interval = ?2 AND start < (
+                 SELECT min(start) FROM bars
+                 WHERE symbol_id = (SELECT id FROM here) AND interval = ?2)",
+        )?
+        .execute((symbol.as_str(), interval_code(interval)))?;
     Ok(removed)
 }

@@ -63,14 +63,19 @@ pub(super) fn append(writer: &mut Writer, ticks: Vec<Tick>) -> Result<Appended> 
         appended.stored = stored;
     }
     order.sort_unstable();
-    let in_order = order.iter().map(|(.., at)| &appended.stored[*at].tick);
+    let ticks = order
+        .iter()
+        .map(|(index, _, at)| (*index, &appended.stored[*at].tick))
+        .collect();
+    let new = bars::NewTicks { ticks };
+    let in_order = new.ticks.iter().map(|(_, tick)| *tick);
     let partial = bars_from_ticks(in_order, &Interval::ALL);
-    appended.bars = bars::merge(writer, partial)?;
+    appended.bars = bars::merge(writer, partial, &new)?;
     writer.symbols.flush(&writer.conn)?;
     Ok(appended)
 }
 
-fn read_tick(symbol: &Symbol, row: &Row<'_>, from: usize) -> Result<Tick> {
+pub(super) fn read_tick(symbol: &Symbol, row: &Row<'_>, from: usize) -> Result<Tick> {
     Ok(Tick {
         symbol: symbol.clone(),
         ts: Timestamp::from_micros(row.get(from)?),

@@ -58,33 +58,147 @@ pub async fn a_bar_that_comes_again_replaces_the_one_that_came(side: &dyn StoreU
     );
 }
 
-pub async fn a_bar_made_of_ticks_is_not_replaced_by_one_that_comes(side: &dyn StoreUnderTest) {
+/// A bar of [`START`]'s minute that came when it had gone on for so many milliseconds.
+fn came_after(ms: i64, volume: f64) -> Bar {
+    let mut came = bar("A", Interval::M1, 0, 10.0);
+    let read_at = START.plus_micros(ms * 1_000);
+    (came.first, came.last) = Bar::keys_until(Interval::M1, came.start, read_at);
+    came.volume = volume;
+    came
+}
+
+async fn minute(store: &dyn store::Store) -> Bar {
+    let mut bars = store.bars(&all_of("A", Interval::M1)).await.unwrap();
+    assert_eq!(bars.len(), 1);
+    bars.remove(0)
+}
+
+pub async fn a_bar_that_came_stays_as_it_is_whatever_ticks_of_it_come(side: &dyn StoreUnderTest) {
     let mut place = side.place(PLENTY).await;
     let store = place.open().await;
-    store
-        .append(vec![tick("A", 1, 1, 50.0, 3.0)])
-        .await
-        .unwrap();
-    let put = vec![
+    let came = bar("A", Interval::M1, 0, 10.0);
+    let ticks = vec![tick("A", 1, 1, 50.0, 3.0), tick("A", 59_999, 2, 51.0, 3.0)];
+    store.put_bars(vec![came.clone()]).await.unwrap();
+    let appended = store.append(ticks.clone()).await.unwrap();
+    assert_eq!(appended.stored.len(), 2);
+    assert!(
+        appended
+            .bars
+            .iter()
+            .all(|b| b.interval != Interval::M1 || *b == came)
+    );
+    assert_eq!(minute(store.as_ref()).await, came);
+    // The ticks are there beside it, and in the bars that did not come.
+    assert_eq!(
+        store.ticks_after(&came.symbol, 0, 9).await.unwrap().len(),
+        2
+    );
+    let seconds = store.bars(&all_of("A", Interval::S1)).await.unwrap();
+    assert_eq!(seconds.iter().map(|b| b.trades).sum::<u64>(), 2);
+    // Sent again it is stored, and the same.
+    assert_eq!(store.put_bars(vec![came.clone()]).await.unwrap(), 1);
+    assert_eq!(minute(store.as_ref()).await, came);
+}
+
+pub async fn a_bar_that_comes_after_its_ticks_counts_as_if_it_had_come_before(
+    side: &dyn StoreUnderTest,
+) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    let ticks = vec![tick("A", 1, 1, 50.0, 3.0), tick("A", 59_999, 2, 51.0, 3.0)];
+    store.append(ticks.clone()).await.unwrap();
+    let came = vec![
         bar("A", Interval::M1, 0, 10.0),
         bar("A", Interval::M1, 1, 11.0),
     ];
-    assert_eq!(store.put_bars(put.clone()).await.unwrap(), 1);
+    assert_eq!(store.put_bars(came.clone()).await.unwrap(), 2);
     let stored = store.bars(&all_of("A", Interval::M1)).await.unwrap();
-    assert_eq!((stored[0].close, stored[0].trades), (50.0, 1));
-    assert_eq!(stored[1], put[1]);
+    assert_eq!(stored, came);
 }
 
-pub async fn ticks_take_the_place_of_a_bar_that_came(side: &dyn StoreUnderTest) {
+pub async fn a_bar_that_came_while_it_went_on_goes_on_with_later_ticks(side: &dyn StoreUnderTest) {
     let mut place = side.place(PLENTY).await;
     let store = place.open().await;
+    let came = came_after(30_000, 1_000_000.0);
+    store.put_bars(vec![came.clone()]).await.unwrap();
+    // One that it has, one that it has not, and one of each in a batch.
+    let batches = [
+        vec![tick("A", 29_000, 1, 50.0, 5.0)],
+        vec![tick("A", 31_000, 2, 12.0, 5.0)],
+        vec![
+            tick("A", 28_000, 3, 60.0, 5.0),
+            tick("A", 45_500, 4, 9.5, 7.0),
+        ],
+    ];
+    let mut told = Vec::new();
+    for batch in &batches {
+        told.extend(store.append(batch.clone()).await.unwrap().bars);
+    }
+    let wanted = came.with_ticks(batches.iter().flatten());
+    assert_eq!(
+        (wanted.open, wanted.high, wanted.low, wanted.close),
+        (9.75, 12.0, 9.0, 9.5)
+    );
+    assert_eq!((wanted.volume, wanted.trades), (1_000_012.0, 2));
+    assert_eq!(minute(store.as_ref()).await, wanted);
+    let last_told = told.iter().rfind(|b| b.interval == Interval::M1);
+    assert_eq!(last_told, Some(&wanted));
+    // What came later covers more, and has these ticks in it.
+    let later = came_after(40_000, 1_000_005.0);
+    store.put_bars(vec![later.clone()]).await.unwrap();
+    let wanted = later.with_ticks(batches.iter().flatten());
+    assert_eq!((wanted.volume, wanted.trades), (1_000_012.0, 1));
+    assert_eq!(minute(store.as_ref()).await, wanted);
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(minute(store.as_ref()).await, wanted);
+    // Whole at last.
+    let whole = came_after(60_000, 2_000_000.0);
+    store.put_bars(vec![whole.clone()]).await.unwrap();
+    assert_eq!(minute(store.as_ref()).await, whole);
     store
-        .put_bars(vec![bar("A", Interval::M1, 0, 10.0)])
+        .append(vec![tick("A", 59_000, 5, 1.0, 1.0)])
         .await
         .unwrap();
-    let ticks = vec![tick("A", 1, 1, 50.0, 3.0), tick("A", 2, 2, 51.0, 3.0)];
-    store.append(ticks.clone()).await.unwrap();
-    super::assert_bars_are_the_fold(store.as_ref(), &ticks).await;
+    assert_eq!(minute(store.as_ref()).await, whole);
+}
+
+/// Ticks before, within and after what a bar covers, and the bar itself, in many orders.
+pub async fn bars_that_come_and_ticks_give_the_same_bars_in_any_order(side: &dyn StoreUnderTest) {
+    let ticks: Vec<_> = (0..12)
+        .map(|i| {
+            let (ms, seq) = (i * 5_000 + 7, i as u64);
+            tick("A", ms, seq, 20.0 + ((i * 7) % 12) as f64, 1.0 + i as f64)
+        })
+        .collect();
+    let mut came: Vec<Bar> = vec![came_after(30_000, 500.0)];
+    // A longer one of a time in the middle, with ticks on both sides of what it covers.
+    let mut hour = bar("A", Interval::H1, 0, 30.0);
+    hour.first.ts = START.plus_micros(12_000_000);
+    hour.last.ts = START.plus_micros(33_000_000);
+    came.push(hour);
+    for order in 0..6usize {
+        let mut place = side.place(PLENTY).await;
+        let store = place.open().await;
+        let mut left: Vec<_> = ticks.clone();
+        left.rotate_left(order * 5 % 12);
+        if order % 2 == 1 {
+            left.reverse();
+        }
+        for (i, batch) in left.chunks(3).enumerate() {
+            if i == order % 5 {
+                store.put_bars(came.clone()).await.unwrap();
+            }
+            store.append(batch.to_vec()).await.unwrap();
+        }
+        if order % 5 == 4 {
+            store.put_bars(came.clone()).await.unwrap();
+        }
+        for came in &came {
+            let stored = store.bars(&all_of("A", came.interval)).await.unwrap();
+            assert_eq!(stored, [came.with_ticks(&ticks)], "order {order}");
+        }
+    }
 }
 
 pub async fn an_import_of_thousands_of_bars_is_whole(side: &dyn StoreUnderTest) {

@@ -49,8 +49,10 @@ macro_rules! contract_tests {
             bars_come_back_as_they_were_put,
             a_range_is_half_open_and_a_limit_takes_its_latest_bars,
             a_bar_that_comes_again_replaces_the_one_that_came,
-            a_bar_made_of_ticks_is_not_replaced_by_one_that_comes,
-            ticks_take_the_place_of_a_bar_that_came,
+            a_bar_that_came_stays_as_it_is_whatever_ticks_of_it_come,
+            a_bar_that_comes_after_its_ticks_counts_as_if_it_had_come_before,
+            a_bar_that_came_while_it_went_on_goes_on_with_later_ticks,
+            bars_that_come_and_ticks_give_the_same_bars_in_any_order,
             an_import_of_thousands_of_bars_is_whole,
             instruments_tell_the_latest_state_of_each_symbol,
             symbols_are_listed_in_pages_those_with_ticks_first,
@@ -137,7 +139,7 @@ pub fn bar(name: &str, interval: Interval, nth: u32, close: f64) -> Bar {
     let start = interval
         .start_of(START)
         .plus_micros(i64::from(nth) * interval.micros());
-    let key = market::TickKey { ts: start, seq: 0 };
+    let (first, last) = Bar::keys_until(interval, start, Timestamp::MAX);
     Bar {
         symbol: symbol(name),
         interval,
@@ -148,8 +150,8 @@ pub fn bar(name: &str, interval: Interval, nth: u32, close: f64) -> Bar {
         close,
         volume: 1_000.5,
         trades: 0,
-        first: key,
-        last: key,
+        first,
+        last,
     }
 }
 
