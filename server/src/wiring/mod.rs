@@ -173,22 +173,24 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
     let backbone = Backbone::open(config).await?;
     let exchange = CancellationToken::new();
     let feeds = matches!(role, Role::Serve | Role::Ingest);
-    let (source, name) = if feeds {
+    let opened = if feeds {
         let topic = backbone.log.as_deref().map(|log| catch_up::Topic {
             log,
             name: &config.bus.topic,
         });
         sources::open(config, &backbone.store.port, topic, &exchange).await?
     } else {
-        (None, sources::name(config))
+        sources::Opened::idle(config)
     };
-    let simulated = feeds && config.source == SourceConfig::Simulated;
-    let known = simulated_history::known(&backbone.store.port).await?;
+    let history = match opened.trades_since {
+        Some(until) => Some(simulated_history::Missing::until(until, &backbone.store.port).await?),
+        None => None,
+    };
     let parts = Parts {
         bus: Arc::clone(&backbone.bus),
         store: Arc::clone(&backbone.store.port),
         clock: Arc::new(SystemClock),
-        sources: source.into_iter().collect(),
+        sources: opened.source.into_iter().collect(),
         log: backbone.log.clone(),
         shared_store: backbone.is_shared(),
         dead_letters: backbone.dead_letters.clone(),
@@ -197,12 +199,12 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
         .await
         .map_err(from_pipeline)?;
     let pipeline = Arc::new(pipeline);
-    if simulated {
-        simulated_history::backfill(config, known, &pipeline);
+    if let Some(missing) = history {
+        simulated_history::backfill(config, missing, &pipeline);
     }
     Ok(Wired {
         pipeline,
-        source: name,
+        source: opened.name,
         sockets: TaskTracker::new(),
         metrics,
         backbone,

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use market::Symbol;
+use market::{Symbol, Timestamp};
 use pipeline::{Clock as _, SourceSpec, SystemClock};
 use source::{
     file::PriceFile,
@@ -38,23 +38,55 @@ pub(super) fn name(config: &Config) -> String {
     }
 }
 
-/// The source that is configured, and its name for people.
+/// A source that is configured.
+pub(super) struct Opened {
+    /// How it is started; `None` of one that only takes what is pushed.
+    pub source: Option<SourceSpec>,
+    /// Its name for people.
+    pub name: String,
+    /// Of the simulated exchange: from when on its trades come. What lies before comes as bars.
+    pub trades_since: Option<Timestamp>,
+}
+
+impl Opened {
+    const fn new(source: Option<SourceSpec>, name: String) -> Self {
+        Self {
+            source,
+            name,
+            trades_since: None,
+        }
+    }
+
+    /// Of a process that no prices come into.
+    pub fn idle(config: &Config) -> Self {
+        Self::new(None, name(config))
+    }
+}
+
+/// The source that is configured.
 pub(super) async fn open(
     config: &Config,
     store: &Arc<dyn Store>,
     topic: Option<Topic<'_>>,
     exchange: &CancellationToken,
-) -> Result<(Option<SourceSpec>, String)> {
+) -> Result<Opened> {
     let name = name(config);
     match &config.source {
-        SourceConfig::None => Ok((None, name)),
+        SourceConfig::None => Ok(Opened::new(None, name)),
         SourceConfig::Simulated => {
             let url = start_exchange(config, exchange.clone()).await?;
             let provider = Provider::tickcast(&url);
-            let start = catch_up::ticks("rest:simulated", store, topic).await?;
+            let mut start = catch_up::ticks("rest:simulated", store, topic).await?;
+            // A whole second is either made of trades or told by a bar.
+            start.since = Timestamp::from_secs(start.since.as_secs());
+            let at = start.checkpoint.get("").and_then(|position| position.since);
+            let trades_since = Some(at.unwrap_or(start.since));
             let mut options = rest_options("rest:simulated".into(), provider, start);
             options.rules = pipeline_config(config).rules();
-            Ok((Some(rest(options)), name))
+            Ok(Opened {
+                trades_since,
+                ..Opened::new(Some(rest(options)), name)
+            })
         }
         SourceConfig::Rest { provider, .. } => {
             let provider = Provider::clone(provider);
@@ -72,7 +104,7 @@ pub(super) async fn open(
             options.requests_per_second = Some(config.poll.max_requests_per_s);
             // The first build finds the faults of the settings before anything is started.
             RestSource::new(options.clone()).map_err(from_source)?;
-            Ok((Some(rest(options)), name))
+            Ok(Opened::new(Some(rest(options)), name))
         }
         SourceConfig::Replay { file, speed } => {
             let mut options = ReplayOptions::new(file);
@@ -81,7 +113,10 @@ pub(super) async fn open(
             // The file is opened once before anything starts: a wrong name is a fault of the start.
             PriceFile::open(file, options.reading.clone()).map_err(from_source)?;
             let build = move || Ok(Box::new(FileReplay::new(options.clone())) as Box<_>);
-            Ok((Some(SourceSpec::new(name.clone(), build)), name))
+            Ok(Opened::new(
+                Some(SourceSpec::new(name.clone(), build)),
+                name,
+            ))
         }
     }
 }
@@ -178,9 +213,9 @@ mod tests {
             }
             let config = Config::from_layers(layers).unwrap();
             let exchange = CancellationToken::new();
-            let (source, name) = open(&config, &store, None, &exchange).await.unwrap();
-            assert!(source.is_some());
-            assert_eq!(name, preset);
+            let opened = open(&config, &store, None, &exchange).await.unwrap();
+            assert!(opened.source.is_some());
+            assert_eq!(opened.name, preset);
         }
     }
 }
