@@ -50,6 +50,11 @@ pub fn price_chart<'a>(
     }
 }
 
+/// The decimals that prices of the page are written with.
+pub fn price_decimals(data: &ChartData) -> u32 {
+    price_chart(data, &[], View::default()).price_decimals()
+}
+
 /// The chart's index of the bar or of the forecast step that starts at `start`.
 pub fn index_of(data: &ChartData, start: Timestamp) -> Option<usize> {
     let bars = data.bars.as_slice();

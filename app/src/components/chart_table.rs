@@ -7,7 +7,7 @@ use crate::{
     api::chart_page::ChartData,
     chart_state::ChartState,
     erase::{Erase, text},
-    format,
+    format, scene,
 };
 
 /// The most rows of bars on the page; copying takes them all.
@@ -98,14 +98,15 @@ pub fn ChartTable(state: ChartState) -> impl IntoView {
     .erased()
 }
 
-fn cell(price: f64) -> impl IntoView {
-    view! { <td>{format::price(price)}</td> }
+fn cell(price: f64, decimals: u32) -> impl IntoView {
+    view! { <td>{format::price(price, decimals)}</td> }
 }
 
 fn bar_rows(data: &ChartData) -> Vec<impl IntoView + use<>> {
+    let decimals = scene::price_decimals(data);
     let bars = data.bars.as_slice().iter().rev().take(MAX_ROWS);
     bars.map(|bar| {
-        let prices = [bar.open, bar.high, bar.low, bar.close].map(cell);
+        let prices = [bar.open, bar.high, bar.low, bar.close].map(|price| cell(price, decimals));
         view! {
             <tr>
                 <th scope="row">{format::bar_time(bar.start, data.interval)}</th>
@@ -118,6 +119,7 @@ fn bar_rows(data: &ChartData) -> Vec<impl IntoView + use<>> {
 }
 
 fn fan_table(data: &ChartData, fan: &Fan) -> AnyView {
+    let decimals = scene::price_decimals(data);
     let caption = format!(
         "Forecast by {} from {} UTC",
         fan.model,
@@ -141,12 +143,12 @@ fn fan_table(data: &ChartData, fan: &Fan) -> AnyView {
                 .bands
                 .iter()
                 .flat_map(|band| [band.lower.get(i), band.upper.get(i)])
-                .map(|bound| cell(bound.copied().unwrap_or(f64::NAN)))
+                .map(|bound| cell(bound.copied().unwrap_or(f64::NAN), decimals))
                 .collect();
             view! {
                 <tr>
                     <th scope="row">{format::bar_time(*target, data.interval)}</th>
-                    <td>{format::price(*mean)}</td>
+                    {cell(*mean, decimals)}
                     {bounds}
                 </tr>
             }

@@ -282,34 +282,36 @@ fn reading(state: ChartState) -> String {
         let Some(reading) = scene::index_of(data, cursor).and_then(|i| chart.read(i)) else {
             return String::new();
         };
+        let decimals = chart.price_decimals();
+        let price = |price| format::price(price, decimals);
         let mut text = format::bar_time(reading.start, data.interval);
         text.push_str(" UTC");
         if let Some(bar) = reading.bar {
             text += &format!(
                 ": open {}, high {}, low {}, close {}, volume {}",
-                format::price(bar.open),
-                format::price(bar.high),
-                format::price(bar.low),
-                format::price(bar.close),
+                price(bar.open),
+                price(bar.high),
+                price(bar.low),
+                price(bar.close),
                 format::compact(bar.volume),
             );
         }
         if let Some(past) = reading.past.filter(|_| reading.bar.is_some()) {
             text += &format!(
                 "; was forecast {}, from {} to {}",
-                format::price(past.mean),
-                format::price(past.lower),
-                format::price(past.upper)
+                price(past.mean),
+                price(past.lower),
+                price(past.upper)
             );
         }
         if let Some(fan) = reading.fan {
-            text += &format!("; forecast {}", format::price(fan.mean));
+            text += &format!("; forecast {}", price(fan.mean));
             for (level, lower, upper) in fan.bands {
                 text += &format!(
                     ", {}\u{a0}% from {} to {}",
                     format::fixed(level, 0),
-                    format::price(lower),
-                    format::price(upper)
+                    price(lower),
+                    price(upper)
                 );
             }
         }

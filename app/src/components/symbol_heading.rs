@@ -10,6 +10,7 @@ use crate::{
     erase::{Erase, text},
     format,
     live::Live,
+    scene,
 };
 
 /// Symbol, last price and change; the price is in the page's title too.
@@ -21,7 +22,11 @@ pub fn SymbolHeading(state: ChartState) -> impl IntoView {
         let quoted = symbol.with(|s| live.quotes.with(|q| q.get(s).map(|q| q.price)));
         quoted.or_else(|| state.data.with(|d| d.bars.last().map(|b| b.close)))
     });
-    let price_text = text(move || price.get().map_or("–".to_owned(), format::price));
+    let step = Memo::new(move |_| state.data.with(scene::price_decimals));
+    let price_text = text(move || {
+        let shown = |price| format::price(price, step.get().max(format::price_decimals([price])));
+        price.get().map_or("–".to_owned(), shown)
+    });
     let change = move || {
         let told = symbol.with(|s| {
             let is_it = |i: &&InstrumentSummary| i.symbol == *s;

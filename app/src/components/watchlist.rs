@@ -258,6 +258,11 @@ fn Row(
         live.quotes
             .with(|quotes| quotes.get(&quoted).map_or(last_price, |q| q.price))
     });
+    // Of the prices seen so far: one that ends in a zero does not take a decimal away.
+    let decimals = Memo::new(move |before: Option<&u32>| {
+        let known = [price.get()].into_iter().chain(previous_close);
+        format::price_decimals(known).max(before.copied().unwrap_or(0))
+    });
     // The animation starts anew only when its name changes: each direction has two of them.
     let flash = Memo::new(move |before: Option<&(f64, u8)>| {
         let now = price.get();
@@ -313,7 +318,7 @@ fn Row(
                     {tag.map(|tag| view! { <span class="tag">{tag}</span> })}
                 </span>
                 <span class=text(move || format!("price flash-{}", flash.get().1))>
-                    {text(move || format::price(price.get()))}
+                    {text(move || format::price(price.get(), decimals.get()))}
                 </span>
                 <span class=text(move || format!("change {}", direction(change())))>
                     {text(move || change().map_or("–".to_owned(), |c| format::signed_percent(c, 2)))}

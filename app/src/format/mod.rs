@@ -14,6 +14,6 @@ pub fn ahead(step: u32) -> String {
     }
 }
 
-pub use chart::format_price as price;
+pub use chart::{format_price as price, price_decimals};
 pub use number::{change, compact, error_size, fixed, percent, signed_percent};
 pub use time::{bar_time, date, iso};

@@ -9,7 +9,7 @@ use plotters::{coord::Shift, drawing::DrawingArea, prelude::DrawingBackend};
 use crate::{
     Drawing, Result, Role, View,
     frame::{Frame, FrameSpec},
-    numbers::{format_price, usable},
+    numbers::{format_size, usable},
     price_draw::thinned,
     surface::Ink,
     time_axis::{number_ticks, time_ticks},
@@ -59,7 +59,7 @@ impl Drawing for ErrorsChart<'_> {
         for series in self.series {
             let last = series.points.iter().rev().find(|(_, e)| usable(*e));
             if let Some((_, error)) = last {
-                text += &format!("{}: {} lately. ", series.model, format_price(*error));
+                text += &format!("{}: {} lately. ", series.model, format_size(*error));
             }
         }
         if text.is_empty() {

@@ -33,7 +33,7 @@ pub use coverage::{CoverageChart, CoveragePoint, CoverageSeries};
 pub use drawing::{Drawing, View};
 pub use error::{ChartError, Result};
 pub use errors::{ErrorSeries, ErrorsChart};
-pub use numbers::format_price;
+pub use numbers::{format_price, price_decimals};
 pub use price::{FanReading, PastForecast, PriceChart, PriceStyle, Reading};
 pub use price_layout::PriceLayout;
 pub use surface::Rect;

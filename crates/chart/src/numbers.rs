@@ -64,9 +64,9 @@ fn scientific(value: f64) -> String {
     )
 }
 
-/// The decimals that a price is usually read with: 2 from 1 up, none from 100,000 up, and five
-/// significant digits below 1.
-pub(crate) fn price_decimals(price: f64) -> u32 {
+/// The decimals that a price of unknown step is usually read with: 2 from 1 up, none from 100,000 up, and
+/// five significant digits below 1.
+fn usual_decimals(price: f64) -> u32 {
     let size = price.abs();
     if size >= 100_000.0 {
         0
@@ -77,9 +77,47 @@ pub(crate) fn price_decimals(price: f64) -> u32 {
     }
 }
 
-/// A price as the charts write it: `173.10`, `0.50000`, `0.0000012345`, `1250000`.
-pub fn format_price(price: f64) -> String {
-    fixed(price, price_decimals(price))
+/// Prices with more significant digits than this are computed (adjusted for dividends, a mean), and say
+/// nothing about the step that they are quoted in.
+const QUOTED_DIGITS: i32 = 8;
+
+/// The decimals of a price as it is quoted; `None` of one that is computed.
+fn quoted_decimals(price: f64) -> Option<u32> {
+    let most = (QUOTED_DIGITS - 1 - magnitude(price)).clamp(0, 12);
+    (0..=most).find_map(|decimals| {
+        let scaled = price.abs() * pow10(decimals);
+        // A decimal fraction lies within rounding of its double.
+        let exact = (scaled - scaled.round()).abs() <= scaled * 1e-12;
+        exact.then(|| decimals.unsigned_abs())
+    })
+}
+
+/// The decimals that prices of a symbol are written with: those of the smallest step seen in `prices`, some
+/// recent ones of it; EURUSD 1.08698, AAPL 264.58, BTC 64123.5, a share at 0.0004. Below 1,000 at least two,
+/// as money is read. Where all prices are computed, or there are none, as many as is usual for their size.
+pub fn price_decimals(prices: impl IntoIterator<Item = f64>) -> u32 {
+    let (mut step, mut greatest) = (None, 0.0f64);
+    for price in prices {
+        if usable(price) && price != 0.0 {
+            greatest = greatest.max(price.abs());
+            step = step.max(quoted_decimals(price));
+        }
+    }
+    match step {
+        Some(decimals) if greatest < 1_000.0 => decimals.max(2),
+        Some(decimals) => decimals,
+        None => usual_decimals(greatest),
+    }
+}
+
+/// A price with the decimals of its symbol, see [`price_decimals`].
+pub fn format_price(price: f64, decimals: u32) -> String {
+    fixed(price, decimals)
+}
+
+/// A number that is as large as a price and is none, such as an error: `173.10`, `0.50000`, `1250000`.
+pub(crate) fn format_size(value: f64) -> String {
+    fixed(value, usual_decimals(value))
 }
 
 /// A large number in three digits or so: `950`, `1.2K`, `35M`.
@@ -157,8 +195,43 @@ mod tests {
             (9.999e20, "1.00e21"),
             (f64::NAN, "–"),
         ] {
-            assert_eq!(format_price(price), text);
+            assert_eq!(format_size(price), text);
         }
+    }
+
+    #[test]
+    fn prices_are_written_with_the_decimals_of_their_step() {
+        let shown = |prices: &[f64]| -> Vec<String> {
+            let decimals = price_decimals(prices.iter().copied());
+            prices.iter().map(|p| format_price(*p, decimals)).collect()
+        };
+        for (prices, texts) in [
+            // EURUSD: the last digit may be zero.
+            (
+                &[1.08698, 1.087, 1.08][..],
+                &["1.08698", "1.08700", "1.08000"][..],
+            ),
+            (&[264.58, 264.5, 264.0], &["264.58", "264.50", "264.00"]),
+            // BTC in halves, and in cents.
+            (&[64_123.5, 64_124.0], &["64123.5", "64124.0"]),
+            (&[64_123.57], &["64123.57"]),
+            // A penny stock, a coin of many zeros, a share in whole yen.
+            (&[0.0004, 0.0005], &["0.0004", "0.0005"]),
+            (&[0.000_012_34], &["0.00001234"]),
+            (&[2_500.0, 2_501.0], &["2500", "2501"]),
+            (&[0.5], &["0.50"]),
+            (&[12.5], &["12.50"]),
+            (&[151.234, 151.23], &["151.234", "151.230"]),
+            // One computed price among quoted ones, and nothing but computed ones.
+            (&[179.401_234_567_8, 179.45], &["179.40", "179.45"]),
+            (&[179.401_234_567_8, 0.1 + 0.2], &["179.40", "0.30"]),
+            (&[1.0 / 3.0], &["0.33333"]),
+            (&[f64::NAN, 0.0], &["–", "0.00"]),
+            (&[1_250_000.25], &["1250000.25"]),
+        ] {
+            assert_eq!(shown(prices), texts, "{prices:?}");
+        }
+        assert_eq!(price_decimals([]), 2);
     }
 
     #[test]

@@ -9,10 +9,13 @@ use plotters::{coord::Shift, drawing::DrawingArea, prelude::DrawingBackend};
 
 use crate::{
     Drawing, PriceLayout, Result, View,
-    numbers::{format_price, usable},
+    numbers::{format_price, price_decimals, usable},
     price_draw,
     time_axis::format_time,
 };
+
+/// The latest bars, in which the step of the prices is looked for.
+const STEP_BARS: usize = 200;
 
 /// How prices are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +118,12 @@ impl<'a> PriceChart<'a> {
             empty_message: "No prices yet",
             view: View::default(),
         }
+    }
+
+    /// The decimals that its prices are written with: those of the step of its latest bars.
+    pub fn price_decimals(&self) -> u32 {
+        let latest = &self.bars[self.bars.len().saturating_sub(STEP_BARS)..];
+        price_decimals(latest.iter().flat_map(|b| [b.open, b.high, b.low, b.close]))
     }
 
     /// Where everything lies, in CSS pixels from the chart's upper left corner.
@@ -248,6 +257,8 @@ impl Drawing for PriceChart<'_> {
             return self.empty_message.into();
         };
         let time = |ts| format_time(ts, self.interval, self.view.utc_offset_minutes);
+        let decimals = self.price_decimals();
+        let format_price = |price| format_price(price, decimals);
         let shown = || self.bars.iter().filter(|b| drawable(b));
         let low = shown().map(|b| b.low).fold(f64::INFINITY, f64::min);
         let high = shown().map(|b| b.high).fold(f64::NEG_INFINITY, f64::max);

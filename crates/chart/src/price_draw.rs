@@ -298,12 +298,12 @@ impl<DB: DrawingBackend> Painter<'_, '_, DB> {
             Role::Down
         };
         if let (Some(y), Some(mean)) = (fan, self.fan_end()) {
-            self.badge(y, &self.l.exact_label(mean), Role::Fan)?;
+            self.badge(y, &self.l.label(mean), Role::Fan)?;
         }
         if let Some(y) = last {
             self.s
                 .dashed_horizontal(r.x, r.right(), self.l.y_of(bar.close), role)?;
-            self.badge(y, &self.l.exact_label(bar.close), role)?;
+            self.badge(y, &self.l.label(bar.close), role)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 
 use crate::{
     PriceChart, Rect,
-    numbers::{Ticks, fixed, price_decimals, ticks, usable},
+    numbers::{Ticks, fixed, ticks, usable},
     price::drawable,
     surface::{FONT_PX, bold_width_px, text_width_px},
 };
@@ -66,8 +66,8 @@ impl PriceLayout {
 
         let (low, high) = range(chart);
         let Ticks { values, decimals } = ticks(low, high, (price_height / 38.0).max(2.0) as usize);
-        // A single decimal is unusual for a price: 12.5 is read as 12.50.
-        let decimals = if decimals == 1 { 2 } else { decimals };
+        // As the prices are quoted, or finer where the labels lie closer than that.
+        let decimals = decimals.max(chart.price_decimals());
         let axis_width = price_axis_width(&values, decimals, low, high).min(width * 0.4);
 
         let left = 6.0;
@@ -147,14 +147,9 @@ impl PriceLayout {
         (slots as usize).saturating_sub(steps).max(20)
     }
 
-    /// The text of a price on the axis.
+    /// The text of a price on the axis, or between its labels.
     pub fn label(&self, price: f64) -> String {
         fixed(price, self.decimals)
-    }
-
-    /// The text of a price that may lie between labels: at least as exact as prices usually are.
-    pub fn exact_label(&self, price: f64) -> String {
-        fixed(price, self.decimals.max(price_decimals(price)))
     }
 }
 
@@ -165,7 +160,7 @@ fn price_axis_width(ticks: &[f64], decimals: u32, low: f64, high: f64) -> f64 {
     }
     // The badges of the last price and of the fan's end are bold.
     for price in [low, high] {
-        let text = fixed(price, decimals.max(price_decimals(price)));
+        let text = fixed(price, decimals);
         width = width.max(bold_width_px(&text, FONT_PX));
     }
     width + 14.0

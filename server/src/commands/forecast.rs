@@ -79,8 +79,13 @@ pub struct ForecastArgs {
     reading: ReadingArgs,
 }
 
+/// The latest values of a series, whose step its forecast is written in.
+const STEP_VALUES: usize = 800;
+
 struct Outcome {
     id: String,
+    /// Of the step of its values.
+    decimals: usize,
     forecast: Forecast,
     summary: Summary,
     seconds: f64,
@@ -136,8 +141,10 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
             let forecast = fitted.forecast(args.horizon, &levels)?;
             let summary = fitted.summary();
             bar.inc(1);
+            let latest = &s.values[s.values.len().saturating_sub(STEP_VALUES)..];
             Ok(Outcome {
                 id: s.id.clone(),
+                decimals: chart::price_decimals(latest.iter().copied()) as usize,
                 forecast,
                 summary,
                 seconds: started.elapsed().as_secs_f64(),
@@ -257,7 +264,7 @@ fn write_table(
     for o in outcomes {
         for (step, numbers) in rows(o) {
             let id = many.then(|| terminal::line(&o.id));
-            let numbers = numbers.iter().map(|x| progress::number(*x));
+            let numbers = numbers.iter().map(|x| format!("{x:.*}", o.decimals));
             table.add_row(id.into_iter().chain([step.to_string()]).chain(numbers));
         }
     }
