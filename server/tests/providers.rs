@@ -177,6 +177,156 @@ async fn wait_for_request(fixture: &Fixture) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_words_of_a_provider_in_trouble_are_in_the_state_of_the_source_and_on_the_page() {
+    let (scratch, data) = data_dir();
+    let words = "You have used up your credits for this minute.";
+    let (url, _) = provider(json!({"code": 429, "message": words, "status": "error"})).await;
+    // Nothing is declared about errors.
+    let mapping = format!(
+        "url = \"{url}/{{symbol}}\"\npage_limit = 100\n[mapping]\nrows = \"values\"\ninterval = \"1m\"\n\
+         [mapping.fields]\ntime = \"datetime\"\nopen = \"open\"\nhigh = \"high\"\nlow = \"low\"\n\
+         close = \"close\"\n"
+    );
+    std::fs::write(scratch.path().join("told.toml"), mapping).unwrap();
+    let settings = [
+        "--source",
+        "rest",
+        "--set",
+        "source.mapping=told.toml",
+        "--set",
+        "ingest.symbols=ACME",
+    ];
+    let server = Server::start(&data, &settings);
+    let text = |path: &str| {
+        let url = format!("{}{path}", server.url);
+        async move {
+            client()
+                .get(url)
+                .send()
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap()
+        }
+    };
+    let mut state = String::new();
+    for _ in 0..600 {
+        state = text("/api/pipeline").await;
+        if state.contains(words) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(state.contains(words), "{state}");
+    let page = text("/pipeline").await;
+    assert!(page.contains(words), "{page}");
+}
+
+async fn bars_of(
+    store: &SqliteStore,
+    symbol: &market::Symbol,
+    interval: Interval,
+) -> Vec<market::Bar> {
+    let query = BarQuery {
+        symbol: symbol.clone(),
+        interval,
+        from: Timestamp::MIN,
+        until: Timestamp::MAX,
+        limit: usize::MAX,
+    };
+    store.bars(&query).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trade_does_not_take_the_place_of_an_imported_bar() {
+    let (scratch, data) = data_dir();
+    let file = scratch.path().join("day.csv");
+    let text = "symbol,date,open,high,low,close,volume\nACME,2026-06-01,10,12,9,11,1000000\n";
+    std::fs::write(&file, text).unwrap();
+    let import = || {
+        let (file, data) = (file.display().to_string(), data.display().to_string());
+        let output = support::run(&["import", &file, "--interval", "1d", "--data-dir", &data]);
+        assert!(output.status.success(), "{}", support::stderr(&output));
+    };
+    let symbol: market::Symbol = "ACME".parse().unwrap();
+    import();
+    let store = open(&data).await;
+    let imported = bars_of(&store, &symbol, Interval::D1).await;
+    store.close().await.unwrap();
+    assert_eq!((imported.len(), imported[0].volume), (1, 1_000_000.0));
+    let server = Server::start(&data, &["--source", "none"]);
+    let pushed = client()
+        .post(format!("{}/api/ticks", server.url))
+        .json(
+            &json!([{"symbol": "ACME", "timestamp": "2026-06-01T14:30:00Z", "seq": 1,
+                       "price": 11.5, "size": 5}]),
+        )
+        .send()
+        .await
+        .unwrap();
+    assert!(pushed.status().is_success());
+    assert_eq!(server.stop(), Some(0));
+    let store = open(&data).await;
+    assert_eq!(bars_of(&store, &symbol, Interval::D1).await, imported);
+    // The trade is there beside it.
+    assert_eq!(bars_of(&store, &symbol, Interval::H1).await[0].volume, 5.0);
+    store.close().await.unwrap();
+    import();
+    let store = open(&data).await;
+    assert_eq!(bars_of(&store, &symbol, Interval::D1).await, imported);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_fresh_start_every_longer_bar_is_the_fold_of_its_minutes_while_trades_come_in() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &[]);
+    // The past is filled in behind the first answers; then trades come for a while.
+    let status = wait_until(&server, "stored", 200).await;
+    let mut written = status["stages"]["bars_written"]["total"].as_u64();
+    for _ in 0..600 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let now =
+            wait_until(&server, "stored", 0).await["stages"]["bars_written"]["total"].as_u64();
+        if now == written && now > Some(0) {
+            break;
+        }
+        written = now;
+    }
+    assert_eq!(server.stop(), Some(0));
+    let store = open(&data).await;
+    let symbols = store.instruments().await.unwrap();
+    assert!(symbols.len() > 3);
+    let mut open_bars = 0;
+    for symbol in symbols.into_iter().map(|i| i.symbol) {
+        let minutes = bars_of(&store, &symbol, Interval::M1).await;
+        for interval in [Interval::M5, Interval::M15, Interval::H1, Interval::D1] {
+            for bar in bars_of(&store, &symbol, interval).await {
+                let of_bar = |m: &&market::Bar| interval.start_of(m.start) == bar.start;
+                let fold = minutes.iter().filter(of_bar).cloned().reduce(|mut a, b| {
+                    a.merge(&b);
+                    a
+                });
+                // Bars from before the minutes that are kept have none, or not all.
+                if bar.start < minutes[0].start {
+                    continue;
+                }
+                let fold = fold.unwrap();
+                let numbers = |b: &market::Bar| [b.open, b.high, b.low, b.close, b.volume];
+                assert_eq!(
+                    numbers(&bar),
+                    numbers(&fold),
+                    "{symbol} {interval} {}",
+                    bar.start
+                );
+                open_bars += usize::from(bar.trades > 0);
+            }
+        }
+    }
+    assert!(open_bars >= 3, "no bar goes on with trades");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_replayed_as_a_live_source() {
     let (scratch, data) = data_dir();
     let mut text = String::from("symbol,ts_us,seq,price,size\n");
