@@ -112,7 +112,9 @@ impl ServerBackend {
     async fn summary(&self, instrument: Instrument) -> Result<InstrumentSummary, ApiError> {
         let previous_close = self.previous_close(&instrument).await.map_err(from_store)?;
         let bar = instrument.intervals.first().map_or(0, |i| i.micros());
-        let quiet_us = self.pipeline.live.now().micros_since(instrument.last) - bar;
+        // A replay's time is far in the past before its first price.
+        let since = self.pipeline.live.now().micros_since(instrument.last);
+        let quiet_us = since.saturating_sub(bar);
         Ok(InstrumentSummary {
             simulated: LISTINGS
                 .iter()
