@@ -65,21 +65,31 @@ fn files_of_the_seeds_are_read_or_refused_and_nothing_panics() {
     }
 }
 
+/// The files of the fixtures, whatever tool wrote them.
+fn fixtures(folder: &str) -> Vec<Vec<u8>> {
+    let folder = format!("{}/tests/files/{folder}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
 #[test]
 fn fixtures_are_read_or_refused_whatever_options_are_chosen_and_wherever_they_are_cut_off() {
-    let folder = format!("{}/tests/files/fixtures", env!("CARGO_MANIFEST_DIR"));
-    let mut fixtures = 0;
-    for fixture in std::fs::read_dir(folder).unwrap() {
-        let fixture = std::fs::read(fixture.unwrap().path()).unwrap();
-        fixtures += 1;
-        for choice in [0, 0b0000_0001, 0b1101_1110, 0b0010_0000, 0b0100_0000] {
-            let mut data = vec![choice];
-            data.extend_from_slice(&fixture);
-            file::check(&data);
-            for cut in (0..fixture.len()).step_by(fixture.len() / 7 + 1) {
-                file::check(&data[..=cut]);
+    for folder in ["fixtures", "columnar"] {
+        let fixtures = fixtures(folder);
+        assert!(fixtures.len() >= 30, "{folder}: {}", fixtures.len());
+        for fixture in fixtures {
+            for choice in [0, 0b0000_0001, 0b1101_1110, 0b0010_0000, 0b0100_0000] {
+                let mut data = vec![choice];
+                data.extend_from_slice(&fixture);
+                file::check(&data);
+                for cut in (0..fixture.len()).step_by(fixture.len() / 7 + 1) {
+                    file::check(&data[..=cut]);
+                }
             }
         }
     }
-    assert!(fixtures >= 30, "{fixtures}");
 }

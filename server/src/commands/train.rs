@@ -268,6 +268,8 @@ fn show(bar: &indicatif::ProgressBar, event: &Event, lines: bool) {
          at most {:.0} s left",
         event.epoch, event.epochs, event.training_loss, event.windows_per_second, event.eta_seconds
     );
+    // A series may have any name.
+    let line = crate::terminal::line(&line);
     if lines {
         eprintln!("{line}");
     } else {
