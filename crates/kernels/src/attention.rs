@@ -37,7 +37,7 @@ impl Scratch {
     }
 }
 
-/// Rows [queries, keys, values] to `attended`; the weights are kept for the way back.
+/// Rows (queries, keys, values) to `attended`; the weights are kept for the way back.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
@@ -84,7 +84,7 @@ pub(crate) fn forward<S: Simd>(
     }
 }
 
-/// Slopes of the rows [queries, keys, values] from those of `attended`.
+/// Slopes of the rows (queries, keys, values) from those of `attended`.
 #[inline(always)]
 pub(crate) fn backward<S: Simd>(
     s: S,

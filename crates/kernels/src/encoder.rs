@@ -7,8 +7,8 @@
 //! see each other. Instance normalisation: a window is taken less its last value and divided by its
 //! standard deviation, and the forecast is put back (RevIN, Kim et al. 2022, as PatchTST's
 //! `subtract_last`, without affine parameters).
-//! The flat store: embedding [P × D], bias, positions [N × D]; per layer the two norms and the matrices
-//! [in × out] in the order of [`Offsets`]; head [N·D × O], bias.
+//! The flat store: embedding, P × D, bias, positions, N × D; per layer the two norms and the matrices
+//! (in × out) in the order of [`Offsets`]; head, N·D × O, bias.
 //! Does not: mask, drop out, or let patches overlap.
 
 use fearless_simd::{Simd, prelude::*};

@@ -4,7 +4,7 @@
 //! gates in PyTorch's order i, f, g, o. Inputs, a one for the bias, and the last hidden state of a step
 //! lie side by side, so that the four gates of a chunk are one matrix product; backward goes through time
 //! over all steps (Werbos 1990).
-//! The flat store: W [(F + 1 + H) × 4H] (rows: inputs, bias, hidden), head [H × O], bias of the head [O].
+//! The flat store: the recurrent matrix, (F + 1 + H) × 4H (rows: inputs, bias, hidden), then the head, H × O, and its bias, O.
 //! Does not: stack layers, or drop out.
 
 use fearless_simd::{Simd, prelude::*};
@@ -73,7 +73,7 @@ impl Lstm {
 pub struct Scratch {
     /// Whether every step is kept.
     training: bool,
-    /// Rows [inputs, 1, hidden] of each step, and of the one after the last.
+    /// Rows (inputs, 1, hidden) of each step, and of the one after the last.
     rows: Vec<f32>,
     gates: Vec<f32>,
     cells: Vec<f32>,

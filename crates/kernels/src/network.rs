@@ -15,7 +15,7 @@ use crate::random::Random;
 pub enum Order {
     /// As in PyTorch, row by row.
     Same,
-    /// Its transpose: PyTorch keeps a linear layer as [out, in], the kernels want [in, out].
+    /// Its transpose: PyTorch keeps a linear layer as out × in, the kernels want in × out.
     Transposed,
     /// Added onto another tensor's place, and written out as zeros: PyTorch's LSTM has two biases where
     /// one does.

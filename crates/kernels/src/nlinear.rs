@@ -3,7 +3,7 @@
 //! Model: Zeng, Chen, Zhang & Xu (2023), "Are Transformers effective for time series forecasting?": take
 //! the last value off, a linear map from the window to the forecast, put it back; the same map for every
 //! channel.
-//! The flat store: weight [T × O], bias [O].
+//! The flat store: weight, T × O, then bias, O.
 //! Does not: see other channels.
 
 use fearless_simd::Simd;
