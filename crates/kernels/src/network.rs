@@ -3,7 +3,7 @@
 //! Model: all parameters lie in one flat store, whose order suits the kernels; [`Tensor`] says where each
 //! tensor of PyTorch's lies in it, and how it is turned. Forward and backward work on a chunk of windows
 //! with a scratch of its own; chunks are independent, so they can run on threads.
-//! Does not: own parameters (see [`crate::Weights`]) or step an optimiser (see [`crate::train`]).
+//! Does not: own parameters (see [`crate::weights`]) or step an optimiser (see [`crate::train`]).
 
 use fearless_simd::Simd;
 
