@@ -2,7 +2,7 @@
 //! together do not all come back together.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState},
     time::Duration,
 };
 
@@ -11,18 +11,25 @@ pub(crate) struct Backoff {
     min: Duration,
     max: Duration,
     next: Duration,
-    spread: RandomState,
+    /// What the spread of this one follows from.
+    seed: u64,
     waits: u64,
 }
 
 impl Backoff {
     pub(crate) fn new(min_ms: u64, max_ms: u64) -> Self {
+        Self::seeded(min_ms, max_ms, None)
+    }
+
+    /// With a spread that follows from `seed`, if there is one.
+    pub(crate) fn seeded(min_ms: u64, max_ms: u64, seed: Option<u64>) -> Self {
         let min = Duration::from_millis(min_ms.max(1));
         Self {
             min,
             max: Duration::from_millis(max_ms).max(min),
             next: min,
-            spread: RandomState::new(),
+            // The standard library's hasher is seeded at random: chance enough for a wait.
+            seed: seed.unwrap_or_else(|| RandomState::new().hash_one(0)),
             waits: 0,
         }
     }
@@ -32,8 +39,9 @@ impl Backoff {
         let nominal = self.next;
         self.next = (nominal * 2).min(self.max);
         self.waits += 1;
-        // The standard library's hasher is seeded at random: chance enough for a wait.
-        let part = (self.spread.hash_one(self.waits) % 256) as u32;
+        let mut hasher = DefaultHasher::new();
+        (self.seed, self.waits).hash(&mut hasher);
+        let part = (hasher.finish() % 256) as u32;
         nominal - nominal / 4 * part / 256
     }
 

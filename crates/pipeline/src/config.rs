@@ -129,6 +129,9 @@ pub struct ProduceConfig {
     pub backoff_min_ms: u64,
     /// The longest such wait.
     pub backoff_max_ms: u64,
+    /// What the spread of the waits follows from; chance where it is `None`.
+    #[serde(skip)]
+    pub jitter_seed: Option<u64>,
 }
 
 impl Default for ProduceConfig {
@@ -138,6 +141,7 @@ impl Default for ProduceConfig {
             publish_rows: 5_000,
             backoff_min_ms: 250,
             backoff_max_ms: 30_000,
+            jitter_seed: None,
         }
     }
 }
@@ -154,6 +158,9 @@ pub struct ConsumeConfig {
     pub backoff_min_ms: u64,
     /// The longest such wait.
     pub backoff_max_ms: u64,
+    /// What the spread of the waits follows from; chance where it is `None`.
+    #[serde(skip)]
+    pub jitter_seed: Option<u64>,
 }
 
 impl Default for ConsumeConfig {
@@ -163,6 +170,7 @@ impl Default for ConsumeConfig {
             poll_timeout_ms: 250,
             backoff_min_ms: 100,
             backoff_max_ms: 5_000,
+            jitter_seed: None,
         }
     }
 }

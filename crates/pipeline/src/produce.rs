@@ -171,6 +171,12 @@ impl Producer {
         }
     }
 
+    fn backoff(&self) -> Backoff {
+        let config = &self.config;
+        let (min, max) = (config.backoff_min_ms, config.backoff_max_ms);
+        Backoff::seeded(min, max, config.jitter_seed)
+    }
+
     fn set(&self, state: SourceState) {
         self.status.send_if_modified(|status| {
             let changed = status.state != state;
@@ -181,7 +187,7 @@ impl Producer {
 
     /// Runs a source until it ends, fails for good or is cancelled.
     pub(crate) async fn run(self, spec: SourceSpec, cancel: CancellationToken) {
-        let mut backoff = Backoff::new(self.config.backoff_min_ms, self.config.backoff_max_ms);
+        let mut backoff = self.backoff();
         loop {
             let rows = self.status.borrow().rows;
             let ended = self.run_once(&spec, &cancel).await;
@@ -308,7 +314,7 @@ impl Producer {
             records.extend(rows.records(symbol, &template, self.config.publish_rows));
         }
         let good: usize = records.iter().map(|r| r.payload.rows()).sum();
-        let mut backoff = Backoff::new(self.config.backoff_min_ms, self.config.backoff_max_ms);
+        let mut backoff = self.backoff();
         if !records.is_empty() {
             loop {
                 match self.bus.publish(&self.topic, records.clone()).await {
