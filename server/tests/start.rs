@@ -123,6 +123,13 @@ fn a_role_that_shares_its_work_without_anything_to_share_it_over() {
     }
     let output = run(&["consume", "--set", "bus.kind=kafka"]);
     one_line_and_code_2(&output, "set store.kind = mongodb");
+    // What is wrong is said whoever listens where the role would.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for (role, key) in [("web", "web.port"), ("ingest", "health.port")] {
+        let output = run(&[role, "--set", &format!("{key}={port}")]);
+        one_line_and_code_2(&output, "bus.kind = kafka");
+    }
 }
 
 #[test]
