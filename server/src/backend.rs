@@ -7,8 +7,8 @@ use app::api::{
     backend::{Backend, FitReport},
     backtest::{BacktestAsk, BacktestRun, BacktestUpdate, SymbolResult},
     pipeline::{
-        DeadLetterCount, DeadLetterLine, PipelineStatus, ReplaySummary, SourceLine, SourceState,
-        StageRate, TopicFlow,
+        DeadLetterCount, DeadLetterLine, DroppedLetters, PipelineStatus, ReplaySummary, SourceLine,
+        SourceState, StageRate, TopicFlow,
     },
 };
 use async_trait::async_trait;
@@ -27,7 +27,7 @@ use store::{BarQuery, Instrument, LedgerQuery, Store, StoreError, SymbolPlace, S
 use crate::{
     access::{
         Role, Who,
-        audit::{Act, AuditLog, of_import, of_replay},
+        audit::{Act, AuditLog, of_discard, of_import, of_replay},
         verifier::Verifier,
     },
     http::guard::{Gate, Grant},
@@ -149,6 +149,20 @@ impl ServerBackend {
     ) -> Result<ReplayReport, PipelineError> {
         let done = self.pipeline.replay_dead_letters(reason).await;
         self.record(Act::Replay, of_replay(reason, &done));
+        done
+    }
+
+    /// Discards dead letters, and writes down who did.
+    ///
+    /// # Errors
+    /// The pipeline's.
+    pub async fn discard(
+        &self,
+        reason: Option<RejectReason>,
+        source: Option<&str>,
+    ) -> Result<u64, PipelineError> {
+        let done = self.pipeline.discard_dead_letters(reason, source).await;
+        self.record(Act::Discard, of_discard(reason, source, &done));
         done
     }
 
@@ -386,10 +400,16 @@ impl Backend for ServerBackend {
     async fn pipeline_status(&self) -> Result<PipelineStatus, ApiError> {
         let pipeline = &self.pipeline;
         let missing = pipeline.missing().await;
-        let counts = if missing.iter().any(|(what, _)| *what == "store") {
-            Vec::new()
+        let (counts, dropped) = if missing.iter().any(|(what, _)| *what == "store") {
+            (Vec::new(), Vec::new())
         } else {
-            pipeline.dead_letter_counts().await.map_err(from_pipeline)?
+            (
+                pipeline.dead_letter_counts().await.map_err(from_pipeline)?,
+                pipeline
+                    .dropped_dead_letters()
+                    .await
+                    .map_err(from_pipeline)?,
+            )
         };
         let stats = pipeline.stats().await;
         let role = pipeline.role();
@@ -435,6 +455,14 @@ impl Backend for ServerBackend {
                     reason: count.reason,
                     open: count.open,
                     replayed: count.replayed,
+                })
+                .collect(),
+            dropped: dropped
+                .into_iter()
+                .map(|count| DroppedLetters {
+                    source: count.source,
+                    reason: count.reason,
+                    dropped: count.dropped,
                 })
                 .collect(),
         })

@@ -63,6 +63,10 @@ pub enum Command {
     /// List the rows that could not be used, or replay them after a fix
     #[command(name = "deadletters")]
     DeadLetters(commands::deadletters::DeadLetterArgs),
+    /// Copy the embedded database into one file, which is checked; a server may run meanwhile
+    Backup(commands::backup::BackupArgs),
+    /// Put a backup in the place of the embedded database; the old one is kept under another name
+    Restore(commands::backup::RestoreArgs),
     /// Make, list and revoke the tokens that a server asks for
     Token(commands::token::TokenArgs),
     /// List what was done that cannot be undone: replays, imports, tokens

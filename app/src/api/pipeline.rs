@@ -28,6 +28,8 @@ pub struct PipelineStatus {
     pub missing: Vec<(String, String)>,
     /// Dead letters in the store, of all processes.
     pub dead_letters: Vec<DeadLetterCount>,
+    /// Dead letters that were not kept, because their source had its quota.
+    pub dropped: Vec<DroppedLetters>,
 }
 
 /// What the Pipeline page shows, as the server wrote it: two pieces of HTML.
@@ -113,6 +115,17 @@ pub struct DeadLetterCount {
     pub open: u64,
     /// How many were replayed.
     pub replayed: u64,
+}
+
+/// How many dead letters of a source and reason were not kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DroppedLetters {
+    /// The source.
+    pub source: String,
+    /// The reason.
+    pub reason: RejectReason,
+    /// How many.
+    pub dropped: u64,
 }
 
 /// A row that could not be used.

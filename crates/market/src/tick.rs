@@ -157,6 +157,34 @@ impl Reject {
 }
 
 impl Reject {
+    /// The longest name of a source, in bytes.
+    pub const MAX_SOURCE: usize = 128;
+
+    /// Who it came from: its origin without the line of a file (`csv:prices.csv` of
+    /// `csv:prices.csv:17`) or the place in a topic (`kafka:stock-data` of `kafka:stock-data/3@17`),
+    /// cut to [`Self::MAX_SOURCE`] bytes at a character border. What is kept of one is bounded.
+    pub fn source(&self) -> &str {
+        let without_number = |text: &'_ str, mark: char| {
+            let (before, number) = text.rsplit_once(mark)?;
+            let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            digits.then_some(before.len())
+        };
+        let origin = self.origin.as_str();
+        let in_topic = origin.starts_with("kafka:").then(|| {
+            let partition = without_number(origin, '@')?;
+            without_number(&origin[..partition], '/')
+        });
+        let end = match in_topic.flatten() {
+            Some(end) => end,
+            None => without_number(origin, ':').unwrap_or(origin.len()),
+        };
+        let mut end = end.min(Self::MAX_SOURCE);
+        while !origin.is_char_boundary(end) {
+            end -= 1;
+        }
+        &origin[..end]
+    }
+
     /// The field at fault: the one that the detail begins with, else the one that the reason is
     /// about; `None` when it is the row as a whole.
     pub fn field(&self) -> Option<&'static str> {
@@ -341,6 +369,33 @@ mod tests {
             only.check(&tick(1.0, 0), now).unwrap_err().0,
             RejectReason::UnknownSymbol
         );
+    }
+
+    #[test]
+    fn a_source_is_the_origin_without_the_place_in_it() {
+        for (origin, source) in [
+            ("push", "push"),
+            ("rest:tickcast", "rest:tickcast"),
+            ("csv:prices.csv:17", "csv:prices.csv"),
+            ("csv:2024:3.csv:9", "csv:2024:3.csv"),
+            ("kafka:stock-data/3@17", "kafka:stock-data"),
+            ("kafka:stock-data", "kafka:stock-data"),
+            ("kafka:a/b@c", "kafka:a/b@c"),
+            ("rest:x:", "rest:x:"),
+            ("", ""),
+        ] {
+            let reject = Reject::new(RejectReason::Unparsable, "", origin, "");
+            assert_eq!(reject.source(), source, "{origin}");
+        }
+        let long = Reject::new(RejectReason::Unparsable, "", "é".repeat(100), "");
+        assert_eq!(long.source(), "é".repeat(64));
+        let long = Reject::new(
+            RejectReason::Unparsable,
+            "",
+            format!("x{}", "é".repeat(100)),
+            "",
+        );
+        assert_eq!(long.source().len(), 127);
     }
 
     #[test]

@@ -98,7 +98,9 @@ impl ConsumeStage {
     }
 
     fn backoff(&self) -> Backoff {
-        Backoff::new(self.config.backoff_min_ms, self.config.backoff_max_ms)
+        let config = &self.config;
+        let (min, max) = (config.backoff_min_ms, config.backoff_max_ms);
+        Backoff::seeded(min, max, config.jitter_seed)
     }
 
     /// Consumes until the bus is closed and drained, or until `stop`: then what is polled is still
@@ -295,7 +297,7 @@ impl ConsumeStage {
         }
         self.again(backoff, || {
             let rejects = rejects.iter().map(|(_, reject)| reject.clone()).collect();
-            self.sink.put_aside(rejects)
+            async { self.sink.put_aside(rejects).await.map(drop) }
         })
         .await?;
         deadletters::tell(self.dead_letters.as_deref(), &rejects, backoff).await;

@@ -8,14 +8,15 @@
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hasher},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use bus::{BusError, Position};
 use market::{Reject, RejectReason, TickRules};
 use serde::Serialize;
-use store::Store;
+use store::{PutAside, Store};
 
 use crate::{Result, Sink, backoff::Backoff, clock::Clock};
 
@@ -107,6 +108,45 @@ pub(crate) async fn tell(
                 return;
             }
         }
+    }
+}
+
+/// How often a source that has its quota is warned of at most: a flood must not fill the log too.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+
+/// Letters that were not kept since the last warning.
+#[derive(Debug, Default)]
+pub(crate) struct Drops {
+    since: Mutex<Unsaid>,
+}
+
+#[derive(Debug, Default)]
+struct Unsaid {
+    letters: u64,
+    said: Option<Instant>,
+}
+
+impl Drops {
+    /// Takes note of what became of a batch, and warns when some of it was not kept.
+    pub(crate) fn note(&self, done: &PutAside) {
+        let Some(first) = done.dropped.first() else {
+            return;
+        };
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.letters += done.dropped_in_all();
+        if since.said.is_some_and(|said| said.elapsed() < WARN_EVERY) {
+            return;
+        }
+        tracing::warn!(
+            source = %first.source,
+            reason = %first.reason,
+            letters = since.letters,
+            "dead letters are counted and no longer kept: this source has its quota; replay or discard some (tickcast deadletters)"
+        );
+        *since = Unsaid {
+            letters: 0,
+            said: Some(Instant::now()),
+        };
     }
 }
 

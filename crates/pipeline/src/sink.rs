@@ -24,12 +24,12 @@ use std::{
 
 use futures::{StreamExt as _, stream::FuturesOrdered};
 use market::{Bar, Interval, Reject, Symbol, Tick, Timestamp};
-use store::{Appended, BarQuery, Store, StoredTick};
+use store::{Appended, BarQuery, PutAside, Store, StoredTick};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::{
-    PipelineError, Result, clock::MarketClock, forecasts::Forecaster, live::LiveHub,
-    stats::Counters,
+    PipelineError, Result, clock::MarketClock, deadletters::Drops, forecasts::Forecaster,
+    live::LiveHub, stats::Counters,
 };
 
 /// Ticks that are read at once to find what was stored and not published.
@@ -61,6 +61,7 @@ struct Inner {
     /// Writes of ticks that wait for the gate, in order.
     waiting: StdMutex<VecDeque<Write>>,
     closed: AtomicBool,
+    drops: Drops,
 }
 
 /// A write of ticks that waits.
@@ -106,6 +107,7 @@ impl Sink {
                 gate: Mutex::default(),
                 waiting: StdMutex::default(),
                 closed: AtomicBool::new(false),
+                drops: Drops::default(),
             }),
         }
     }
@@ -164,29 +166,33 @@ impl Sink {
         Ok(self.inner.store.bars(&query).await?)
     }
 
-    /// Puts rows aside as dead letters.
+    /// Puts rows aside as dead letters; says which were not kept, because their source has its quota.
     ///
     /// # Errors
     /// The store's: then some may be written; see [`store::DeadLetterStore::put_aside`].
-    pub async fn put_aside(&self, rejects: Vec<Reject>) -> Result<()> {
+    pub async fn put_aside(&self, rejects: Vec<Reject>) -> Result<PutAside> {
         if rejects.is_empty() {
-            return Ok(());
+            return Ok(PutAside::default());
         }
         let at = self.inner.market.wall();
         let mut rejects = rejects.into_iter();
+        let mut done = PutAside::default();
         loop {
             // Ticks are stored between two batches of letters.
             let batch: Vec<Reject> = rejects.by_ref().take(LETTERS_AT_ONCE).collect();
             if batch.is_empty() {
-                return Ok(());
+                self.inner.drops.note(&done);
+                return Ok(done);
             }
             let count = batch.len();
-            self.inner
+            let of_batch = self
+                .inner
                 .store
                 .put_aside(batch, at)
                 .await
                 .inspect_err(|_| self.inner.counters.store_errors.add(1))?;
             self.inner.counters.rejected.add(count);
+            done.add(of_batch);
         }
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bus::EventBus;
 use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, wire::Fan};
-use store::{ReasonCount, Store};
+use store::{DroppedCount, PutAside, ReasonCount, Store};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -379,7 +379,7 @@ impl Pipeline {
     /// What is missing for this process to do its work: (what, why), empty when it is ready.
     pub async fn missing(&self) -> Vec<(&'static str, String)> {
         let mut missing = Vec::new();
-        let asked = self.store.open_dead_letters(None, i64::MAX - 1, 1);
+        let asked = self.store.ready();
         match tokio::time::timeout(CHECK, asked).await {
             Ok(Ok(_)) => {}
             Ok(Err(e)) => missing.push(("store", e.to_string())),
@@ -412,6 +412,24 @@ impl Pipeline {
         Ok(counts)
     }
 
+    /// Dead letters that were not kept, because their source had its quota; also as the gauge
+    /// `tickcast_dead_letters_dropped`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
+        let dropped = self.store.dropped_dead_letters().await?;
+        for count in &dropped {
+            // As many sources as the store counts apart at most.
+            let labels = [
+                ("source", count.source.clone()),
+                ("reason", count.reason.as_str().to_owned()),
+            ];
+            metrics::gauge!("tickcast_dead_letters_dropped", &labels).set(count.dropped as f64);
+        }
+        Ok(dropped)
+    }
+
     /// The configuration that it runs with.
     pub const fn config(&self) -> &PipelineConfig {
         &self.config
@@ -431,8 +449,21 @@ impl Pipeline {
     ///
     /// # Errors
     /// The store's.
-    pub async fn put_aside(&self, rejects: Vec<Reject>) -> Result<()> {
+    pub async fn put_aside(&self, rejects: Vec<Reject>) -> Result<PutAside> {
         self.sink.put_aside(rejects).await
+    }
+
+    /// Discards dead letters, of a reason and a source if given: see
+    /// [`store::DeadLetterStore::discard`].
+    ///
+    /// # Errors
+    /// The store's; what was removed before stays removed.
+    pub async fn discard_dead_letters(
+        &self,
+        reason: Option<RejectReason>,
+        source: Option<&str>,
+    ) -> Result<u64> {
+        Ok(self.store.discard(reason, source).await?)
     }
 
     /// Replays the open dead letters, of one reason if given, with the rules of now.

@@ -63,7 +63,13 @@ pub enum StoreError {
         /// What the database said.
         detail: String,
     },
-    /// A fault of ours or a damaged file.
+    /// The database file is not what was written.
+    #[error("the store failed: the database file is damaged ({detail}): restore it from a backup")]
+    Damaged {
+        /// What was found.
+        detail: String,
+    },
+    /// A fault of ours.
     #[error("the store failed: {detail}")]
     Internal {
         /// What the database said.
@@ -79,6 +85,7 @@ impl StoreError {
             Self::Directory { .. }
             | Self::SchemaVersion { .. }
             | Self::Refused { .. }
+            | Self::Damaged { .. }
             | Self::Internal { .. } => ErrorKind::Internal,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Invalid { .. } => ErrorKind::Invalid,

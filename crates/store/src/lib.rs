@@ -8,6 +8,7 @@
 //! - The position of a tick in the order of storage grows with time, survives restarts and never
 //!   changes.
 //! - Removal by age leaves the newest tick and bars of each symbol, and never touches the ledger.
+//! - No source of dead letters takes the room of another, and none is dropped without being counted.
 //! - A ledger entry never changes and is refused once its first outcome could be known.
 //!
 //! [`CsvSink`] is a side for writing only, outside that suite: daily files instead of a database.
@@ -24,13 +25,16 @@ mod lock;
 #[cfg(feature = "mongodb")]
 pub mod mongo;
 mod port;
+pub mod quota;
 mod sqlite;
 
 pub use csv::{CsvSink, CsvSinkOptions};
 pub use error::{Result, StoreError};
 pub use port::{
     Appended, BarQuery, BarStore, DeadLetter, DeadLetterState, DeadLetterStore, ForecastLedger,
-    Instrument, LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Retention,
-    ScoreRow, StepOutcome, Store, StoredTick, SymbolPage, SymbolPlace, SymbolQuery, TickStore,
+    Instrument, LedgerQuery, LedgerRow, OpenForecast, Readiness, ReasonCount, Recorded, Removed,
+    Retention, ScoreRow, StepOutcome, Store, StoredTick, SymbolPage, SymbolPlace, SymbolQuery,
+    TickStore,
 };
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use quota::{DroppedCount, LetterQuota, PutAside};
+pub use sqlite::{Copied, SqliteOptions, SqliteStore};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use crate::{DroppedCount, PutAside, Result};
 
 /// A stored tick and its position in the order of storage.
 #[derive(Clone, Debug, PartialEq)]
@@ -366,12 +366,14 @@ pub struct ReasonCount {
 /// Dead letters.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync {
-    /// Puts rows aside; of those that name the same [`Reject::message`] one is kept.
+    /// Puts rows aside; of those that name the same [`Reject::message`] one is kept. What exceeds the
+    /// quota of its source, or of the store, is counted and not kept: see [`crate::quota`]. Takes time
+    /// in proportion to the rows.
     ///
     /// # Errors
     /// Unavailable or internal: then some may be written. Those that name their message can be put aside
-    /// again.
-    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()>;
+    /// again; of those among them that are not kept, some may then be counted twice.
+    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<PutAside>;
 
     /// The open ones with an id above `after`, by id, at most `limit`; of one reason if given.
     ///
@@ -395,6 +397,19 @@ pub trait DeadLetterStore: Send + Sync {
     /// # Errors
     /// Unavailable or internal.
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>>;
+
+    /// Counts of those that were not kept, by source and reason, since their source was last discarded.
+    ///
+    /// # Errors
+    /// Unavailable or internal.
+    async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>>;
+
+    /// Removes letters, open and replayed ones, of a reason and a source if given, with what is counted
+    /// as dropped of them: room for new ones. Returns how many letters those were.
+    ///
+    /// # Errors
+    /// Unavailable or internal: then some are removed; call it again.
+    async fn discard(&self, reason: Option<RejectReason>, source: Option<&str>) -> Result<u64>;
 }
 
 /// What a retention run removed.
@@ -426,10 +441,25 @@ pub trait Retention: Send + Sync {
     async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed>;
 }
 
+/// Whether the store can do its work.
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// Returns when it can be read, and nothing speaks against its being written. When writes have
+    /// failed, one is tried.
+    ///
+    /// # Errors
+    /// Why it cannot: the last error of a write that has not been followed by one which went through,
+    /// a damaged file, a server that is away.
+    async fn ready(&self) -> Result<()>;
+}
+
 /// Every port in one: what the pipeline and the pages hold as `Arc<dyn Store>`.
 pub trait Store:
-    TickStore + BarStore + ForecastLedger + DeadLetterStore + Retention + 'static
+    TickStore + BarStore + ForecastLedger + DeadLetterStore + Retention + Readiness + 'static
 {
 }
 
-impl<T: TickStore + BarStore + ForecastLedger + DeadLetterStore + Retention + 'static> Store for T {}
+impl<T> Store for T where
+    T: TickStore + BarStore + ForecastLedger + DeadLetterStore + Retention + Readiness + 'static
+{
+}

@@ -59,14 +59,26 @@ pub struct PutAside {
 impl PutAside {
     /// Counts a letter that is not kept.
     pub(crate) fn drop_one(&mut self, source: &str, reason: RejectReason) {
+        self.drop_more(source, reason, 1);
+    }
+
+    fn drop_more(&mut self, source: &str, reason: RejectReason, more: u64) {
         let same = |d: &&mut DroppedCount| d.reason == reason && d.source == source;
         match self.dropped.iter_mut().rev().find(same) {
-            Some(count) => count.dropped += 1,
+            Some(count) => count.dropped += more,
             None => self.dropped.push(DroppedCount {
                 source: source.to_owned(),
                 reason,
-                dropped: 1,
+                dropped: more,
             }),
+        }
+    }
+
+    /// Adds what became of further rows.
+    pub fn add(&mut self, other: Self) {
+        self.kept += other.kept;
+        for count in other.dropped {
+            self.drop_more(&count.source, count.reason, count.dropped);
         }
     }
 

@@ -21,7 +21,10 @@ use std::{
 };
 
 use market::{Bar, ErrorKind, Interval, Reject, RejectReason, Tick, TickKey, Timestamp};
-use store::{BarStore, CsvSink, CsvSinkOptions, DeadLetterStore, Retention, StoreError, TickStore};
+use store::{
+    BarStore, CsvSink, CsvSinkOptions, DeadLetterStore, LetterQuota, Retention, StoreError,
+    TickStore,
+};
 
 const DIRECTORY: &str = "TICKCAST_CSV_KILL_TEST_DIRECTORY";
 const FIRST_BATCH: &str = "TICKCAST_CSV_KILL_TEST_FIRST_BATCH";
@@ -31,10 +34,7 @@ const BATCH: u64 = 60;
 const DAY_MS: i64 = 86_400_000;
 
 fn options(dir: &Path) -> CsvSinkOptions {
-    CsvSinkOptions {
-        dir: dir.to_owned(),
-        full_sync: false,
-    }
+    CsvSinkOptions::new(dir)
 }
 
 async fn open(dir: &Path) -> CsvSink {
@@ -152,7 +152,8 @@ async fn bars_and_dead_letters_have_files_and_reads_say_that_there_are_none() {
         "ABC,1m,1795514400000000,1.5,2,1,1.75,10,0"
     );
     let reject = Reject::new(RejectReason::BadPrice, "price is -1", "push", "{\n}");
-    sink.put_aside(vec![reject.clone()], start).await.unwrap();
+    let kept = sink.put_aside(vec![reject.clone()], start).await.unwrap();
+    assert_eq!(kept.kept, 1);
     drop(sink);
     let sink = open(dir.path()).await;
     let letters = sink.open_dead_letters(None, 0, 10).await.unwrap();
@@ -165,6 +166,36 @@ async fn bars_and_dead_letters_have_files_and_reads_say_that_there_are_none() {
     assert!(error.to_string().contains("tickcast import"), "{error}");
     let second = CsvSink::open(options(dir.path())).await.unwrap_err();
     assert!(matches!(second, StoreError::InUse { .. }), "{second:?}");
+}
+
+#[tokio::test]
+async fn a_source_that_floods_with_bad_rows_takes_nothing_from_the_others_and_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let few = CsvSinkOptions {
+        letter_quota: LetterQuota {
+            per_source: 3,
+            total: 5,
+        },
+        ..options(dir.path())
+    };
+    let letters = |source: &str, count: usize| -> Vec<Reject> {
+        let letter = |i| Reject::new(RejectReason::BadPrice, "", format!("{source}:{i}"), "-");
+        (0..count).map(letter).collect()
+    };
+    let at = Timestamp::from_secs(1);
+    let sink = CsvSink::open(few.clone()).await.unwrap();
+    sink.put_aside(letters("b", 1), at).await.unwrap();
+    let flood = sink.put_aside(letters("a", 1_000), at).await.unwrap();
+    assert_eq!((flood.kept, flood.dropped_in_all()), (3, 997));
+    drop(sink);
+    let sink = CsvSink::open(few).await.unwrap();
+    let more = sink.put_aside(letters("a", 3), at).await.unwrap();
+    assert_eq!((more.kept, more.dropped_in_all()), (0, 3));
+    assert_eq!(sink.put_aside(letters("b", 9), at).await.unwrap().kept, 1);
+    let dropped = sink.dropped_dead_letters().await.unwrap();
+    let dropped: Vec<_> = dropped.iter().map(|d| (&*d.source, d.dropped)).collect();
+    assert_eq!(dropped, [("a", 1_000), ("b", 8)]);
+    assert_eq!(sink.dead_letter_counts().await.unwrap()[0].open, 5);
 }
 
 #[tokio::test]

@@ -30,6 +30,8 @@ use super::{
 pub enum Act {
     /// Dead letters were checked again, and stored where they are good now.
     Replay,
+    /// Dead letters were removed for good.
+    Discard,
     /// Files, or the bundled sample, were loaded.
     Import,
     /// A token was made.
@@ -45,6 +47,7 @@ impl Act {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Replay => "replay",
+            Self::Discard => "discard",
             Self::Import => "import",
             Self::TokenMade => "token_made",
             Self::TokenRevoked => "token_revoked",
@@ -173,6 +176,18 @@ pub fn of_replay(
             "still_bad": report.still.values().sum::<u64>(),
         }),
         Err(e) => json!({ "reason": reason, "error": e.to_string() }),
+    }
+}
+
+/// Which dead letters were discarded and how many those were, for the audit log.
+pub fn of_discard(
+    reason: Option<RejectReason>,
+    source: Option<&str>,
+    done: &Result<u64, PipelineError>,
+) -> Value {
+    match done {
+        Ok(discarded) => json!({ "reason": reason, "source": source, "discarded": discarded }),
+        Err(e) => json!({ "reason": reason, "source": source, "error": e.to_string() }),
     }
 }
 

@@ -12,11 +12,11 @@ use super::remote::{Remote, answer};
 use crate::{
     access::{
         Who,
-        audit::{Act, AuditLog, of_replay},
+        audit::{Act, AuditLog, of_discard, of_replay},
     },
     config::Config,
-    error::Result,
-    http::dead_letters::{Page, Replayed},
+    error::{CommandError, Result},
+    http::dead_letters::{Discarded, Page, Replayed},
     terminal, wiring,
 };
 
@@ -51,6 +51,16 @@ pub enum Action {
     },
     /// Check them again with today's rules, and store those that are good now
     Replay,
+    /// Remove letters for good, of --reason and --source or all: room for new ones of a source that has
+    /// its quota
+    Discard {
+        /// Only of this source, as the list names it
+        #[arg(long)]
+        source: Option<String>,
+        /// Every one, where neither --reason nor --source is given
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 fn reason(text: &str) -> std::result::Result<RejectReason, String> {
@@ -96,12 +106,28 @@ pub async fn run(args: &DeadLetterArgs, config: &Config) -> Result<()> {
             writeln!(out, "{replayed} replayed, {still_bad} still cannot be used")?;
             Ok(())
         }
+        Action::Discard { source, all } => {
+            if args.reason.is_none() && source.is_none() && !all {
+                return Err(CommandError::input(
+                    "which dead letters to discard: give --reason, --source, or --all",
+                ));
+            }
+            let source = source.as_deref();
+            let discarded = match args.remote.at("/api/deadletters/discard") {
+                Some(url) => post_discard(&args.remote, &url, args.reason, source).await?,
+                None => discard(config, args.reason, source).await?,
+            };
+            let mut out = terminal::stdout();
+            writeln!(out, "{discarded} discarded")?;
+            Ok(())
+        }
     }
 }
 
 async fn read(config: &Config, reason: Option<RejectReason>, limit: usize) -> Result<Page> {
     let store = wiring::open_store(config).await?;
     let counts = store.dead_letter_counts().await?;
+    let dropped = store.dropped_dead_letters().await?;
     let mut letters = Vec::new();
     while letters.len() < limit {
         let after = letters.last().map_or(0, |l: &store::DeadLetter| l.id);
@@ -113,7 +139,11 @@ async fn read(config: &Config, reason: Option<RejectReason>, limit: usize) -> Re
         }
         letters.extend(page);
     }
-    Ok(Page { counts, letters })
+    Ok(Page {
+        counts,
+        dropped,
+        letters,
+    })
 }
 
 /// Replays those of the data directory, and writes down who did.
@@ -137,6 +167,7 @@ async fn fetch(
 ) -> Result<Page> {
     let mut all = Page {
         counts: Vec::new(),
+        dropped: Vec::new(),
         letters: Vec::new(),
     };
     loop {
@@ -146,6 +177,7 @@ async fn fetch(
         query.extend(reason.map(|r| ("reason", r.as_str().to_owned())));
         let page: Page = answer(url, remote.get(url)?.query(&query)).await?;
         all.counts = page.counts;
+        all.dropped = page.dropped;
         let got = page.letters.len();
         all.letters.extend(page.letters);
         if got == 0 || all.letters.len() >= limit {
@@ -158,6 +190,35 @@ async fn fetch(
 async fn post_replay(remote: &Remote, url: &str, reason: Option<RejectReason>) -> Result<Replayed> {
     let query: Vec<_> = reason.map(|r| ("reason", r.as_str())).into_iter().collect();
     answer(url, remote.post(url)?.query(&query)).await
+}
+
+/// Discards those of the data directory, and writes down who did.
+async fn discard(
+    config: &Config,
+    reason: Option<RejectReason>,
+    source: Option<&str>,
+) -> Result<u64> {
+    let offline = wiring::Offline::open(config).await?;
+    let done = offline.pipeline.discard_dead_letters(reason, source).await;
+    let what = of_discard(reason, source, &done);
+    let who = Who::of_this_process();
+    let audit = AuditLog::in_folder(&config.web.access_dir);
+    audit.record(SystemClock.now(), Act::Discard, &who, None, what);
+    let discarded = done.map_err(wiring::from_pipeline)?;
+    offline.close().await?;
+    Ok(discarded)
+}
+
+async fn post_discard(
+    remote: &Remote,
+    url: &str,
+    reason: Option<RejectReason>,
+    source: Option<&str>,
+) -> Result<u64> {
+    let mut query: Vec<_> = reason.map(|r| ("reason", r.as_str())).into_iter().collect();
+    query.extend(source.map(|source| ("source", source)));
+    let done: Discarded = answer(url, remote.post(url)?.query(&query)).await?;
+    Ok(done.discarded)
 }
 
 fn print_json(page: &Page) -> Result<()> {
@@ -178,7 +239,7 @@ fn print_json(page: &Page) -> Result<()> {
 
 fn print_table(page: &Page) -> Result<()> {
     let mut out = terminal::stdout();
-    if page.counts.is_empty() {
+    if page.counts.is_empty() && page.dropped.is_empty() {
         writeln!(out, "no dead letters")?;
         return Ok(());
     }
@@ -193,6 +254,23 @@ fn print_table(page: &Page) -> Result<()> {
         ]);
     }
     writeln!(out, "{counts}")?;
+    if !page.dropped.is_empty() {
+        writeln!(
+            out,
+            "counted and not kept, because their source has its quota:"
+        )?;
+        let mut dropped = comfy_table::Table::new();
+        dropped.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
+        dropped.set_header(["source", "reason", "not kept"]);
+        for d in &page.dropped {
+            dropped.add_row([
+                terminal::line(&d.source),
+                d.reason.to_string(),
+                d.dropped.to_string(),
+            ]);
+        }
+        writeln!(out, "{dropped}")?;
+    }
     if page.letters.is_empty() {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod backtest;
+pub mod backup;
 pub mod deadletters;
 pub mod export;
 pub mod forecast;
@@ -83,6 +84,16 @@ pub fn run(cli: Cli) -> Result<()> {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
             block_on(export::run(args, &config))
+        }
+        Command::Backup(args) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            block_on(backup::backup(args, &config))
+        }
+        Command::Restore(args) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            block_on(backup::restore(args, &config))
         }
         Command::DeadLetters(args) => {
             let config = Config::from_layers(layers())?;

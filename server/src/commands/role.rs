@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     error::{CommandError, Result},
     http::{guard::Gate, ops, serving},
-    terminal,
+    terminal, wiring,
 };
 
 /// Runs the role until it is asked to stop.
@@ -20,6 +20,7 @@ use crate::{
 /// # Errors
 /// As [`crate::wiring::start`], and an address that cannot be listened on.
 pub async fn run(role: Role, config: Config) -> Result<()> {
+    wiring::check(role, &config)?;
     let gate = match config.health {
         Some(address) => Some(Arc::new(Gate::open(&config.web, address)?)),
         None => None,

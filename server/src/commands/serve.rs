@@ -23,9 +23,11 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 /// As [`wiring::start`], and an address that cannot be listened on.
 pub async fn run(role: Role, config: Config) -> Result<()> {
+    // What is configured first: it is wrong whatever else listens here. Then the address: the
+    // commonest fault is found before anything is opened.
+    wiring::check(role, &config)?;
     let address = config.web.address;
     let gate = Arc::new(Gate::open(&config.web, address)?);
-    // The address first: the commonest fault is found before anything is opened.
     let listener = listen(address).await?;
     let address = listener
         .local_addr()

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
+use store::LetterQuota;
+
 use super::{Layers, at_least, millis, path};
 
 /// Which bus.
@@ -77,6 +79,8 @@ pub struct StoreConfig {
     pub data_dir: PathBuf,
     /// Wait for the disk at every commit of the embedded database.
     pub full_sync: bool,
+    /// How many dead letters are kept.
+    pub letter_quota: LetterQuota,
 }
 
 /// How MongoDB is reached.
@@ -111,6 +115,8 @@ pub(super) fn read_store(l: &mut Layers) -> Option<StoreConfig> {
     let csv_dir = path(l, "store.csv_dir");
     let data_dir = path(l, "store.data_dir");
     let full_sync = l.one("store.full_sync", str::parse);
+    let per_source = at_least(l, "store.dead_letters_per_source", 1);
+    let total = at_least(l, "store.dead_letters_total", 1);
     let kind = match kind?.as_str() {
         "mongodb" => StoreKind::Mongo(Box::new(mongo?)),
         "csv" => StoreKind::Csv(csv_dir?),
@@ -120,6 +126,10 @@ pub(super) fn read_store(l: &mut Layers) -> Option<StoreConfig> {
         kind,
         data_dir: data_dir?,
         full_sync: full_sync?,
+        letter_quota: LetterQuota {
+            per_source: per_source? as u64,
+            total: total? as u64,
+        },
     })
 }
 

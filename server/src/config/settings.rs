@@ -157,6 +157,18 @@ const SETTINGS: &[Setting] = &[
         "Wait for the disk at every commit: then power loss, too, loses nothing acknowledged.",
     ),
     setting(
+        "store.dead_letters_per_source",
+        "100000",
+        "a number from 1",
+        "Dead letters of one source that are kept. Open ones are never removed: beyond it, replayed ones make room, and then what comes is counted and not kept.",
+    ),
+    setting(
+        "store.dead_letters_total",
+        "1000000",
+        "a number from 1",
+        "Dead letters of all sources that are kept.",
+    ),
+    setting(
         "retention.ticks_days",
         "",
         "days from 1 to 36525, or nothing",

@@ -1,5 +1,5 @@
-//! `GET /api/deadletters` and `POST /api/deadletters/replay`: what `tickcast deadletters --url` asks
-//! of a running server.
+//! `GET /api/deadletters`, `POST /api/deadletters/replay` and `POST /api/deadletters/discard`: what
+//! `tickcast deadletters --url` asks of a running server.
 
 use axum::{
     Extension, Json,
@@ -7,7 +7,7 @@ use axum::{
 };
 use market::{ErrorKind, RejectReason, excerpt};
 use serde::{Deserialize, Serialize};
-use store::{DeadLetter, ReasonCount};
+use store::{DeadLetter, DroppedCount, ReasonCount};
 
 use super::{
     AppState,
@@ -27,6 +27,8 @@ pub struct Selection {
     pub after: i64,
     /// At most so many; 100 when absent.
     pub limit: Option<usize>,
+    /// Only of this source, to discard them.
+    pub source: Option<String>,
 }
 
 /// The parameters of a request, as they came.
@@ -60,7 +62,11 @@ impl Selection {
                     let none = selection.limit.is_none();
                     none.then(|| "expected a number from 0".to_owned())
                 }
-                _ => Some("no such parameter: expected reason, after or limit".to_owned()),
+                "source" => {
+                    selection.source = Some(text.clone());
+                    None
+                }
+                _ => Some("no such parameter: expected reason, source, after or limit".to_owned()),
             };
             if let Some(expected) = expected {
                 let (name, text) = (excerpt(&name), excerpt(&text));
@@ -77,6 +83,10 @@ impl Selection {
 pub struct Page {
     /// By reason.
     pub counts: Vec<ReasonCount>,
+    /// Those that were not kept, because their source had its quota; a server that knows none is an
+    /// older one.
+    #[serde(default)]
+    pub dropped: Vec<DroppedCount>,
     /// The open ones, by id.
     pub letters: Vec<DeadLetter>,
 }
@@ -104,11 +114,37 @@ pub async fn list(State(state): State<AppState>, parameters: Parameters) -> Resu
     let selection = Selection::read(parameters)?;
     let limit = selection.limit.unwrap_or(100).clamp(1, MAX_PAGE);
     let counts = state.store.dead_letter_counts().await?;
+    let dropped = state.store.dropped_dead_letters().await?;
     let letters = state
         .store
         .open_dead_letters(selection.reason, selection.after, limit)
         .await?;
-    Ok(Json(Page { counts, letters }))
+    Ok(Json(Page {
+        counts,
+        dropped,
+        letters,
+    }))
+}
+
+/// What discarding did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discarded {
+    /// Letters that are gone.
+    pub discarded: u64,
+}
+
+/// Discards those of a reason and a source, or all.
+pub async fn discard(
+    State(state): State<AppState>,
+    Extension(grant): Extension<Grant>,
+    parameters: Parameters,
+) -> Result<Json<Discarded>> {
+    let selection = Selection::read(parameters)?;
+    let backend = state.backend.on_behalf_of(Some(grant));
+    let discarded = backend
+        .discard(selection.reason, selection.source.as_deref())
+        .await?;
+    Ok(Json(Discarded { discarded }))
 }
 
 /// Replays all of a reason, or all.

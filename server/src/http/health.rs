@@ -36,9 +36,12 @@ pub async fn metrics(State(state): State<OpsState>) -> Response {
     let role = state.pipeline.role().as_str();
     metrics::gauge!("tickcast_process_info", "role" => role, "version" => env!("CARGO_PKG_VERSION"))
         .set(1.0);
-    // Both set gauges; a dependency that is away leaves the last values.
+    // All of them set gauges; a dependency that is away leaves the last values.
     state.pipeline.stats().await;
-    let counts = state.pipeline.dead_letter_counts();
+    let counts = async {
+        state.pipeline.dead_letter_counts().await?;
+        state.pipeline.dropped_dead_letters().await
+    };
     let _ = tokio::time::timeout(std::time::Duration::from_secs(2), counts).await;
     let text = telemetry::render(&state.metrics);
     (

@@ -109,6 +109,7 @@ pub fn router(state: AppState, config: &Config) -> Router {
         .route("/api/ticks", post(push::ticks))
         .route("/api/deadletters", get(dead_letters::list))
         .route("/api/deadletters/replay", post(dead_letters::replay))
+        .route("/api/deadletters/discard", post(dead_letters::discard))
         .route("/api/audit", get(audit::list))
         .route("/login", get(login::page).post(login::login))
         .route("/logout", post(login::logout))

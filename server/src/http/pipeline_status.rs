@@ -4,7 +4,7 @@
 use axum::{Json, extract::State};
 use pipeline::{PipelineStats, Role};
 use serde::Serialize;
-use store::ReasonCount;
+use store::{DroppedCount, ReasonCount};
 
 use super::{ops::OpsState, problem::Result};
 
@@ -21,6 +21,8 @@ pub struct Status {
     stages: PipelineStats,
     /// In the store, of all processes.
     dead_letters: Vec<ReasonCount>,
+    /// Those that were not kept, because their source had its quota.
+    dropped_dead_letters: Vec<DroppedCount>,
     /// What is missing for this process to work, and why.
     missing: Vec<Missing>,
 }
@@ -36,10 +38,13 @@ pub struct Missing {
 pub async fn status(State(state): State<OpsState>) -> Result<Json<Status>> {
     let pipeline = &state.pipeline;
     let missing = pipeline.missing().await;
-    let dead_letters = if missing.iter().any(|(what, _)| *what == "store") {
-        Vec::new()
+    let (dead_letters, dropped_dead_letters) = if missing.iter().any(|(what, _)| *what == "store") {
+        (Vec::new(), Vec::new())
     } else {
-        pipeline.dead_letter_counts().await?
+        (
+            pipeline.dead_letter_counts().await?,
+            pipeline.dropped_dead_letters().await?,
+        )
     };
     let config = pipeline.config();
     Ok(Json(Status {
@@ -48,6 +53,7 @@ pub async fn status(State(state): State<OpsState>) -> Result<Json<Status>> {
         group: config.group.clone(),
         stages: pipeline.stats().await,
         dead_letters,
+        dropped_dead_letters,
         missing: missing
             .into_iter()
             .map(|(what, why)| Missing { what, why })

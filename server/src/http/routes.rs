@@ -58,6 +58,7 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     (GET, "/api/deadletters", READ),
     (POST, "/api/ticks", WRITE),
     (POST, "/api/deadletters/replay", ADMIN),
+    (POST, "/api/deadletters/discard", ADMIN),
     (GET, "/api/audit", ADMIN),
     ("*", "/api/{*path}", READ),
     // What the pages ask for. A backtest takes the machine for minutes, so it is no mere reading; a

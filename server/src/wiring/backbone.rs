@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bus::{EventBus, MemoryBus, MemoryBusOptions, TopicLog};
 use pipeline::{DeadLetterOutlet, Role};
-use store::{CsvSink, CsvSinkOptions, SqliteOptions, SqliteStore, Store};
+use store::{CsvSink, CsvSinkOptions, LetterQuota, SqliteOptions, SqliteStore, Store};
 
 use crate::{
     config::{BusConfig, BusKind, Config, StoreKind},
@@ -15,7 +15,7 @@ use crate::{
 ///
 /// # Errors
 /// What has to be set.
-pub(super) fn check(role: Role, config: &Config) -> Result<()> {
+pub fn check(role: Role, config: &Config) -> Result<()> {
     let reads = matches!(role, Role::Serve | Role::Web);
     if reads && matches!(config.store.kind, StoreKind::Csv(_)) {
         return Err(CommandError::input(format!(
@@ -56,6 +56,7 @@ impl OpenStore {
             StoreKind::Sqlite => {
                 let mut options = SqliteOptions::new(&config.store.data_dir);
                 options.full_sync = config.store.full_sync;
+                options.letter_quota = config.store.letter_quota;
                 let store = SqliteStore::open(options).await?;
                 Ok(Self {
                     port: Arc::new(store.clone()),
@@ -63,13 +64,14 @@ impl OpenStore {
                 })
             }
             StoreKind::Mongo(mongo) => Ok(Self {
-                port: open_mongo(mongo).await?,
+                port: open_mongo(mongo, config.store.letter_quota).await?,
                 embedded: None,
             }),
             StoreKind::Csv(dir) => {
                 let options = CsvSinkOptions {
                     dir: dir.clone(),
                     full_sync: config.store.full_sync,
+                    letter_quota: config.store.letter_quota,
                 };
                 Ok(Self {
                     port: Arc::new(CsvSink::open(options).await?),
@@ -88,16 +90,20 @@ impl OpenStore {
 }
 
 #[cfg(feature = "mongodb")]
-async fn open_mongo(config: &crate::config::MongoConfig) -> Result<Arc<dyn Store>> {
+async fn open_mongo(
+    config: &crate::config::MongoConfig,
+    letter_quota: LetterQuota,
+) -> Result<Arc<dyn Store>> {
     let mut options = store::mongo::MongoOptions::new(&config.uri);
     options.database.clone_from(&config.database);
     options.collection.clone_from(&config.collection);
     options.timeout = config.timeout;
+    options.letter_quota = letter_quota;
     Ok(Arc::new(store::mongo::MongoStore::connect(options).await?))
 }
 
 #[cfg(not(feature = "mongodb"))]
-async fn open_mongo(_: &crate::config::MongoConfig) -> Result<Arc<dyn Store>> {
+async fn open_mongo(_: &crate::config::MongoConfig, _: LetterQuota) -> Result<Arc<dyn Store>> {
     Err(CommandError::input(
         "this tickcast was built without MongoDB: build it with the feature mongodb, or set store.kind = sqlite",
     ))

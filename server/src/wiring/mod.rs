@@ -27,7 +27,7 @@ use crate::{
     simulated_history,
 };
 
-pub use self::sources::market_options;
+pub use self::{backbone::check, sources::market_options};
 
 /// How long a stop may take, stage by stage.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -167,7 +167,7 @@ fn install_cryptography() {
 /// A configuration that the role cannot run with; the store cannot be opened, the broker cannot be
 /// reached, the exchange cannot listen, a source cannot be built.
 pub async fn start(role: Role, config: &Config) -> Result<Wired> {
-    backbone::check(role, config)?;
+    check(role, config)?;
     install_cryptography();
     let metrics = metrics_recorder()?;
     let backbone = Backbone::open(config).await?;

@@ -1,5 +1,5 @@
 //! A server of MongoDB's protocol that is full, or that one may not write to: nothing is lost, no good
-//! row becomes a dead letter, and the log says what to do.
+//! row becomes a dead letter, the log says what to do, and `/readyz` that it is so and that it is over.
 //!
 //! The server answers so by its own `failCommand` (on mongod: `enableTestCommands=1`), to this test's
 //! consumer alone, which it knows by the `appName` of the URI.
@@ -73,6 +73,9 @@ async fn while_the_store_refuses_to_write_rows_wait_and_the_log_says_what_to_do(
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         assert!(told(), "{}", consumer.log.lock().unwrap());
+        let (status, why) = ask(health.unwrap(), "/readyz").await;
+        assert_eq!(status, 503, "{why}");
+        assert!(why.contains("store: the store"), "{why}");
         fail(&server, &app, "off", code).await;
         sent += 5;
         let ticks = database.collection::<Document>("stock_data");
@@ -84,6 +87,8 @@ async fn while_the_store_refuses_to_write_rows_wait_and_the_log_says_what_to_do(
         }
         assert_eq!(ticks.count_documents(doc! {}).await.unwrap(), sent);
         assert_eq!(push(address, 0..sent).await, 200, "all of them are there");
+        let (status, why) = ask(health.unwrap(), "/readyz").await;
+        assert_eq!(status, 200, "{why}");
     }
     let (_, status) = ask(health.unwrap(), "/api/pipeline").await;
     let status: Value = serde_json::from_str(&status).unwrap();

@@ -11,7 +11,10 @@ use market::RejectReason;
 
 use super::{
     functions::ReplayDeadLetters,
-    pipeline::{DeadLetterCount, DeadLetterLine, LETTERS_SHOWN, PipelineBoard, PipelineStatus},
+    pipeline::{
+        DeadLetterCount, DeadLetterLine, DroppedLetters, LETTERS_SHOWN, PipelineBoard,
+        PipelineStatus,
+    },
 };
 use crate::{erase::Erase, format};
 
@@ -63,11 +66,13 @@ pub fn board(
     query: BoardQuery,
 ) -> PipelineBoard {
     let counts = status.dead_letters.clone();
+    let not_kept = status.dropped.clone();
     PipelineBoard {
         stages: stages::markup(status),
         letters: view! {
             {outcome(query)}
             {reasons(counts, query)}
+            {dropped(not_kept)}
             {rows(letters, query)}
         }
         .to_html(),
@@ -148,6 +153,44 @@ fn reason_row(count: &DeadLetterCount, query: BoardQuery) -> AnyView {
             <td>{count.replayed.to_string()}</td>
             <td>{(count.open > 0).then(|| replay_form(Some(reason)))}</td>
         </tr>
+    }
+    .erased()
+}
+
+/// What was counted and not kept; nothing where all was.
+fn dropped(dropped: Vec<DroppedLetters>) -> AnyView {
+    if dropped.is_empty() {
+        return ().erased();
+    }
+    let rows: Vec<_> = dropped
+        .into_iter()
+        .map(|line| {
+            view! {
+                <tr>
+                    <th scope="row">{line.source}</th>
+                    <td class="words">{line.reason.as_str()}</td>
+                    <td>{line.dropped.to_string()}</td>
+                </tr>
+            }
+        })
+        .collect();
+    view! {
+        <section class="panel" aria-labelledby="dropped-heading">
+            <h2 id="dropped-heading">"Dead letters that were not kept"</h2>
+            <p class="why">
+                "Their source has its quota: replay or discard some of it (tickcast deadletters)."
+            </p>
+            <table data-testid="letters-dropped">
+                <thead>
+                    <tr>
+                        <th scope="col">"Source"</th>
+                        <th scope="col" class="words">"Reason"</th>
+                        <th scope="col">"Not kept"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </section>
     }
     .erased()
 }
@@ -279,6 +322,20 @@ mod tests {
             in_words(1, 2),
             "1 dead letter was replayed: its rows are in the store. 2 still cannot be used."
         );
+    }
+
+    #[test]
+    fn letters_that_were_not_kept_are_listed_by_source_and_reason_and_only_then() {
+        assert!(!dropped(Vec::new()).to_html().contains("letters-dropped"));
+        let line = DroppedLetters {
+            source: "push <b>".into(),
+            reason: RejectReason::Unparsable,
+            dropped: 41,
+        };
+        let html = dropped(vec![line]).to_html();
+        for part in ["push &lt;b", "unparsable", ">41<"] {
+            assert!(html.contains(part), "{part:?} is missing in {html}");
+        }
     }
 
     #[test]

@@ -229,6 +229,7 @@ mod tests {
             live_readers: 0,
             missing: Vec::new(),
             dead_letters: Vec::new(),
+            dropped: Vec::new(),
         }
     }
 

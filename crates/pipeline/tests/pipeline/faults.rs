@@ -134,13 +134,13 @@ impl ForecastLedger for Faulty {
 
 #[async_trait]
 impl DeadLetterStore for Faulty {
-    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()> {
-        self.inner.put_aside(rejects, at).await?;
+    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<PutAside> {
+        let done = self.inner.put_aside(rejects, at).await?;
         let lost = |left: usize| left.checked_sub(1);
         let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
         match self.lost_answers.fetch_update(set, fetch, lost) {
             Ok(_) => Err(self.fault.clone()),
-            Err(_) => Ok(()),
+            Err(_) => Ok(done),
         }
     }
     async fn open_dead_letters(
@@ -156,6 +156,20 @@ impl DeadLetterStore for Faulty {
     }
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
         self.inner.dead_letter_counts().await
+    }
+    async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
+        self.inner.dropped_dead_letters().await
+    }
+    async fn discard(&self, reason: Option<RejectReason>, source: Option<&str>) -> Result<u64> {
+        self.inner.discard(reason, source).await
+    }
+}
+
+#[async_trait]
+impl Readiness for Faulty {
+    async fn ready(&self) -> Result<()> {
+        self.check()?;
+        self.inner.ready().await
     }
 }
 

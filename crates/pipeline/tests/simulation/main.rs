@@ -15,11 +15,7 @@
 //! A world that fails names its seed: `SIMULATION_SEED=7 cargo test -p pipeline --test simulation` runs
 //! that one, `SIMULATION_SEEDS=10000` so many.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bus;
 mod process;

@@ -56,7 +56,7 @@ impl TickSource for Feed {
             if cancel.is_cancelled() {
                 return Ok(());
             }
-            if self.0.once_in(10) {
+            if self.0.once_in(5) {
                 self.0.story().source_failures += 1;
                 return Err(SourceError::Unavailable {
                     url: "sim".into(),
@@ -65,7 +65,7 @@ impl TickSource for Feed {
                 });
             }
             let number = self.taken();
-            if number > 0 && self.0.once_in(8) {
+            if number > 0 && self.0.once_in(4) {
                 self.0.story().repeated_batches += 1;
                 let earlier = self.0.below(number as u64) as usize;
                 out.send(self.batch(earlier)).await?;

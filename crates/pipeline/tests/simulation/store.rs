@@ -165,6 +165,14 @@ impl BarStore for FaultyStore {
     async fn instruments(&self) -> Result<Vec<Instrument>> {
         call!(self.instruments())
     }
+    async fn instrument(&self, s: &Symbol) -> Result<Option<Instrument>> {
+        let (real, s) = (self.real.clone(), s.clone());
+        self.call(async move { real.instrument(&s).await }).await
+    }
+    async fn symbols(&self, query: &SymbolQuery) -> Result<SymbolPage> {
+        let (real, query) = (self.real.clone(), query.clone());
+        self.call(async move { real.symbols(&query).await }).await
+    }
 }
 
 #[async_trait]

@@ -181,7 +181,7 @@ impl World {
     }
 
     fn make_batches(&self) -> Vec<Batch> {
-        let count = 12 + self.below(20);
+        let count = 8 + self.below(14);
         let mut sequence = 0;
         let mut second = 0;
         (0..count)

@@ -1,10 +1,11 @@
 //! Dead letters as JSON lines: `dead-letters.jsonl`. A letter's id is the number of its line. Of one
-//! message's row there is one among the last [`REMEMBERED`].
+//! message's row there is one among the last [`REMEMBERED`]. Lines are never removed: once a source has
+//! its quota, or the file its, what comes is counted in `dead-letters-not-kept.json`.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
-    fs::File,
-    io::{self, BufRead, BufReader},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -12,7 +13,7 @@ use market::{Reject, RejectReason, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::files::Appender;
-use crate::{DeadLetter, DeadLetterState, ReasonCount};
+use crate::{DeadLetter, DeadLetterState, DroppedCount, LetterQuota, PutAside, ReasonCount, quota};
 
 #[derive(Serialize, Deserialize)]
 struct Line {
@@ -25,7 +26,10 @@ struct Line {
 pub(super) struct Letters {
     path: PathBuf,
     out: Appender,
+    quota: LetterQuota,
     counts: BTreeMap<RejectReason, u64>,
+    of_source: HashMap<String, u64>,
+    not_kept: BTreeMap<(String, RejectReason), u64>,
     recent: VecDeque<String>,
     messages: HashSet<String>,
 }
@@ -34,50 +38,89 @@ pub(super) struct Letters {
 const REMEMBERED: usize = 20_000;
 
 impl Letters {
-    pub(super) fn open(dir: &Path, sync: bool) -> io::Result<Self> {
+    pub(super) fn open(dir: &Path, sync: bool, quota: LetterQuota) -> io::Result<Self> {
         let path = dir.join("dead-letters.jsonl");
         let out = Appender::open(&path, "", sync)?;
         let mut letters = Self {
+            not_kept: read_not_kept(&not_kept_path(&path))?,
             path,
             out,
+            quota,
             counts: BTreeMap::new(),
+            of_source: HashMap::new(),
             recent: VecDeque::new(),
             messages: HashSet::new(),
         };
         for letter in letters.read(None, 0, usize::MAX)? {
-            *letters.counts.entry(letter.reject.reason).or_insert(0) += 1;
+            letters.count(&letter.reject);
             letters.remember(letter.reject.message);
         }
         Ok(letters)
     }
 
-    pub(super) fn put_aside(&mut self, rejects: Vec<Reject>, at: Timestamp) -> io::Result<()> {
+    pub(super) fn put_aside(
+        &mut self,
+        rejects: Vec<Reject>,
+        at: Timestamp,
+    ) -> io::Result<PutAside> {
         let mut bytes = Vec::new();
-        let rejects: Vec<Reject> = rejects
-            .into_iter()
-            .filter(|r| {
-                !r.message
-                    .as_ref()
-                    .is_some_and(|m| self.messages.contains(m))
-            })
-            .collect();
-        if rejects.is_empty() {
-            return Ok(());
-        }
-        let written: Vec<_> = rejects
-            .iter()
-            .map(|r| (r.reason, r.message.clone()))
-            .collect();
+        let mut done = PutAside::default();
+        // What the batch adds: counted only once it is written.
+        let mut added: HashMap<String, u64> = HashMap::new();
+        let mut kept = Vec::new();
+        let total: u64 = self.counts.values().sum();
         for reject in rejects {
+            if reject
+                .message
+                .as_ref()
+                .is_some_and(|m| self.messages.contains(m))
+            {
+                continue;
+            }
+            let source = self.source_of(&reject);
+            let of_source = self.of_source.get(&source).copied().unwrap_or(0);
+            let more = added.entry(source.clone()).or_insert(0);
+            let full = of_source + *more >= self.quota.per_source
+                || total + kept.len() as u64 >= self.quota.total;
+            if full {
+                done.drop_one(&source, reject.reason);
+                continue;
+            }
+            *more += 1;
+            kept.push(reject);
+        }
+        for reject in &kept {
+            let reject = reject.clone();
             serde_json::to_writer(&mut bytes, &Line { at_us: at, reject })?;
             bytes.push(b'\n');
         }
-        self.out.write(&bytes)?;
-        for (reason, message) in written {
-            *self.counts.entry(reason).or_insert(0) += 1;
-            self.remember(message);
+        if !bytes.is_empty() {
+            self.out.write(&bytes)?;
         }
-        Ok(())
+        done.kept = kept.len() as u64;
+        for reject in kept {
+            self.count(&reject);
+            self.remember(reject.message);
+        }
+        if !done.dropped.is_empty() {
+            for d in &done.dropped {
+                let of = (d.source.clone(), d.reason);
+                *self.not_kept.entry(of).or_insert(0) += d.dropped;
+            }
+            self.write_not_kept()?;
+        }
+        Ok(done)
+    }
+
+    fn source_of(&self, reject: &Reject) -> String {
+        let known = |source: &str| self.of_source.contains_key(source);
+        quota::source_of(reject, self.of_source.len(), known)
+    }
+
+    fn count(&mut self, reject: &Reject) {
+        *self.counts.entry(reject.reason).or_insert(0) += 1;
+        let source = self.source_of(reject);
+        *self.of_source.entry(source).or_insert(0) += 1;
     }
 
     fn remember(&mut self, message: Option<String>) {
@@ -90,6 +133,16 @@ impl Letters {
         {
             self.messages.remove(&oldest);
         }
+    }
+
+    /// Replaces the file of counts: it is small, and whole in one piece or the other.
+    fn write_not_kept(&self) -> io::Result<()> {
+        let path = not_kept_path(&self.path);
+        let new = path.with_extension("json.new");
+        let mut file = File::create(&new)?;
+        serde_json::to_writer(&mut file, &self.dropped())?;
+        file.flush()?;
+        fs::rename(new, path)
     }
 
     pub(super) fn read(
@@ -108,8 +161,7 @@ impl Letters {
             if found.len() >= limit {
                 break;
             }
-            let line = line?;
-            let letter: Line = serde_json::from_str(&line)?;
+            let letter: Line = serde_json::from_str(&line?)?;
             if id > after && reason.is_none_or(|r| r == letter.reject.reason) {
                 found.push(DeadLetter {
                     id,
@@ -132,4 +184,30 @@ impl Letters {
             })
             .collect()
     }
+
+    pub(super) fn dropped(&self) -> Vec<DroppedCount> {
+        self.not_kept
+            .iter()
+            .map(|((source, reason), dropped)| DroppedCount {
+                source: source.clone(),
+                reason: *reason,
+                dropped: *dropped,
+            })
+            .collect()
+    }
+}
+
+fn not_kept_path(letters: &Path) -> PathBuf {
+    letters.with_file_name("dead-letters-not-kept.json")
+}
+
+fn read_not_kept(path: &Path) -> io::Result<BTreeMap<(String, RejectReason), u64>> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(e) => return Err(e),
+    };
+    let counts: Vec<DroppedCount> = serde_json::from_slice(&text)?;
+    let counts = counts.into_iter();
+    Ok(counts.map(|c| ((c.source, c.reason), c.dropped)).collect())
 }

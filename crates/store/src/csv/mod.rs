@@ -33,10 +33,10 @@ use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire:
 
 use self::{files::SymbolFiles, letters::Letters};
 use crate::{
-    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
-    LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Result, Retention,
-    ScoreRow, StepOutcome, StoreError, StoredTick, SymbolPage, SymbolQuery, TickStore,
-    blocking::blocking, lock::lock,
+    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, DroppedCount, ForecastLedger,
+    Instrument, LedgerQuery, LedgerRow, LetterQuota, OpenForecast, PutAside, Readiness,
+    ReasonCount, Recorded, Removed, Result, Retention, ScoreRow, StepOutcome, StoreError,
+    StoredTick, SymbolPage, SymbolQuery, TickStore, blocking::blocking, lock::lock,
 };
 
 /// Symbols whose files are open at once.
@@ -49,6 +49,19 @@ pub struct CsvSinkOptions {
     pub dir: PathBuf,
     /// Whether every append waits for the disk.
     pub full_sync: bool,
+    /// How many dead letters are kept.
+    pub letter_quota: LetterQuota,
+}
+
+impl CsvSinkOptions {
+    /// The defaults, for a folder.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            full_sync: false,
+            letter_quota: LetterQuota::default(),
+        }
+    }
 }
 
 /// Daily CSV files for one process. Cheap to clone.
@@ -56,6 +69,8 @@ pub struct CsvSinkOptions {
 pub struct CsvSink {
     dir: PathBuf,
     state: Arc<Mutex<State>>,
+    /// What the last write failed with.
+    failing: Arc<Mutex<Option<StoreError>>>,
 }
 
 impl fmt::Debug for CsvSink {
@@ -88,7 +103,28 @@ impl CsvSink {
         Ok(Self {
             dir,
             state: Arc::new(Mutex::new(state)),
+            failing: Arc::default(),
         })
+    }
+
+    fn failing(&self) -> Option<StoreError> {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.clone()
+    }
+
+    fn set_failing(&self, error: Option<StoreError>) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        *failing = error;
+    }
+
+    /// As [`Self::with`], for writes: how the last one ended says whether the store is ready.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut State) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let written = self.with(work).await;
+        self.set_failing(written.as_ref().err().cloned());
+        written
     }
 
     /// Does something with the state on a thread that may block.
@@ -121,7 +157,11 @@ fn unavailable(dir: &Path, error: &std::io::Error) -> StoreError {
 }
 
 fn open(options: &CsvSinkOptions) -> Result<State> {
-    let CsvSinkOptions { dir, full_sync } = options;
+    let CsvSinkOptions {
+        dir,
+        full_sync,
+        letter_quota,
+    } = options;
     let lock = lock(dir)?;
     let opened = || -> std::io::Result<State> {
         // Files of symbols that may not come again are mended too: somebody may read them.
@@ -136,7 +176,7 @@ fn open(options: &CsvSinkOptions) -> Result<State> {
             full_sync: *full_sync,
             symbols: HashMap::new(),
             open: VecDeque::new(),
-            letters: Letters::open(dir, *full_sync)?,
+            letters: Letters::open(dir, *full_sync, *letter_quota)?,
             next_position: 1,
             _lock: lock,
         })
@@ -236,7 +276,7 @@ fn not_kept<T>(what: &str) -> Result<T> {
 #[async_trait]
 impl TickStore for CsvSink {
     async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
-        self.with(|state| state.append(ticks)).await
+        self.write(|state| state.append(ticks)).await
     }
 
     async fn ticks_after(&self, _: &Symbol, _: u64, _: usize) -> Result<Vec<StoredTick>> {
@@ -255,7 +295,7 @@ impl TickStore for CsvSink {
 #[async_trait]
 impl BarStore for CsvSink {
     async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
-        self.with(move |state| state.put_bars(&bars)).await
+        self.write(move |state| state.put_bars(&bars)).await
     }
 
     async fn bars(&self, _: &BarQuery) -> Result<Vec<Bar>> {
@@ -309,8 +349,8 @@ impl ForecastLedger for CsvSink {
 
 #[async_trait]
 impl DeadLetterStore for CsvSink {
-    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()> {
-        self.with(move |state| state.letters.put_aside(rejects, at))
+    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<PutAside> {
+        self.write(move |state| state.letters.put_aside(rejects, at))
             .await
     }
 
@@ -330,6 +370,39 @@ impl DeadLetterStore for CsvSink {
 
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
         self.with(|state| Ok(state.letters.counts())).await
+    }
+
+    async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
+        self.with(|state| Ok(state.letters.dropped())).await
+    }
+
+    async fn discard(&self, _: Option<RejectReason>, _: Option<&str>) -> Result<u64> {
+        not_kept("way to discard dead letters")
+    }
+}
+
+/// Bytes of the file that finds out whether files can be written again.
+const PROBE_BYTES: usize = 256 * 1024;
+
+#[async_trait]
+impl Readiness for CsvSink {
+    /// The folder is there, and the last write went through, or one that is tried now.
+    async fn ready(&self) -> Result<()> {
+        let failing = self.failing();
+        let dir = self.dir.clone();
+        self.with(move |state| {
+            state.letters.read(None, i64::MAX - 1, 1)?;
+            if failing.is_some() {
+                let path = dir.join("probe.tmp");
+                let written = fs::write(&path, vec![b'-'; PROBE_BYTES]);
+                let removed = fs::remove_file(&path);
+                written.and(removed)?;
+            }
+            Ok(())
+        })
+        .await?;
+        self.set_failing(None);
+        Ok(())
     }
 }
 

@@ -135,6 +135,9 @@ pub(super) struct DeadLetterDocument {
     pub reason: RejectReason,
     pub detail: String,
     pub origin: String,
+    /// Whose quota it counts in; empty in letters of builds that had none.
+    #[serde(default)]
+    pub source: String,
     pub payload: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -142,13 +145,14 @@ pub(super) struct DeadLetterDocument {
 }
 
 impl DeadLetterDocument {
-    pub(super) fn new(id: i64, reject: Reject, at: Timestamp) -> Self {
+    pub(super) fn new(id: i64, source: String, reject: Reject, at: Timestamp) -> Self {
         Self {
             id,
             at_us: at,
             reason: reject.reason,
             detail: reject.detail,
             origin: reject.origin,
+            source,
             payload: reject.payload,
             message: reject.message,
             state: DeadLetterState::Open,

@@ -46,7 +46,7 @@ mod ticks;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -61,14 +61,16 @@ use tokio::sync::Mutex;
 
 use self::{
     bars::Key,
+    dead_letters::Room,
     documents::{BarDocument, DeadLetterDocument, TickDocument},
     ranges::Ranges,
     recent::Recent,
 };
 use crate::{
-    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
-    LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Result, Retention,
-    ScoreRow, StepOutcome, StoredTick, SymbolPage, SymbolQuery, TickStore,
+    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, DroppedCount, ForecastLedger,
+    Instrument, LedgerQuery, LedgerRow, LetterQuota, OpenForecast, PutAside, Readiness,
+    ReasonCount, Recorded, Removed, Result, Retention, ScoreRow, StepOutcome, StoreError,
+    StoredTick, SymbolPage, SymbolQuery, TickStore,
 };
 
 /// What a [`MongoStore`] is connected with.
@@ -87,8 +89,9 @@ pub struct MongoOptions {
     /// Where it is `None`, the server is asked whether it is one. A server without shards may be slower
     /// at it.
     pub name_shard_key: Option<bool>,
-    /// Dead letters kept at most; the oldest replayed ones go first, then the oldest.
-    pub dead_letters_kept: u64,
+    /// How many dead letters are kept. Of several processes, each looks from time to time how many
+    /// there are: together they may keep some more.
+    pub letter_quota: LetterQuota,
 }
 
 impl MongoOptions {
@@ -100,7 +103,7 @@ impl MongoOptions {
             collection: "stock_data".into(),
             timeout: Duration::from_secs(10),
             name_shard_key: None,
-            dead_letters_kept: 1_000_000,
+            letter_quota: LetterQuota::default(),
         }
     }
 }
@@ -131,13 +134,18 @@ struct Inner {
     dead_letters: Collection<DeadLetterDocument>,
     symbols: Collection<Document>,
     meta: Collection<Document>,
-    dead_letters_kept: u64,
+    dropped_letters: Collection<Document>,
+    letter_quota: LetterQuota,
+    /// How many letters each source has, as far as this process knows.
+    letter_room: Mutex<Room>,
     /// See [`MongoOptions::name_shard_key`].
     name_shard_key: bool,
     /// FerretDB 1.24 gets only the first of several sums of a group right.
     one_sum_per_group: bool,
     /// Appends take turns: their ticks lie in the order of their positions.
     writer: Mutex<Writer>,
+    /// What the last write failed with, where that was the server's fault.
+    failing: std::sync::Mutex<Option<StoreError>>,
 }
 
 /// What the appends of this process remember of each other.
@@ -207,10 +215,13 @@ impl MongoStore {
                 noted: std::sync::Mutex::default(),
                 put: std::sync::Mutex::default(),
             },
-            dead_letters_kept: options.dead_letters_kept,
+            dropped_letters: database.collection(&name("dropped_dead_letters")),
+            letter_quota: options.letter_quota,
+            letter_room: Mutex::default(),
             name_shard_key,
             one_sum_per_group: server.contains_key("ferretdbVersion"),
             writer: Mutex::default(),
+            failing: std::sync::Mutex::default(),
             database,
         };
         inner.prepare().await?;
@@ -229,6 +240,48 @@ impl MongoStore {
     }
 }
 
+impl Inner {
+    fn set_failing(&self, error: Option<StoreError>) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        *failing = error;
+    }
+
+    /// Takes note of how a write ended: it says whether the store is ready.
+    fn noted<T>(&self, written: Result<T>) -> Result<T> {
+        match &written {
+            Ok(_) => self.set_failing(None),
+            Err(e @ (StoreError::Unavailable { .. } | StoreError::Refused { .. })) => {
+                self.set_failing(Some(e.clone()));
+            }
+            // The call's own fault.
+            Err(_) => {}
+        }
+        written
+    }
+
+    /// See [`crate::Readiness::ready`]. A process that only reads may have no right to write, so only
+    /// one whose writes have failed tries one.
+    async fn ready(&self) -> Result<()> {
+        self.database.run_command(doc! { "ping": 1 }).await?;
+        let failing = {
+            let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+            failing.is_some()
+        };
+        if failing {
+            let probe = doc! { "_id": format!("probe|{:?}", std::thread::current().id()) };
+            let probe_of = || async {
+                // An insert: a server that is full may still take updates.
+                match self.meta.insert_one(probe.clone()).await {
+                    Err(e) if !schema::is_duplicate(&e) => Err(StoreError::from(e)),
+                    _ => Ok(self.meta.delete_one(probe.clone()).await.map(drop)?),
+                }
+            };
+            self.noted(probe_of().await)?;
+        }
+        Ok(())
+    }
+}
+
 /// A limit as the driver takes it; `None` when nothing is asked for.
 fn limit_of(limit: usize) -> Option<i64> {
     (limit > 0).then(|| i64::try_from(limit).unwrap_or(i64::MAX))
@@ -237,7 +290,7 @@ fn limit_of(limit: usize) -> Option<i64> {
 #[async_trait]
 impl TickStore for MongoStore {
     async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
-        self.inner.append(ticks).await
+        self.inner.noted(self.inner.append(ticks).await)
     }
 
     async fn ticks_after(
@@ -267,7 +320,7 @@ impl TickStore for MongoStore {
 #[async_trait]
 impl BarStore for MongoStore {
     async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
-        self.inner.put_bars(bars).await
+        self.inner.noted(self.inner.put_bars(bars).await)
     }
 
     async fn bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
@@ -290,7 +343,7 @@ impl BarStore for MongoStore {
 #[async_trait]
 impl ForecastLedger for MongoStore {
     async fn record(&self, fans: Vec<Fan>) -> Result<Vec<Recorded>> {
-        self.inner.record(fans).await
+        self.inner.noted(self.inner.record(fans).await)
     }
 
     async fn due(
@@ -304,7 +357,7 @@ impl ForecastLedger for MongoStore {
     }
 
     async fn score(&self, outcomes: Vec<StepOutcome>) -> Result<usize> {
-        self.inner.score(outcomes).await
+        self.inner.noted(self.inner.score(outcomes).await)
     }
 
     async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
@@ -322,8 +375,8 @@ impl ForecastLedger for MongoStore {
 
 #[async_trait]
 impl DeadLetterStore for MongoStore {
-    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()> {
-        self.inner.put_aside(rejects, at).await
+    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<PutAside> {
+        self.inner.noted(self.inner.put_aside(rejects, at).await)
     }
 
     async fn open_dead_letters(
@@ -336,11 +389,26 @@ impl DeadLetterStore for MongoStore {
     }
 
     async fn mark_replayed(&self, ids: Vec<i64>) -> Result<usize> {
-        self.inner.mark_replayed(ids).await
+        self.inner.noted(self.inner.mark_replayed(ids).await)
     }
 
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
         self.inner.dead_letter_counts().await
+    }
+
+    async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
+        self.inner.dropped_dead_letters().await
+    }
+
+    async fn discard(&self, reason: Option<RejectReason>, source: Option<&str>) -> Result<u64> {
+        self.inner.discard(reason, source).await
+    }
+}
+
+#[async_trait]
+impl Readiness for MongoStore {
+    async fn ready(&self) -> Result<()> {
+        self.inner.ready().await
     }
 }
 

@@ -65,6 +65,7 @@ impl Inner {
         let letters = self.dead_letters.clone_with_type();
         index(&letters, doc! { "state": 1, "reason": 1 }).await?;
         index(&letters, doc! { "message": 1 }).await?;
+        index(&letters, doc! { "source": 1, "state": 1 }).await?;
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! Moving the WAL into the database file, beside the writer instead of within its commits.
 //!
-//! Model: each time the WAL has [`PAGES`] pages more, a thread with a connection of its own runs a
+//! Model: each time the WAL has a number of pages more ([`PAGES`]), a thread with a connection of its own runs a
 //! passive checkpoint: it copies and syncs what is committed, while the writer goes on. When the
 //! writer pauses meanwhile the WAL is then copied whole and starts over. When it does not, and the
-//! WAL has [`WHOLE_AT`] pages, the writer itself copies what it has added since, between two groups:
+//! WAL has [`WHOLE_AT`] times as many, the writer itself copies what it has added since, between two groups:
 //! little, but it waits for the disk twice, which everybody who waits for a commit then does too.
 //! So it does that seldom. A reader that holds an old snapshot only delays the starting over.
 //!
@@ -26,14 +26,16 @@ use rusqlite::Connection;
 use super::schema;
 use crate::{Result, StoreError};
 
-/// Pages (of 4 KiB) that the WAL grows by between two checkpoints.
-const PAGES: u32 = 4_000;
-/// Pages in the WAL from which on the writer sees to it that it starts over: with what comes in
-/// during a checkpoint, less than the file keeps (`journal_size_limit`).
-const WHOLE_AT: u32 = 12_000;
+/// Pages (of 4 KiB) that the WAL grows by between two checkpoints, by default.
+pub(super) const PAGES: u32 = 4_000;
+/// So many times as many in the WAL, and the writer sees to it that it starts over: by default that is,
+/// with what comes in during a checkpoint, less than the file keeps (`journal_size_limit`).
+const WHOLE_AT: u32 = 3;
 
 /// What the writer's thread keeps of it.
 pub(super) struct Checkpoints {
+    /// Pages between two of them.
+    every: u32,
     /// Pages in the WAL after the last commit.
     wal_pages: Arc<AtomicU32>,
     /// The WAL's size that asks for the next checkpoint.
@@ -59,7 +61,7 @@ fn passive(conn: &Connection, by: &'static str) {
 
 impl Checkpoints {
     /// Starts the thread and watches the writer's connection.
-    pub(super) fn start(dir: &Path, writer: &mut Connection) -> Result<Self> {
+    pub(super) fn start(dir: &Path, writer: &mut Connection, every: u32) -> Result<Self> {
         let conn = schema::open_checkpointer(dir)?;
         let (ask, asked) = sync_channel::<()>(1);
         let finished = Arc::new(AtomicBool::new(false));
@@ -87,8 +89,9 @@ impl Checkpoints {
             }
         }))?;
         Ok(Self {
+            every,
             wal_pages,
-            next_at: PAGES,
+            next_at: every,
             pending: false,
             finished,
             ask,
@@ -102,13 +105,13 @@ impl Checkpoints {
         gauge!("tickcast_store_wal_pages").set(f64::from(pages));
         if self.finished.swap(false, Ordering::Acquire) {
             self.pending = false;
-            if pages >= WHOLE_AT {
+            if pages >= self.every.saturating_mul(WHOLE_AT) {
                 passive(writer, "writer");
             }
-            self.next_at = pages + PAGES;
-        } else if pages < self.next_at.saturating_sub(PAGES) {
+            self.next_at = pages + self.every;
+        } else if pages < self.next_at.saturating_sub(self.every) {
             // The WAL has started over.
-            self.next_at = PAGES;
+            self.next_at = self.every;
         }
         if pages >= self.next_at && !self.pending {
             // The thread ends only with this sender.

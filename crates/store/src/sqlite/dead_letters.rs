@@ -1,19 +1,21 @@
-//! Dead letters: put aside, listed, marked as replayed, counted, and bounded in number.
+//! Dead letters: put aside, listed, marked as replayed, counted, discarded, and bounded in number.
 //!
-//! Policy when full: the oldest replayed ones are dropped first, then the oldest. Metric:
-//! `tickcast_store_dead_letters_dropped_total` (label `state`).
+//! Policy when full: see [`crate::quota`]. Metric: `tickcast_store_dead_letters_removed_total`, the
+//! replayed ones that made room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use market::{Reject, RejectReason, Timestamp};
 use metrics::counter;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{fault::damaged, symbols::seq_from, ticks::limit_of, writer::Writer};
-use crate::{DeadLetter, DeadLetterState, ReasonCount, Result};
+use crate::{
+    DeadLetter, DeadLetterState, DroppedCount, LetterQuota, PutAside, ReasonCount, Result, quota,
+};
 
-const OPEN: i64 = 0;
-const REPLAYED: i64 = 1;
+/// Letters that one command discards at most.
+pub(super) const DISCARDED_AT_ONCE: usize = 5_000;
 
 fn reason_from(text: &str) -> Result<RejectReason> {
     RejectReason::ALL
@@ -22,76 +24,155 @@ fn reason_from(text: &str) -> Result<RejectReason> {
         .ok_or_else(|| damaged(&format!("dead letter with reason {text:?}")))
 }
 
-/// Changes the counts of a reason.
-fn count(conn: &Connection, reason: &str, open: i64, replayed: i64) -> Result<()> {
+/// Changes the counts of a source and reason.
+fn count(
+    conn: &Connection,
+    (source, reason): (&str, &str),
+    (open, replayed, dropped): (i64, i64, i64),
+) -> Result<()> {
     conn.prepare_cached(
-        "INSERT INTO dead_letter_counts (reason, open, replayed) VALUES (?1, ?2, ?3)
+        "INSERT INTO dead_letter_sources (source, reason, open, replayed, dropped)
+         VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT DO UPDATE SET open = open + excluded.open,
-             replayed = replayed + excluded.replayed",
+             replayed = replayed + excluded.replayed, dropped = dropped + excluded.dropped",
     )?
-    .execute((reason, open, replayed))?;
+    .execute((source, reason, open, replayed, dropped))?;
     Ok(())
 }
 
+/// How full the table is, while letters go in.
+struct Room {
+    quota: LetterQuota,
+    /// The letters of each source that has a row, open and replayed.
+    of_source: BTreeMap<String, u64>,
+    total: u64,
+}
+
+impl Room {
+    fn read(conn: &Connection, quota: LetterQuota) -> Result<Self> {
+        let mut of_source = BTreeMap::new();
+        // As many rows as there are sources and reasons: once for a batch.
+        let mut statement = conn.prepare_cached(
+            "SELECT source, sum(open + replayed) FROM dead_letter_sources GROUP BY source",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            of_source.insert(row.get(0)?, seq_from(row.get(1)?)?);
+        }
+        let total = of_source.values().sum();
+        Ok(Self {
+            quota,
+            of_source,
+            total,
+        })
+    }
+
+    fn of(&mut self, source: &str) -> &mut u64 {
+        self.of_source.entry(source.to_owned()).or_insert(0)
+    }
+
+    /// Whether there is room for one more of the source, or is made by a replayed one.
+    fn make(&mut self, conn: &Connection, source: &str) -> Result<bool> {
+        let removed = if *self.of(source) >= self.quota.per_source {
+            remove_replayed(conn, Some(source))?
+        } else if self.total >= self.quota.total {
+            remove_replayed(conn, None)?
+        } else {
+            return Ok(true);
+        };
+        let Some(of) = removed else {
+            return Ok(false);
+        };
+        *self.of(&of) -= 1;
+        self.total -= 1;
+        Ok(*self.of(source) < self.quota.per_source && self.total < self.quota.total)
+    }
+}
+
+/// Removes the oldest replayed letter, of one source if given; whose it was.
+fn remove_replayed(conn: &Connection, source: Option<&str>) -> Result<Option<String>> {
+    // Two statements, as each is served by an index of its own.
+    let oldest = match source {
+        Some(_) => "state = 1 AND source = ?1",
+        None => "state = 1 AND ?1 IS NULL",
+    };
+    let removed: Option<(String, String)> = conn
+        .prepare_cached(&format!(
+            "DELETE FROM dead_letters
+             WHERE id = (SELECT id FROM dead_letters WHERE {oldest} ORDER BY id LIMIT 1)
+             RETURNING source, reason"
+        ))?
+        .query_row([source], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((source, reason)) = removed else {
+        return Ok(None);
+    };
+    count(conn, (&source, &reason), (0, -1, 0))?;
+    counter!("tickcast_store_dead_letters_removed_total").increment(1);
+    Ok(Some(source))
+}
+
+/// Whether there is a letter of the message.
+fn is_known(conn: &Connection, message: &str) -> Result<bool> {
+    let mut known = conn.prepare_cached("SELECT 1 FROM dead_letters WHERE message = ?1")?;
+    Ok(known.exists([message])?)
+}
+
 /// See [`crate::DeadLetterStore::put_aside`].
-pub(super) fn put_aside(writer: &mut Writer, rejects: &[Reject], at: Timestamp) -> Result<()> {
+pub(super) fn put_aside(
+    writer: &mut Writer,
+    rejects: &[Reject],
+    at: Timestamp,
+) -> Result<PutAside> {
     let conn = &writer.conn;
+    let mut done = PutAside::default();
+    if rejects.is_empty() {
+        return Ok(done);
+    }
+    let mut room = Room::read(conn, writer.letter_quota)?;
     let mut insert = conn.prepare_cached(
-        "INSERT INTO dead_letters (at, reason, detail, origin, payload, message)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT DO NOTHING",
+        "INSERT INTO dead_letters (at, reason, detail, origin, payload, message, source)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
-    let mut added: BTreeMap<RejectReason, i64> = BTreeMap::new();
+    let mut added: BTreeMap<(String, RejectReason), i64> = BTreeMap::new();
+    // Sources without any room left: not asked again for each of thousands of letters.
+    let mut full = BTreeSet::new();
     for reject in rejects {
-        let rows = insert.execute((
+        if let Some(message) = &reject.message
+            && is_known(conn, message)?
+        {
+            continue;
+        }
+        let known = |source: &str| room.of_source.contains_key(source);
+        let source = quota::source_of(reject, room.of_source.len(), known);
+        if full.contains(&source) || !room.make(conn, &source)? {
+            done.drop_one(&source, reject.reason);
+            full.insert(source);
+            continue;
+        }
+        insert.execute((
             at.as_micros(),
             reject.reason.as_str(),
             &reject.detail,
             &reject.origin,
             &reject.payload,
             &reject.message,
+            &source,
         ))?;
-        *added.entry(reject.reason).or_insert(0) += limit_of(rows);
+        *room.of(&source) += 1;
+        room.total += 1;
+        done.kept += 1;
+        *added.entry((source, reject.reason)).or_insert(0) += 1;
     }
-    for (reason, added) in added {
-        count(conn, reason.as_str(), added, 0)?;
+    for ((source, reason), added) in added {
+        count(conn, (&source, reason.as_str()), (added, 0, 0))?;
     }
-    trim(conn, writer.dead_letters_kept)
-}
-
-/// Drops what exceeds the number kept.
-fn trim(conn: &Connection, kept: u64) -> Result<()> {
-    let total: i64 = conn.query_row(
-        "SELECT coalesce(sum(open + replayed), 0) FROM dead_letter_counts",
-        [],
-        |row| row.get(0),
-    )?;
-    let mut excess = total.saturating_sub(i64::try_from(kept).unwrap_or(i64::MAX));
-    for (state, name) in [(REPLAYED, "replayed"), (OPEN, "open")] {
-        if excess <= 0 {
-            break;
-        }
-        let mut drop_oldest = conn.prepare_cached(
-            "DELETE FROM dead_letters WHERE id IN
-                 (SELECT id FROM dead_letters WHERE state = ?1 ORDER BY id LIMIT ?2)
-             RETURNING reason",
-        )?;
-        let reasons = drop_oldest
-            .query_map((state, excess), |row| row.get(0))?
-            .collect::<rusqlite::Result<Vec<String>>>()?;
-        for reason in RejectReason::ALL.map(RejectReason::as_str) {
-            let dropped = limit_of(reasons.iter().filter(|r| *r == reason).count());
-            match state {
-                _ if dropped == 0 => {}
-                OPEN => count(conn, reason, -dropped, 0)?,
-                _ => count(conn, reason, 0, -dropped)?,
-            }
-        }
-        excess -= limit_of(reasons.len());
-        counter!("tickcast_store_dead_letters_dropped_total", "state" => name)
-            .increment(reasons.len() as u64);
+    for dropped in &done.dropped {
+        let of = (dropped.source.as_str(), dropped.reason.as_str());
+        let dropped = i64::try_from(dropped.dropped).unwrap_or(i64::MAX);
+        count(conn, of, (0, 0, dropped))?;
     }
-    Ok(())
+    Ok(done)
 }
 
 /// See [`crate::DeadLetterStore::open_dead_letters`].
@@ -136,24 +217,70 @@ pub(super) fn open(
 pub(super) fn mark_replayed(writer: &mut Writer, ids: &[i64]) -> Result<usize> {
     let conn = &writer.conn;
     let mut mark = conn.prepare_cached(
-        "UPDATE dead_letters SET state = 1 WHERE id = ?1 AND state = 0 RETURNING reason",
+        "UPDATE dead_letters SET state = 1 WHERE id = ?1 AND state = 0 RETURNING source, reason",
     )?;
     let mut marked = 0;
     for id in ids {
-        let reason: Option<String> = mark.query_row([id], |row| row.get(0)).optional()?;
-        if let Some(reason) = reason {
-            count(conn, &reason, -1, 1)?;
+        let of: Option<(String, String)> = mark
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((source, reason)) = of {
+            count(conn, (&source, &reason), (-1, 1, 0))?;
             marked += 1;
         }
     }
     Ok(marked)
 }
 
+/// Discards the oldest letters of a reason and a source, at most [`DISCARDED_AT_ONCE`]; when there are
+/// no more, what is counted of them too. Returns how many letters those were.
+pub(super) fn discard(
+    writer: &mut Writer,
+    reason: Option<RejectReason>,
+    source: Option<&str>,
+) -> Result<usize> {
+    let conn = &writer.conn;
+    let reason = reason.map(RejectReason::as_str);
+    let mut removed: BTreeMap<(String, String, i64), i64> = BTreeMap::new();
+    {
+        let mut remove = conn.prepare_cached(
+            "DELETE FROM dead_letters WHERE id IN (
+                 SELECT id FROM dead_letters
+                 WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR source = ?2)
+                 ORDER BY id LIMIT ?3)
+             RETURNING source, reason, state",
+        )?;
+        let mut rows = remove.query((reason, source, limit_of(DISCARDED_AT_ONCE)))?;
+        while let Some(row) = rows.next()? {
+            let of = (row.get(0)?, row.get(1)?, row.get(2)?);
+            *removed.entry(of).or_insert(0) += 1;
+        }
+    }
+    let mut total = 0;
+    for ((source, reason, state), removed) in removed {
+        let less = if state == 0 {
+            (-removed, 0, 0)
+        } else {
+            (0, -removed, 0)
+        };
+        count(conn, (&source, &reason), less)?;
+        total += usize::try_from(removed).unwrap_or(0);
+    }
+    if total < DISCARDED_AT_ONCE {
+        conn.prepare_cached(
+            "DELETE FROM dead_letter_sources
+             WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR source = ?2)",
+        )?
+        .execute((reason, source))?;
+    }
+    Ok(total)
+}
+
 /// See [`crate::DeadLetterStore::dead_letter_counts`].
 pub(super) fn counts(conn: &Connection) -> Result<Vec<ReasonCount>> {
     let mut statement = conn.prepare_cached(
-        "SELECT reason, open, replayed FROM dead_letter_counts
-         WHERE open > 0 OR replayed > 0 ORDER BY reason",
+        "SELECT reason, sum(open), sum(replayed) FROM dead_letter_sources
+         WHERE open > 0 OR replayed > 0 GROUP BY reason ORDER BY reason",
     )?;
     let mut rows = statement.query([])?;
     let mut counts = Vec::new();
@@ -163,6 +290,25 @@ pub(super) fn counts(conn: &Connection) -> Result<Vec<ReasonCount>> {
             reason: reason_from(&reason)?,
             open: seq_from(row.get(1)?)?,
             replayed: seq_from(row.get(2)?)?,
+        });
+    }
+    Ok(counts)
+}
+
+/// See [`crate::DeadLetterStore::dropped_dead_letters`].
+pub(super) fn dropped(conn: &Connection) -> Result<Vec<DroppedCount>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT source, reason, dropped FROM dead_letter_sources
+         WHERE dropped > 0 ORDER BY source, reason",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut counts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let reason: String = row.get(1)?;
+        counts.push(DroppedCount {
+            source: row.get(0)?,
+            reason: reason_from(&reason)?,
+            dropped: seq_from(row.get(2)?)?,
         });
     }
     Ok(counts)

@@ -34,8 +34,8 @@ impl From<Error> for StoreError {
 
 /// The error for content that this crate did not write so.
 pub(super) fn damaged(detail: &str) -> StoreError {
-    StoreError::Internal {
-        detail: format!("the database file is damaged ({detail}): restore it from a backup"),
+    StoreError::Damaged {
+        detail: detail.into(),
     }
 }
 

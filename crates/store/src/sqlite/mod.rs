@@ -10,12 +10,15 @@
 //! What it does not do: delete forecasts; give what retention frees back to the disk (the file keeps
 //! its size and uses the room again); share the directory with another process.
 
+mod backup;
 mod bars;
 mod blobs;
 mod checkpoints;
 mod dead_letters;
 mod fault;
+mod health;
 mod ledger;
+mod probe;
 mod readers;
 mod retention;
 mod schema;
@@ -37,17 +40,20 @@ use metrics::gauge;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
+pub use self::backup::Copied;
 use self::{
     checkpoints::Checkpoints,
     fault::closed,
+    health::Health,
+    probe::Probes,
     readers::Readers,
     writer::{Command, Writer},
 };
 use crate::{
-    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, ForecastLedger, Instrument,
-    LedgerQuery, LedgerRow, OpenForecast, ReasonCount, Recorded, Removed, Result, Retention,
-    ScoreRow, StepOutcome, StoreError, StoredTick, SymbolPage, SymbolQuery, TickStore, check,
-    lock::lock,
+    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, DroppedCount, ForecastLedger,
+    Instrument, LedgerQuery, LedgerRow, LetterQuota, OpenForecast, PutAside, Readiness,
+    ReasonCount, Recorded, Removed, Result, Retention, ScoreRow, StepOutcome, StoreError,
+    StoredTick, SymbolPage, SymbolQuery, TickStore, blocking::blocking, check, lock::lock,
 };
 
 /// What a [`SqliteStore`] is opened with.
@@ -62,22 +68,26 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// Commands that wait for the writer at most; callers wait beyond. 0 counts as 1.
     pub queue: usize,
-    /// Dead letters kept at most; the oldest replayed ones go first, then the oldest.
-    pub dead_letters_kept: u64,
+    /// How many dead letters are kept.
+    pub letter_quota: LetterQuota,
+    /// Pages (of 4 KiB) that the WAL grows by between two checkpoints: fewer make a smaller WAL and more
+    /// syncs. 0 counts as 1.
+    pub checkpoint_pages: u32,
     /// Largest size of the database file in bytes, about; a write beyond is refused as unavailable,
     /// as with a full disk. `None`: as large as the disk lets it.
     pub max_bytes: Option<u64>,
 }
 
 impl SqliteOptions {
-    /// The defaults, for a data directory: 4 readers, a queue of 64, 1,000,000 dead letters.
+    /// The defaults, for a data directory: 4 readers, a queue of 64.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
             full_sync: false,
             readers: 4,
             queue: 64,
-            dead_letters_kept: 1_000_000,
+            letter_quota: LetterQuota::default(),
+            checkpoint_pages: checkpoints::PAGES,
             max_bytes: None,
         }
     }
@@ -94,6 +104,14 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     readers: Arc<Readers>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    health: Arc<Health>,
+    probes: Probes,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.health.close();
+    }
 }
 
 impl fmt::Debug for SqliteStore {
@@ -128,6 +146,7 @@ impl SqliteStore {
     /// # Errors
     /// Internal, when the writer has ended in a panic.
     pub async fn close(&self) -> Result<()> {
+        self.inner.health.close();
         self.inner.readers.close().await;
         // Fails when the writer has ended already.
         drop(self.inner.commands.send(Command::Stop).await);
@@ -146,11 +165,38 @@ impl SqliteStore {
         }
     }
 
+    /// Copies the database of a data directory into one file, which is checked and counted; a process
+    /// that has the store open goes on meanwhile. `progress` hears of (pages done, pages).
+    ///
+    /// # Errors
+    /// No database there, a file of that name, a newer schema, a damaged database, no room: then there
+    /// is no file of that name.
+    pub async fn backup(
+        data_dir: PathBuf,
+        target: PathBuf,
+        progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<Copied> {
+        blocking(move || backup::backup(&data_dir, &target, progress)).await
+    }
+
+    /// Puts a backup in the place of the database of a data directory, which it makes when it is not
+    /// there. A database that is there is replaced only if `replace` says so, and kept under another
+    /// name.
+    ///
+    /// # Errors
+    /// In use, a database is there, the backup is not one or is damaged or of a newer schema, no room:
+    /// then the old database is where it was.
+    pub async fn restore(source: PathBuf, data_dir: PathBuf, replace: bool) -> Result<Copied> {
+        blocking(move || backup::restore(&source, &data_dir, replace)).await
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         op: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.inner.readers.read(op).await
+        let result = self.inner.readers.read(op).await;
+        self.inner.health.note(&result);
+        result
     }
 
     async fn write<T: Send + 'static>(
@@ -158,12 +204,17 @@ impl SqliteStore {
         rows: usize,
         op: impl FnOnce(&mut Writer) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        if let Some(damaged) = self.inner.health.refuses_writes() {
+            return Err(damaged);
+        }
         let (command, result) = writer::command(rows, op);
         let commands = &self.inner.commands;
         commands.send(command).await.map_err(|_| closed())?;
         gauge!("tickcast_store_write_queue")
             .set((commands.max_capacity() - commands.capacity()) as f64);
-        result.await.map_err(|_| closed())?
+        let result = result.await.map_err(|_| closed())?;
+        self.inner.health.note(&result);
+        result
     }
 }
 
@@ -171,8 +222,10 @@ fn open(options: &SqliteOptions) -> Result<Inner> {
     let dir = options.data_dir.as_path();
     let lock = lock(dir)?;
     let mut conn = schema::open_writer(dir, options.full_sync, options.max_bytes)?;
-    let checkpoints = Checkpoints::start(dir, &mut conn)?;
-    let writer = Writer::new(conn, lock, options.dead_letters_kept)?;
+    let checkpoints = Checkpoints::start(dir, &mut conn, options.checkpoint_pages.max(1))?;
+    let health = Health::new(dir);
+    health.check_at_opening();
+    let writer = Writer::new(conn, lock, options.letter_quota, Arc::clone(&health))?;
     let readers = Readers::open(dir, options.readers)?;
     let (commands, queue) = mpsc::channel(options.queue.max(1));
     let thread = thread::Builder::new()
@@ -186,6 +239,8 @@ fn open(options: &SqliteOptions) -> Result<Inner> {
         commands,
         readers,
         writer: Mutex::new(Some(thread)),
+        health,
+        probes: Probes::default(),
     })
 }
 
@@ -304,7 +359,7 @@ impl ForecastLedger for SqliteStore {
 
 #[async_trait]
 impl DeadLetterStore for SqliteStore {
-    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<()> {
+    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<PutAside> {
         self.write(rejects.len(), move |writer| {
             dead_letters::put_aside(writer, &rejects, at)
         })
@@ -330,6 +385,23 @@ impl DeadLetterStore for SqliteStore {
 
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
         self.read(dead_letters::counts).await
+    }
+
+    async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
+        self.read(dead_letters::dropped).await
+    }
+
+    async fn discard(&self, reason: Option<RejectReason>, source: Option<&str>) -> Result<u64> {
+        let mut discarded = 0;
+        loop {
+            let source = source.map(str::to_owned);
+            let some = move |w: &mut Writer| dead_letters::discard(w, reason, source.as_deref());
+            let removed = self.write(dead_letters::DISCARDED_AT_ONCE, some).await?;
+            discarded += removed as u64;
+            if removed < dead_letters::DISCARDED_AT_ONCE {
+                return Ok(discarded);
+            }
+        }
     }
 }
 
@@ -368,6 +440,26 @@ impl Retention for SqliteStore {
             }
         }
         Ok(removed)
+    }
+}
+
+#[async_trait]
+impl Readiness for SqliteStore {
+    async fn ready(&self) -> Result<()> {
+        self.read(probe::read).await?;
+        if self.inner.commands.is_closed() {
+            return Err(closed());
+        }
+        let Some(failing) = self.inner.health.is_failing()? else {
+            return Ok(());
+        };
+        // One probe at a time, and not at every question.
+        let Some(_turn) = self.inner.probes.turn() else {
+            return Err(failing);
+        };
+        self.write(probe::ROWS, probe::write).await?;
+        self.inner.health.recovered();
+        self.write(1, probe::tidy).await
     }
 }
 

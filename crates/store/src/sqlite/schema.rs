@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_v2.sql"),
     include_str!("schema_v3.sql"),
     include_str!("schema_v4.sql"),
+    include_str!("schema_v5.sql"),
 ];
 
 /// The newest schema this build knows.
@@ -110,8 +111,19 @@ pub(super) fn open_checkpointer(dir: &Path) -> Result<Connection> {
     Ok(conn)
 }
 
+/// What `PRAGMA quick_check` finds, at most so many faults; empty when the file is sound. Reads every
+/// page once.
+pub(super) fn quick_check(conn: &Connection, most: u32) -> Result<Vec<String>> {
+    let mut check = conn.prepare(&format!("PRAGMA quick_check({most})"))?;
+    let found = check
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    let is_fault = |line: &String| line != "ok";
+    Ok(found.into_iter().filter(is_fault).collect())
+}
+
 /// A file with tables that are not ours must not be migrated into.
-fn refuse_foreign(conn: &Connection, found: u32) -> Result<()> {
+pub(super) fn refuse_foreign(conn: &Connection, found: u32) -> Result<()> {
     let id: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let fresh = found == 0 && tables == 0;

@@ -9,17 +9,18 @@
 //! `tickcast_store_commit_seconds`, `tickcast_store_commands_total`,
 //! `tickcast_store_failed_commits_total`.
 
-use std::{fs::File, time::Instant};
+use std::{fs::File, sync::Arc, time::Instant};
 
+use market::ErrorKind;
 use metrics::{counter, gauge, histogram};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{checkpoints::Checkpoints, fault::closed, symbols::Symbols};
-use crate::{Result, StoreError};
+use super::{checkpoints::Checkpoints, fault::closed, health::Health, symbols::Symbols};
+use crate::{LetterQuota, Result, StoreError};
 
 /// A group takes no further command once it has so many rows.
-const GROUP_ROWS: usize = 8_192;
+pub(super) const GROUP_ROWS: usize = 8_192;
 /// A group takes so many commands at most.
 const GROUP_COMMANDS: usize = 256;
 
@@ -29,9 +30,12 @@ pub(super) struct Writer {
     pub(super) symbols: Symbols,
     /// The position that the next tick gets.
     pub(super) next_position: i64,
-    pub(super) dead_letters_kept: u64,
+    pub(super) letter_quota: LetterQuota,
     /// A rollback happened and the state could not be read since.
     stale: bool,
+    health: Arc<Health>,
+    /// Why a command of the group that runs failed, where that was no fault of the command's.
+    failed: Option<StoreError>,
     /// Held until the connection is closed. The field order matters: fields drop in it.
     _lock: File,
 }
@@ -102,13 +106,20 @@ pub(super) fn command<T: Send + 'static>(
 }
 
 impl Writer {
-    pub(super) fn new(conn: Connection, lock: File, dead_letters_kept: u64) -> Result<Self> {
+    pub(super) fn new(
+        conn: Connection,
+        lock: File,
+        letter_quota: LetterQuota,
+        health: Arc<Health>,
+    ) -> Result<Self> {
         let mut writer = Self {
             conn,
             symbols: Symbols::default(),
             next_position: 1,
-            dead_letters_kept,
+            letter_quota,
             stale: false,
+            health,
+            failed: None,
             _lock: lock,
         };
         writer.reload()?;
@@ -160,6 +171,8 @@ impl Writer {
         commands: &mut mpsc::Receiver<Command>,
     ) {
         let started = Instant::now();
+        self.health.begins();
+        self.failed = None;
         let mut outcome = self.begin();
         let mut tasks = Vec::new();
         let mut next = Some(first);
@@ -186,6 +199,9 @@ impl Writer {
             tracing::error!(%error, commands = tasks.len(), "a transaction was rolled back");
             self.roll_back();
         }
+        let failed = self.failed.take();
+        self.health
+            .ended(rows, outcome.as_ref().err().or(failed.as_ref()));
         histogram!("tickcast_store_commit_seconds").record(started.elapsed().as_secs_f64());
         counter!("tickcast_store_commands_total").increment(tasks.len() as u64);
         gauge!("tickcast_store_write_queue").set(commands.len() as f64);
@@ -201,6 +217,9 @@ impl Writer {
         let Some(error) = task.run(self) else {
             return self.statement("RELEASE command");
         };
+        if matches!(error.kind(), ErrorKind::Unavailable) {
+            self.failed = Some(error.clone());
+        }
         // After a full disk and the like SQLite has rolled everything back by itself.
         if self.conn.is_autocommit() {
             return Err(error);

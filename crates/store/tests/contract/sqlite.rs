@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use store::{SqliteOptions, SqliteStore, Store};
+use store::{LetterQuota, SqliteOptions, SqliteStore, Store};
 
 use crate::suite::{Place, StoreUnderTest, contract_tests};
 
@@ -11,16 +11,16 @@ struct Sqlite;
 
 struct Directory {
     dir: tempfile::TempDir,
-    dead_letters_kept: u64,
+    letter_quota: LetterQuota,
     open: Option<SqliteStore>,
 }
 
 #[async_trait]
 impl StoreUnderTest for Sqlite {
-    async fn place(&self, dead_letters_kept: u64) -> Box<dyn Place> {
+    async fn place(&self, letter_quota: LetterQuota) -> Box<dyn Place> {
         Box::new(Directory {
             dir: tempfile::tempdir().unwrap(),
-            dead_letters_kept,
+            letter_quota,
             open: None,
         })
     }
@@ -33,7 +33,7 @@ impl Place for Directory {
             store.close().await.unwrap();
         }
         let store = SqliteStore::open(SqliteOptions {
-            dead_letters_kept: self.dead_letters_kept,
+            letter_quota: self.letter_quota,
             ..SqliteOptions::new(self.dir.path())
         })
         .await

@@ -10,13 +10,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use market::{Bar, ErrorKind, Interval, Tick, Timestamp};
+use market::{ErrorKind, Interval, Tick, Timestamp};
 use mongodb::{
     Client,
     bson::{Document, doc},
 };
 use store::{
-    BarQuery, BarStore, Retention, Store, StoreError, TickStore,
+    BarQuery, BarStore, LetterQuota, Retention, Store, StoreError, TickStore,
     mongo::{MongoOptions, MongoStore},
 };
 
@@ -43,9 +43,9 @@ struct OneDatabase(MongoOptions);
 
 #[async_trait]
 impl StoreUnderTest for Mongo {
-    async fn place(&self, dead_letters_kept: u64) -> Box<dyn Place> {
+    async fn place(&self, letter_quota: LetterQuota) -> Box<dyn Place> {
         Box::new(OneDatabase(MongoOptions {
-            dead_letters_kept,
+            letter_quota,
             ..options()
         }))
     }

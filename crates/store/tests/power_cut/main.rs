@@ -25,9 +25,9 @@ use store::{Readiness, SqliteOptions, SqliteStore, StoreError, TickStore};
 use vfs::Op;
 
 /// Commands of a recorded run.
-const COMMANDS: u64 = 150;
+const COMMANDS: u64 = 120;
 /// Cuts that are tried of each run by default.
-const CUTS: u64 = 400;
+const CUTS: u64 = 200;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
@@ -135,16 +135,18 @@ async fn without_a_power_cut_everything_is_there() {
         assert_eq!(open(&disk.whole(), "no cut").await, COMMANDS);
         let syncs = ops.iter().filter(|op| matches!(op, Op::Sync(_))).count();
         // Checkpoints sync in both; every commit with full_sync alone.
-        assert!(syncs > if full_sync { 120 } else { 10 }, "{syncs} syncs");
+        assert!(syncs > if full_sync { 100 } else { 10 }, "{syncs} syncs");
     }
 }
 
 /// The WAL carries checksums: what a flipped bit spoils is not taken for a commit, nor what follows it.
+/// That holds where the WAL has not been copied into the database yet; before that, older pages would
+/// cover newer ones, which is damage as a flip in the database itself is.
 #[tokio::test]
 async fn a_bit_that_flips_in_the_wal_ends_the_prefix_there() {
     let ops = record(true).await;
     let mut shortened = 0;
-    for seed in seeds().take(150) {
+    for seed in seeds().take(50) {
         let random = &mut Random::new(seed);
         let mut disk = Disk::default();
         let at = place(&ops, 1, random);
@@ -154,10 +156,10 @@ async fn a_bit_that_flips_in_the_wal_ends_the_prefix_there() {
         let Some((_, wal)) = image.iter_mut().find(|(name, _)| name.ends_with("-wal")) else {
             continue;
         };
-        if wal.is_empty() {
+        let Some(copied) = not_copied_from(&ops[..at]) else {
             continue;
-        }
-        let bit = random.below(wal.len() as u64 * 8);
+        };
+        let bit = copied * 8 + random.below((wal.len() as u64 - copied) * 8);
         wal[bit as usize / 8] ^= 1 << (bit % 8);
         let what = format!("POWER_CUT_SEED={seed}, bit {bit} of the WAL");
         let held = open(&image, &what).await;
@@ -169,6 +171,17 @@ async fn a_bit_that_flips_in_the_wal_ends_the_prefix_there() {
     }
 }
 
+/// Where in the WAL begins what was written since the database was last; `None` when there is nothing.
+fn not_copied_from(ops: &[Op]) -> Option<u64> {
+    let of_database = |op: &Op| matches!(op, Op::Write(name, ..) if &**name == "tickcast.db");
+    let since = ops.iter().rposition(of_database)? + 1;
+    let of_wal = |op: &Op| match op {
+        Op::Write(name, at, _) if name.ends_with("-wal") => Some(*at),
+        _ => None,
+    };
+    ops[since..].iter().filter_map(of_wal).min()
+}
+
 /// SQLite keeps no checksums of the database's own pages: a bit that flips there is found where it makes
 /// a page contradict itself or another, and else changes a value. Either way nothing panics, and what is
 /// found is said.
@@ -178,7 +191,7 @@ async fn a_bit_that_flips_in_the_database_is_an_error_or_a_value_and_no_panic() 
     record(true).await.iter().for_each(|op| disk.take(op));
     let whole = disk.whole();
     let mut damaged = 0;
-    for seed in seeds().take(200) {
+    for seed in seeds().take(80) {
         let random = &mut Random::new(seed);
         let mut image = whole.clone();
         let content = image.get_mut("tickcast.db").unwrap();
@@ -198,13 +211,13 @@ async fn a_bit_that_flips_in_the_database_is_an_error_or_a_value_and_no_panic() 
         }
     }
     if setting("POWER_CUT_SEED").is_none() {
-        assert!(damaged > 20, "only {damaged} were found");
+        assert!(damaged > 8, "only {damaged} were found");
     }
 }
 
 #[tokio::test]
 async fn a_disk_that_fills_up_refuses_and_loses_nothing_and_is_written_again_when_there_is_room() {
-    for seed in seeds().take(40) {
+    for seed in seeds().take(16) {
         let random = &mut Random::new(seed);
         let dir = tempfile::tempdir().unwrap();
         let recording = vfs::record(dir.path());

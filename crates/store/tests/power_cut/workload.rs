@@ -18,7 +18,7 @@ use store::{
 use super::vfs::Recording;
 
 pub const SYMBOLS: [&str; 3] = ["A", "B", "C"];
-const TICKS: u64 = 24;
+const TICKS: u64 = 12;
 /// Commands after which the store is closed and opened again.
 const REOPENED_EVERY: u64 = 45;
 
@@ -242,6 +242,6 @@ pub fn some_ticks(n: u64) -> Vec<Tick> {
 pub fn many_ticks() -> Vec<Tick> {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(100_000);
-    let first = NEXT.fetch_add(300, Ordering::Relaxed);
-    (first..first + 300).flat_map(ticks).collect()
+    let first = NEXT.fetch_add(600, Ordering::Relaxed);
+    (first..first + 600).flat_map(ticks).collect()
 }

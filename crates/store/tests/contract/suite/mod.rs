@@ -13,13 +13,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use market::{Bar, Interval, Symbol, Tick, Timestamp, bars_from_ticks};
-use store::{BarQuery, Store};
+use store::{BarQuery, LetterQuota, Store};
 
 /// Makes places for stores of one side.
 #[async_trait]
 pub trait StoreUnderTest: Send + Sync {
     /// An empty place, gone when dropped, whose stores keep so many dead letters.
-    async fn place(&self, dead_letters_kept: u64) -> Box<dyn Place>;
+    async fn place(&self, letter_quota: LetterQuota) -> Box<dyn Place>;
 }
 
 /// Where a store lives.
@@ -96,7 +96,13 @@ macro_rules! contract_tests {
             a_letter_of_a_message_that_comes_again_is_kept_once,
             dead_letters_are_listed_in_pages_and_by_reason,
             a_replayed_letter_is_no_longer_open,
-            beyond_the_number_kept_the_oldest_replayed_go_first_then_the_oldest,
+            beyond_its_quota_a_source_loses_its_oldest_replayed_letters_and_no_open_one,
+            a_source_that_floods_takes_nothing_from_the_others,
+            beyond_the_quota_of_all_sources_the_oldest_replayed_letters_make_room,
+            what_is_not_kept_is_counted_by_source_and_reason_across_reopening,
+            a_letter_that_is_there_does_not_count_as_dropped_when_it_comes_again,
+            discarding_makes_room_and_forgets_what_was_dropped,
+            sources_without_number_share_the_quota_of_the_others,
         );
     };
     ($side:expr; $part:ident: $($name:ident),* $(,)?) => {
@@ -114,7 +120,10 @@ macro_rules! contract_tests {
 pub(crate) use contract_tests;
 
 /// The number of dead letters kept where a test does not care.
-pub const PLENTY: u64 = 1_000_000;
+pub const PLENTY: LetterQuota = LetterQuota {
+    per_source: 1_000_000,
+    total: 1_000_000,
+};
 
 /// 2023-11-14T22:13:00Z, the start of a minute.
 pub const START: Timestamp = Timestamp::from_secs(1_699_999_980);
