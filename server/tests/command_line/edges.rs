@@ -41,7 +41,7 @@ fn nothing_from_outside_steers_the_terminal() {
     );
     assert_plain("import", &imported);
     for list in [&["list"][..], &["list", "--json"]] {
-        let listed = run(&[&["deadletters"], list, &["--data-dir", &data]].concat());
+        let listed = run(&[&["deadletters"][..], list, &["--data-dir", &data]].concat());
         assert!(stdout(&listed).contains("owned"), "{}", stderr(&listed));
         assert_plain("deadletters", &listed);
         if list.contains(&"--json") {
@@ -54,12 +54,12 @@ fn nothing_from_outside_steers_the_terminal() {
     let missing = run(&["import", HOSTILE, "--data-dir", &data]);
     assert_eq!(missing.status.code(), Some(2));
     assert_plain("a file that is not there", &missing);
+    let mut rows = "id,y\n".to_owned();
+    for value in [1, 3, 2, 4, 3, 5] {
+        rows += &format!("\"{HOSTILE}\",{value}\nC,{value}\n");
+    }
     let series = scratch.path().join("series.csv");
-    fs::write(
-        &series,
-        format!("id,y\n\"{HOSTILE}\",1\n\"{HOSTILE}\",2\nC,1\nC,3\n"),
-    )
-    .unwrap();
+    fs::write(&series, rows).unwrap();
     let series = series.to_str().unwrap();
     for format in ["table", "csv", "json"] {
         let flags = [
@@ -72,7 +72,7 @@ fn nothing_from_outside_steers_the_terminal() {
             "--format",
             format,
         ];
-        let forecast = run(&[&["forecast", "--input", series], &flags[..]].concat());
+        let forecast = run(&[&["forecast", "--input", series][..], &flags].concat());
         assert!(forecast.status.success(), "{}", stderr(&forecast));
         assert!(stdout(&forecast).contains("owned"));
         assert_plain(format, &forecast);
