@@ -15,7 +15,7 @@ from pathlib import Path
 PEERS = {
     ("polars", "csv"): "import polars; f = polars.read_csv(PATH, try_parse_dates=True); n = len(f)",
     ("polars", "parquet"): "import polars; f = polars.read_parquet(PATH); n = len(f)",
-    ("pandas", "csv"): "import pandas; f = pandas.read_csv(PATH, parse_dates=['time']); n = len(f)",
+    ("pandas", "csv"): "import pandas; f = pandas.read_csv(PATH, parse_dates=['time'], date_format='ISO8601'); n = len(f)",
     ("pandas", "parquet"): "import pandas; f = pandas.read_parquet(PATH); n = len(f)",
 }
 FRAME = """
