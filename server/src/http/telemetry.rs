@@ -280,9 +280,15 @@ const METRICS: &[(Kind, &str, Unit, &str)] = &[
     ),
     (
         Counter,
-        "tickcast_store_dead_letters_dropped_total",
+        "tickcast_store_dead_letters_removed_total",
         Unit::Count,
-        "Dead letters dropped because there were too many, by state",
+        "Replayed dead letters removed to make room for new ones",
+    ),
+    (
+        Gauge,
+        "tickcast_dead_letters_dropped",
+        Unit::Count,
+        "Dead letters not kept because their source has its quota, by source and reason",
     ),
     (
         Gauge,
