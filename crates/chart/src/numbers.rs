@@ -81,9 +81,10 @@ fn usual_decimals(price: f64) -> u32 {
 /// nothing about the step that they are quoted in.
 const QUOTED_DIGITS: i32 = 8;
 
-/// The decimals of a price as it is quoted; `None` of one that is computed.
+/// The decimals of a price as it is quoted; `None` of one that is computed. Hundredths are quoted of prices
+/// of any size.
 fn quoted_decimals(price: f64) -> Option<u32> {
-    let most = (QUOTED_DIGITS - 1 - magnitude(price)).clamp(0, 12);
+    let most = (QUOTED_DIGITS - 1 - magnitude(price)).clamp(2, 12);
     (0..=most).find_map(|decimals| {
         let scaled = price.abs() * pow10(decimals);
         // A decimal fraction lies within rounding of its double.
