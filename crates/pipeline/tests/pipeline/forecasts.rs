@@ -87,7 +87,8 @@ async fn a_closed_bar_gives_a_fan_that_is_in_the_ledger_and_is_scored_when_its_b
     assert_eq!(fan.mean, [12.0; 3]);
     assert_eq!(fan.targets, [at(240), at(300), at(360)]);
     assert!(fan.made_at >= at(240) && fan.made_at < at(300));
-    let z95 = 1.959_963_984_540_054;
+    // Student's t with the three degrees of freedom of three differences.
+    let z95 = 3.182_446_305_284_263;
     assert_eq!(fan.bands[1].level, 95.0);
     for (h, upper) in fan.bands[1].upper.iter().enumerate() {
         let expected = 12.0 + z95 * (2.0 * (h + 1) as f64).sqrt();
