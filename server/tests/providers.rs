@@ -280,7 +280,7 @@ async fn a_trade_does_not_take_the_place_of_an_imported_bar() {
 #[tokio::test(flavor = "multi_thread")]
 async fn at_a_fresh_start_every_longer_bar_is_the_fold_of_its_minutes_while_trades_come_in() {
     let (_scratch, data) = data_dir();
-    let server = Server::start(&data, &[]);
+    let server = Server::start(&data, &["--source", "simulated"]);
     // The past is filled in behind the first answers; then trades come for a while.
     let status = wait_until(&server, "stored", 200).await;
     let mut written = status["stages"]["bars_written"]["total"].as_u64();
