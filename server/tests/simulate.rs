@@ -110,7 +110,8 @@ async fn a_server_on_a_simulated_exchange_of_another_process_says_that_its_data_
     for _ in 0..200 {
         let status = get(format!("{}/api/pipeline", server.url)).await;
         if status["stages"]["stored"]["total"].as_u64() > Some(0) {
-            let answer = client().get(&server.url).send().await.unwrap();
+            let page_url = format!("{}/pipeline", server.url);
+            let answer = client().get(page_url).send().await.unwrap();
             page = answer.text().await.unwrap();
             break;
         }
