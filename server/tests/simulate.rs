@@ -117,5 +117,5 @@ async fn a_server_on_a_simulated_exchange_of_another_process_says_that_its_data_
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(page.contains("simulated-banner"), "{page}");
+    assert!(page.contains("simulated-source"), "{page}");
 }
