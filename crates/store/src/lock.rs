@@ -3,9 +3,17 @@
 use std::{
     fs::{self, File, TryLockError},
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::{Result, StoreError};
+
+/// How long a lock that is taken is waited for. One that was given up may be held a moment longer by a
+/// process that is just being started: until it runs its own program it has the files of who starts it.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Between two tries.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Makes the directory and takes its lock, which the operating system gives back when the process
 /// ends in whatever way.
@@ -21,11 +29,17 @@ pub(crate) fn lock(dir: &Path) -> Result<File> {
         .truncate(false)
         .open(dir.join("tickcast.lock"))
         .map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            path: dir.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => thread::sleep(AGAIN),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse {
+                    path: dir.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
     }
 }
