@@ -6,7 +6,7 @@
 //! promise: a search may end early or go on to its limit.
 //! Does not: measure, or know the machine; [`Cost::seconds`] is for a core of the size of 2026.
 
-use crate::arima::{ArimaOrder, Method};
+use crate::arima::{ArimaOrder, HEAVY, Method};
 use crate::ets::LONGEST_SEASON;
 use crate::fit::FitOptions;
 use crate::spec::ModelSpec;
@@ -47,9 +47,9 @@ pub(crate) fn cost(spec: ModelSpec, n: usize, missing: bool, options: &FitOption
         }
         ModelSpec::Ets => ets(n, season),
         // Two starts of a search in three parameters; the season is taken out first.
-        ModelSpec::Theta => linear(n, 4_000.0 + 400.0 * season as f64),
-        // Up to six starts with 400 evaluations in each of two rounds, with logarithms in them.
-        ModelSpec::Garch => linear(n, 6.0 * 800.0 * 40.0),
+        ModelSpec::Theta => linear(n, 500.0 + 50.0 * season as f64),
+        // Three starts for each of two distributions, of some 200 evaluations, with logarithms in them.
+        ModelSpec::Garch => linear(n, 6.0 * 200.0 * 40.0),
         ModelSpec::Arima(order) => arima(&order, n, missing, options.method_weight()),
         ModelSpec::AutoArima => auto_arima(n, missing, season, options.full_search),
         ModelSpec::Combo => [ModelSpec::AutoArima, ModelSpec::Ets, ModelSpec::Theta]
@@ -81,8 +81,8 @@ fn ets(n: usize, season: usize) -> Cost {
     let season = if season > LONGEST_SEASON { 1 } else { season };
     let forms = if season > 1 { 15.0 } else { 6.0 };
     let parameters = 4.0 + season as f64;
-    // One start for each form, five for the best; a step of the recursion is some twenty operations.
-    let evaluations = (forms + 10.0) * ITERATIONS * (parameters + 2.0);
+    // Most forms end early; a step of the recursion is some twenty operations.
+    let evaluations = 0.25 * (forms + 10.0) * ITERATIONS * (parameters + 2.0);
     linear(n, evaluations * (20.0 + parameters))
 }
 
@@ -95,16 +95,20 @@ fn arima(order: &ArimaOrder, n: usize, missing: bool, starts: f64) -> Cost {
     evaluation(order, n, missing, evaluations)
 }
 
-/// The order that stands for the walk: its largest are rarely met and cost most.
+/// The order that stands for the walk: its largest are rarely met and cost most, and of a walk with a
+/// season most candidates have none.
 fn auto_arima(n: usize, missing: bool, season: usize, full: bool) -> Cost {
     let seasonal = if season > 1 && 2 * season < n { 2 } else { 0 };
     let order = ArimaOrder::new(2, 1, 2).seasonal(seasonal.min(1), 1, seasonal, season);
     let candidates = match (full, seasonal > 0) {
-        (false, false) => 25.0,
-        (false, true) => 45.0,
-        (true, false) => 40.0,
-        (true, true) => 250.0,
+        (false, false) => 40.0,
+        (false, true) => 10.0,
+        (true, false) => 80.0,
+        (true, true) => 60.0,
     };
+    // Heavy filters are avoided: missing values are filled in.
+    let state = order.lost() + 3 * season;
+    let missing = missing && state * state * n <= HEAVY;
     let k = order.coefficients() as f64;
     evaluation(&order, n, missing, candidates * ITERATIONS * (k + 2.0))
 }

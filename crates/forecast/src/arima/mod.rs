@@ -46,4 +46,5 @@ pub use auto::AutoArima;
 pub(crate) use fitted::criteria;
 pub use fitted::{Arima, FittedArima, Method};
 pub use order::{ArimaOrder, Constant, MAX_DIFFERENCES, MAX_ORDER, MAX_SEASON_STEPS};
+pub(crate) use problem::HEAVY;
 pub use unit_root::{differences, kpss, seasonal_differences};
