@@ -44,7 +44,8 @@ for (const [end, how] of [["kill", "was killed"], ["stop", "was stopped"]]) {
     const symbol = end.toUpperCase();
     const feed = watchFeed(page);
     await server.push(ticks(symbol, 1, 3));
-    await openLive(page, `/s/${symbol}?interval=1s`);
+    // Three bars are enough for naive.
+    await openLive(page, `/s/${symbol}?interval=1s&model=naive`);
     await showsPrice(page, 103);
     // A page is live from the server's greeting on. What is pushed before its subscription has
     // arrived would reach it inside the snapshot, not as ticks.

@@ -37,6 +37,8 @@ struct Feed {
     watched: RefCell<Vec<Symbol>>,
     quotes: RefCell<BTreeMap<Symbol, Quote>>,
     bars: RefCell<BarUpdate>,
+    /// The newest trade that a bar of a symbol told of.
+    newest_us: RefCell<BTreeMap<Symbol, u64>>,
     frame_asked: Cell<bool>,
     connected_before: Cell<bool>,
     /// When the last price came, by the browser's monotonic clock.
@@ -173,7 +175,13 @@ impl Feed {
         let counts = live
             .focus
             .with_untracked(|focus| focus.as_ref().is_none_or(|focus| of == Some(&focus.symbol)));
-        if counts && matches!(message.r#type.as_str(), "ticks" | "latest" | "bar") {
+        let priced = match message.r#type.as_str() {
+            "ticks" | "latest" => true,
+            // A bar that closes with the trades which the page has seen brings no price.
+            "bar" => message.bar.as_ref().is_some_and(|bar| self.is_newer(bar)),
+            _ => false,
+        };
+        if counts && priced {
             self.last_price_ms.set(now_ms());
             if !live.priced.get_untracked() {
                 live.priced.set(true);
@@ -193,6 +201,7 @@ impl Feed {
                     self.quote(last);
                 }
                 for bar in message.bars {
+                    self.is_newer(&bar);
                     self.bar(bar, false);
                 }
                 let mut update = self.bars.borrow_mut();
@@ -239,6 +248,16 @@ impl Feed {
         let new = seq > *last;
         *last = seq.max(*last);
         new
+    }
+
+    /// Notes the newest trade of a bar's symbol; whether it is newer than those seen before.
+    fn is_newer(&self, bar: &Bar) -> bool {
+        let mut newest = self.newest_us.borrow_mut();
+        let at = bar.last.ts.as_micros().unsigned_abs();
+        let before = newest.entry(bar.symbol.clone()).or_insert(0);
+        let newer = at > *before;
+        *before = at.max(*before);
+        newer
     }
 
     fn quote(&self, tick: Tick) {
