@@ -15,5 +15,7 @@ pub fn ahead(step: u32) -> String {
 }
 
 pub use chart::{format_price as price, price_decimals};
-pub use number::{change, compact, error_size, fixed, percent, signed_percent};
+#[cfg(feature = "ssr")]
+pub use number::percent;
+pub use number::{change, compact, fixed, signed_percent};
 pub use time::{bar_time, date, iso};

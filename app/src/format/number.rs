@@ -51,17 +51,6 @@ pub fn compact(value: f64) -> String {
     fixed(value, if value.fract() == 0.0 { 0 } else { 2 })
 }
 
-/// An error of prices, to be read beside others: `1.234`, `0.0623`, `0.000012`.
-pub fn error_size(value: f64) -> String {
-    let decimals = match value.abs() {
-        size if size >= 100.0 => 1,
-        size if size >= 1.0 => 3,
-        size if size >= 0.01 => 4,
-        _ => 6,
-    };
-    fixed(value, decimals)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,17 @@
 
 use crate::format;
 
+/// An error of prices, to be read beside others: `1.234`, `0.0623`, `0.000012`.
+pub(super) fn error_size(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size >= 100.0 => 1,
+        size if size >= 1.0 => 3,
+        size if size >= 0.01 => 4,
+        _ => 6,
+    };
+    format::fixed(value, decimals)
+}
+
 /// A number in four significant digits or so: `0.0213`, `−1,234.5`, `1.02e−7`; `–` when there is none.
 pub fn estimate(value: Option<f64>) -> String {
     let Some(value) = value.filter(|v| v.is_finite()) else {

@@ -7,7 +7,7 @@
 use forecast::calibration::{Coverage, ENOUGH_OUTCOMES, Holds, independent};
 use leptos::prelude::*;
 
-use super::markup;
+use super::{markup, numbers};
 use crate::{
     api::ModelScore,
     erase::Erase,
@@ -78,7 +78,7 @@ fn row(score: &ModelScore, query: &ChartQuery) -> AnyView {
         <tr aria-current=chosen.then_some("true")>
             <th scope="row"><a href=link data-noscroll>{score.model.clone()}</a></th>
             <td>{score.count.to_string()}</td>
-            <td>{format::error_size(score.mae)}</td>
+            <td>{numbers::error_size(score.mae)}</td>
             <td>{skill}</td>
             <td>{held(80.0)}</td>
             <td>{held(95.0)}</td>
