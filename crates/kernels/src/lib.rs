@@ -28,7 +28,7 @@
 //! # What it does not do
 //! Read clocks, files or prices; know burn, or the rest of Tickcast. There is no unsafe code: the vectors
 //! are `fearless_simd`'s, and bounds checks cost too little here to be worth it
-//! (docs/adr/0010-kernels-by-hand.md).
+//! (docs/adr/0011-kernels-by-hand.md).
 
 #![forbid(unsafe_code)]
 
