@@ -95,6 +95,12 @@ pub(crate) fn requested() -> bool {
     CURRENT.with_borrow(|current| current.as_ref().is_some_and(CancelToken::is_cancelled))
 }
 
+/// The token that the fits of this thread look at, to take it to another thread.
+#[cfg(feature = "parallel")]
+pub(crate) fn current() -> Option<CancelToken> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
 /// # Errors
 /// [`Error::Cancelled`] when the fit that runs on this thread is to end.
 pub(crate) fn check() -> Result<()> {

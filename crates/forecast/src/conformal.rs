@@ -17,7 +17,7 @@ use crate::distribution::normal_quantile;
 use crate::error::{Error, Result};
 use crate::fit::FitOptions;
 use crate::output::{Forecast, Interval, Level, check_request};
-use crate::spec::ModelSpec;
+use crate::provider::ForecastModel;
 use crate::transform::{Point, log_moments};
 
 /// Split conformal intervals: errors of past forecasts, sorted, for every step ahead.
@@ -58,7 +58,7 @@ impl SplitConformal {
     /// # Errors
     /// Too short a series, or what the model refuses.
     pub fn calibrate(
-        spec: ModelSpec,
+        model: &dyn ForecastModel,
         y: &[f64],
         options: &FitOptions,
         horizon: usize,
@@ -66,7 +66,9 @@ impl SplitConformal {
     ) -> Result<Self> {
         let mut errors = vec![Vec::with_capacity(origins); horizon];
         for end in ends(y, horizon, origins)? {
-            let forecast = spec.fit(&y[..end], options)?.forecast(horizon, &[])?;
+            let forecast = model
+                .fit(&y[..end].into(), options)?
+                .forecast(horizon, &[])?;
             for (step, value) in forecast.mean.iter().enumerate() {
                 let actual = y[end + step];
                 errors[step].push(if options.log {
@@ -161,6 +163,9 @@ fn ends(y: &[f64], horizon: usize, origins: usize) -> Result<std::ops::RangeIncl
 /// Scores remembered to size the steps of the tracker.
 const REMEMBERED: usize = 100;
 
+/// Outcomes that the normal quantile counts as while the first outcomes come.
+const PRIOR_OUTCOMES: f64 = 20.0;
+
 /// Adaptive conformal intervals: tracks, per level and step ahead, the multiple of the model's
 /// standard deviation that covers as often as the level says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -173,6 +178,8 @@ pub struct AdaptiveConformal {
     multiples: Vec<Vec<f64>>,
     /// Latest standardised scores by step.
     recent: Vec<VecDeque<f64>>,
+    /// So many scores of a step give its multiples by themselves, as split conformal has them.
+    warm_up: usize,
 }
 
 impl AdaptiveConformal {
@@ -196,6 +203,7 @@ impl AdaptiveConformal {
             log: None,
             multiples: levels.iter().map(start).collect(),
             recent: vec![VecDeque::new(); horizon],
+            warm_up: 0,
         })
     }
 
@@ -210,13 +218,23 @@ impl AdaptiveConformal {
         }
     }
 
+    /// Takes the first `scores` of each step (100 at most) as split conformal does, and tracks from there: a slow
+    /// rate then starts where it belongs, whatever the model thinks of itself.
+    #[must_use]
+    pub fn warm_up(self, scores: usize) -> Self {
+        Self {
+            warm_up: scores.min(REMEMBERED),
+            ..self
+        }
+    }
+
     /// Starts from what `origins` past origins teach, one step apart and each fitted to what was
     /// known then.
     ///
     /// # Errors
     /// As [`Self::new`]; too short a series, or what the model refuses.
     pub fn calibrate(
-        spec: ModelSpec,
+        model: &dyn ForecastModel,
         y: &[f64],
         options: &FitOptions,
         levels: &[Level],
@@ -227,7 +245,9 @@ impl AdaptiveConformal {
         let mut adaptive = Self::new(levels, horizon, rate)?;
         adaptive.log = options.log.then_some(options.point);
         for end in ends(y, horizon, origins)? {
-            let forecast = spec.fit(&y[..end], options)?.forecast(horizon, &[])?;
+            let forecast = model
+                .fit(&y[..end].into(), options)?
+                .forecast(horizon, &[])?;
             adaptive.learn(&forecast, &y[end..end + horizon]);
         }
         Ok(adaptive)
@@ -240,6 +260,11 @@ impl AdaptiveConformal {
         for (step, actual) in actual.iter().enumerate().take(sd.len()) {
             self.observe(step, *actual, forecast.mean[step], sd[step]);
         }
+    }
+
+    /// Whether it has seen an outcome at every step: before, its multiples are guesses.
+    pub(crate) fn has_learnt(&self) -> bool {
+        self.recent.iter().all(|scores| !scores.is_empty())
     }
 
     /// Where the bands of a forecast lie around, and in which standard deviation they are measured.
@@ -267,6 +292,23 @@ impl AdaptiveConformal {
         if recent.len() > REMEMBERED {
             recent.pop_front();
         }
+        if recent.len() <= self.warm_up && recent.len() < REMEMBERED {
+            let mut sorted: Vec<f64> = recent.iter().copied().collect();
+            sorted.sort_by(f64::total_cmp);
+            // Forecasts `h` steps ahead from origins one step apart share their errors: `h` count as one.
+            let independent = sorted.len() as f64 / (step + 1) as f64;
+            let trust = independent / (independent + PRIOR_OUTCOMES);
+            for (level, multiples) in self.levels.iter().zip(&mut self.multiples) {
+                let normal = normal_quantile(level.upper_probability());
+                let rank = ((sorted.len() + 1) as f64 * level.0 / 100.0 - 1e-9).ceil() as usize;
+                let largest = sorted.last().copied().unwrap_or(0.0);
+                // Too few for the level: the normal quantile, unless one was beyond it already.
+                let beyond = normal.max(largest);
+                let found = sorted.get(rank.max(1) - 1).copied().unwrap_or(beyond);
+                multiples[step] = normal + trust * (found - normal);
+            }
+            return;
+        }
         let largest = recent.iter().fold(0.0, |a: f64, v| a.max(*v));
         for (level, multiples) in self.levels.iter().zip(&mut self.multiples) {
             let miss = 1.0 - level.0 / 100.0;
@@ -275,19 +317,30 @@ impl AdaptiveConformal {
         }
     }
 
-    /// The forecast with adapted bands in place of its own.
+    /// The forecast with adapted bands in place of its own, at the levels that are tracked.
     ///
     /// # Errors
     /// A forecast without standard deviations or with a longer horizon than this was made for.
     pub fn apply(&self, forecast: &Forecast) -> Result<Forecast> {
+        if forecast.mean.len() > self.recent.len() {
+            let (most, got) = (self.recent.len(), forecast.mean.len());
+            let reason = format!("made for {most} steps, got {got}");
+            return Err(Error::argument("horizon", reason));
+        }
+        self.apply_at(forecast, &self.levels)
+    }
+
+    /// The forecast with adapted bands at any levels. Between two levels that are tracked the multiple is
+    /// that of the normal distribution times what the two need in proportion; beyond them, and for steps
+    /// beyond those that are tracked, what the nearest needs.
+    ///
+    /// # Errors
+    /// A forecast without standard deviations.
+    pub fn apply_at(&self, forecast: &Forecast, levels: &[Level]) -> Result<Forecast> {
         let Some(sd) = &forecast.sd else {
             let what = "adaptive intervals without standard deviations".to_owned();
             return Err(Error::Unsupported { what });
         };
-        if sd.len() > self.recent.len() {
-            let reason = format!("made for {} steps, got {}", self.recent.len(), sd.len());
-            return Err(Error::argument("horizon", reason));
-        }
         let (centre, sd): (Vec<f64>, Vec<f64>) = forecast
             .mean
             .iter()
@@ -295,16 +348,15 @@ impl AdaptiveConformal {
             .map(|(mean, sd)| self.moments(*mean, *sd))
             .unzip();
         // From the narrowest level to the widest, so that bands nest.
-        let mut order: Vec<usize> = (0..self.levels.len()).collect();
-        order.sort_by(|a, b| self.levels[*a].0.total_cmp(&self.levels[*b].0));
+        let mut order: Vec<usize> = (0..levels.len()).collect();
+        order.sort_by(|a, b| levels[*a].0.total_cmp(&levels[*b].0));
         let mut inner = vec![0.0; sd.len()];
-        let mut intervals: Vec<Option<Interval>> = vec![None; self.levels.len()];
+        let mut intervals: Vec<Option<Interval>> = vec![None; levels.len()];
         for index in order {
+            let level = Level::new(levels[index].0)?;
             let mut widest: f64 = 0.0;
             for (step, sd) in sd.iter().enumerate() {
-                widest = widest
-                    .max(self.multiples[index][step] * sd)
-                    .max(inner[step]);
+                widest = widest.max(self.multiple(level, step) * sd).max(inner[step]);
                 inner[step] = widest;
             }
             let bound = |sign: f64| {
@@ -318,7 +370,6 @@ impl AdaptiveConformal {
                 };
                 centre.iter().zip(&inner).map(bound).collect()
             };
-            let level = self.levels[index];
             intervals[index] = Some(Interval {
                 level,
                 lower: bound(-1.0),
@@ -333,11 +384,39 @@ impl AdaptiveConformal {
         }
         .checked()
     }
+
+    /// The multiple of the standard deviation at a level, `step` (from 0) steps ahead.
+    fn multiple(&self, level: Level, step: usize) -> f64 {
+        let step = step.min(self.recent.len() - 1);
+        if let Some(at) = self.levels.iter().position(|known| *known == level) {
+            return self.multiples[at][step];
+        }
+        let z = |level: Level| normal_quantile(level.upper_probability());
+        let ratio = |at: usize| self.multiples[at][step] / z(self.levels[at]);
+        let nearest = |inside: &dyn Fn(&Level) -> bool, sign: f64| {
+            let candidates = (0..self.levels.len()).filter(|at| inside(&self.levels[*at]));
+            candidates
+                .max_by(|a, b| (sign * self.levels[*a].0).total_cmp(&(sign * self.levels[*b].0)))
+        };
+        let below = nearest(&|known| known.0 < level.0, 1.0);
+        let above = nearest(&|known| known.0 > level.0, -1.0);
+        let ratio = match (below, above) {
+            (Some(below), Some(above)) => {
+                let (from, to) = (z(self.levels[below]), z(self.levels[above]));
+                let part = (z(level) - from) / (to - from);
+                ratio(below) + part * (ratio(above) - ratio(below))
+            }
+            (Some(only), None) | (None, Some(only)) => ratio(only),
+            (None, None) => 1.0,
+        };
+        ratio * z(level)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ModelSpec;
 
     fn noise(n: usize, seed: u64) -> Vec<f64> {
         let mut state = seed;
@@ -443,8 +522,8 @@ mod tests {
                 Some(*s)
             })
             .collect();
-        let split =
-            SplitConformal::calibrate(ModelSpec::Naive, &y, &FitOptions::default(), 5, 60).unwrap();
+        let split = SplitConformal::calibrate(&ModelSpec::Naive, &y, &FitOptions::default(), 5, 60)
+            .unwrap();
         let forecast = ModelSpec::Naive.fit(&y, &FitOptions::default()).unwrap();
         let forecast = forecast.forecast(5, &[]).unwrap();
         let f = split.apply(&forecast, &[Level(80.0), Level(95.0)]).unwrap();

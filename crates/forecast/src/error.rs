@@ -76,9 +76,41 @@ pub enum Error {
         /// What broke down.
         reason: String,
     },
+    /// A reference has a scheme that no provider knows.
+    #[error("no models are known under the scheme `{scheme}`: {}", schemes(.known))]
+    UnknownScheme {
+        /// The scheme given.
+        scheme: String,
+        /// The schemes that are known.
+        known: Vec<String>,
+    },
+    /// The bytes of a saved state are of another model or version, or damaged; or they cannot be written.
+    #[error("the model's state: {reason}")]
+    State {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The reference is well formed, and its model cannot be had: no such file, alias or version, or a damaged one.
+    #[error("{model}: {reason}")]
+    Unavailable {
+        /// The reference.
+        model: String,
+        /// Why not.
+        reason: String,
+    },
     /// The caller's [`crate::CancelToken`] was set.
     #[error("cancelled")]
     Cancelled,
+}
+
+fn schemes(known: &[String]) -> String {
+    match known {
+        [] => "no schemes are, only names such as ets".to_owned(),
+        known => format!(
+            "expected a name such as ets, or one of {}",
+            known.join(", ")
+        ),
+    }
 }
 
 /// The coarse class of an [`Error`].
@@ -89,6 +121,8 @@ pub enum ErrorKind {
     Invalid,
     /// The request is well formed, the ability is missing.
     Unsupported,
+    /// The model that is named cannot be had.
+    Unavailable,
     /// The computation broke down on data that looked right.
     Numeric,
     /// Stopped on request.
@@ -105,8 +139,11 @@ impl Error {
             | Self::TooSmall { .. }
             | Self::NotPositive { .. }
             | Self::Argument { .. }
+            | Self::UnknownScheme { .. }
+            | Self::State { .. }
             | Self::Parse { .. } => ErrorKind::Invalid,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
+            Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Numeric { .. } => ErrorKind::Numeric,
             Self::Cancelled => ErrorKind::Cancelled,
         }
@@ -116,6 +153,12 @@ impl Error {
         Self::Parse {
             input: input.chars().take(SHOWN).collect(),
             expected,
+        }
+    }
+
+    pub(crate) fn state(reason: impl Into<String>) -> Self {
+        Self::State {
+            reason: reason.into(),
         }
     }
 

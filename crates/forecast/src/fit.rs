@@ -53,7 +53,7 @@ impl Default for FitOptions {
 
 /// A fitted model of any kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "state", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Fitted {
     /// `naive` or `snaive`.

@@ -2,7 +2,10 @@
 //!
 //! # The interface in short
 //! - A series is a `&[f64]`, oldest first, equally spaced; **NaN marks a missing value**.
-//! - [`ModelSpec`] is a model by name (`"arima(1,1,1)+drift".parse()`); [`ModelSpec::fit`] with
+//! - A [`ModelRef`] is the text that names a model; [`Providers`] resolve it to a [`ForecastModel`], which is
+//!   fitted to a [`History`] (or loaded) and gives a [`ModelState`] that forecasts, takes further values and
+//!   is saved as bytes. Other crates bring models as [`ModelProvider`]s.
+//! - [`ModelSpec`] is one of this crate's models by name (`"arima(1,1,1)+drift".parse()`); [`ModelSpec::fit`] with
 //!   [`FitOptions`] (season, log) gives a boxed [`FittedModel`], [`ModelSpec::fit_owned`] the
 //!   serde-able [`Fitted`].
 //! - [`FittedModel::forecast`] gives a [`Forecast`] with a band for every [`Level`];
@@ -15,7 +18,7 @@
 //! - [`ModelSpec::cost`] says beforehand what a fit takes, about.
 //! - [`CancelToken::scope`] makes fits that can be stopped from another thread.
 //! - [`backtest::Backtest`] runs models from rolling origins beside [`BASELINES`], with progress,
-//!   cancellation and a clock passed in; [`backtest::Forecaster`] lets other crates take part.
+//!   cancellation and a clock passed in.
 //! - [`metrics`], [`diagnostics`], [`calibration`] and [`backtest::diebold_mariano`] measure.
 //!
 //! ```
@@ -55,14 +58,19 @@ mod error;
 pub mod ets;
 mod fit;
 pub mod garch;
+mod history;
 mod lattice;
 mod least_squares;
 pub mod metrics;
 mod model;
 mod nelder_mead;
 mod output;
+mod provider;
+mod reference;
 mod series;
+mod served;
 mod spec;
+mod state;
 pub mod theta;
 mod transform;
 
@@ -72,7 +80,14 @@ pub use cancel::CancelToken;
 pub use cost::Cost;
 pub use error::{Error, ErrorKind, Result};
 pub use fit::{FitOptions, Fitted};
+pub use history::History;
 pub use model::{FittedModel, Model, Parameter, Summary};
 pub use output::{Forecast, Interval, Level, MAX_HORIZON_STEPS};
+pub use provider::{
+    Classical, ForecastModel, ModelProvider, ModelState, Needs, Preloaded, Providers, Training,
+};
+pub use reference::ModelRef;
+pub use served::{Calibration, CalibrationOptions, Served, ServedState};
 pub use spec::ModelSpec;
+pub use state::STATE_VERSION;
 pub use transform::{Point, exp_forecast, log_series};

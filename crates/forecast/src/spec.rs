@@ -80,6 +80,18 @@ impl ModelSpec {
         crate::cost::cost(*self, observations, missing, options)
     }
 
+    /// The longest season that the model can use, in steps; none where [`FitOptions::season`] is nothing to it.
+    pub(crate) fn longest_season(self) -> Option<usize> {
+        match self {
+            Self::Naive | Self::Drift | Self::Mean | Self::Arima(_) | Self::Garch => None,
+            Self::SeasonalNaive | Self::Theta | Self::AutoArima => {
+                Some(crate::arima::MAX_SEASON_STEPS)
+            }
+            // The combination smooths, too.
+            Self::Ets | Self::Combo => Some(crate::ets::LONGEST_SEASON),
+        }
+    }
+
     /// As [`Self::fit`], giving the concrete type that can be saved with serde.
     ///
     /// # Errors

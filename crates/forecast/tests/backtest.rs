@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use forecast::backtest::{
     Backtest, Control, Forecaster, Measures, Verdict, Window, diebold_mariano, overall,
 };
-use forecast::{CancelToken, Error, Forecast, Level, ModelSpec, Result};
+use forecast::{CancelToken, Error, Forecast, ForecastModel, History, Level, Providers, Result};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -26,8 +26,12 @@ fn series(n: usize) -> Vec<f64> {
         .collect()
 }
 
-fn models(names: &[&str]) -> Vec<ModelSpec> {
-    names.iter().map(|name| name.parse().unwrap()).collect()
+fn models(names: &[&str]) -> Vec<Arc<dyn ForecastModel>> {
+    let providers = Providers::classical();
+    names
+        .iter()
+        .map(|name| providers.parse(name).unwrap())
+        .collect()
 }
 
 /// Knows a fixed shift of the truth, and writes down which pasts it was shown.
@@ -41,7 +45,8 @@ impl Forecaster for Oracle {
         "oracle".to_owned()
     }
 
-    fn forecast(&self, past: &[f64], horizon: usize, levels: &[Level]) -> Result<Forecast> {
+    fn forecast(&self, past: &History<'_>, horizon: usize, levels: &[Level]) -> Result<Forecast> {
+        let past = past.values;
         self.shown.lock().unwrap().push(past.to_vec());
         let end = self
             .truth

@@ -7,11 +7,11 @@
 mod models;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use forecast::backtest::{Backtest, Control, FoldScore, Forecaster, Named};
+use forecast::backtest::{Backtest, Configured, Control, FoldScore, Forecaster};
 use forecast::conformal::{AdaptiveConformal, SplitConformal};
-use forecast::{FitOptions, Forecast, Level, ModelSpec, Result};
+use forecast::{FitOptions, Forecast, ForecastModel, History, Level, ModelSpec, Providers, Result};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -62,7 +62,11 @@ fn bits(fold: &FoldScore) -> (usize, Option<u64>, Option<u64>, Option<&str>) {
 #[test]
 fn no_fold_of_a_backtest_changes_with_what_comes_after_it() {
     let y = walk(100);
-    let models: Vec<ModelSpec> = MODELS.iter().map(|name| name.parse().unwrap()).collect();
+    let providers = Providers::classical();
+    let models: Vec<Arc<dyn ForecastModel>> = MODELS
+        .iter()
+        .map(|name| providers.parse(name).unwrap())
+        .collect();
     for log in [false, true] {
         let layout = Backtest {
             horizon: 3,
@@ -92,7 +96,7 @@ fn no_fold_of_a_backtest_changes_with_what_comes_after_it() {
 
 /// A named model that writes down what it forecast from how long a past.
 struct Watched {
-    model: Named,
+    model: Configured,
     made: Mutex<BTreeMap<usize, Forecast>>,
 }
 
@@ -101,10 +105,10 @@ impl Forecaster for Watched {
         format!("watched {}", self.model.name())
     }
 
-    fn forecast(&self, past: &[f64], horizon: usize, levels: &[Level]) -> Result<Forecast> {
+    fn forecast(&self, past: &History<'_>, horizon: usize, levels: &[Level]) -> Result<Forecast> {
         let forecast = self.model.forecast(past, horizon, levels)?;
         let mut made = self.made.lock().unwrap();
-        made.insert(past.len(), forecast.clone());
+        made.insert(past.values.len(), forecast.clone());
         Ok(forecast)
     }
 }
@@ -124,8 +128,8 @@ fn no_forecast_of_a_backtest_changes_with_the_first_value_after_its_origin() {
         for model in MODELS {
             let made = |y: &[f64]| {
                 let watched = Watched {
-                    model: Named {
-                        spec: model.parse().unwrap(),
+                    model: Configured {
+                        model: Providers::classical().parse(model).unwrap(),
                         options: options(log),
                     },
                     made: Mutex::default(),
@@ -158,7 +162,7 @@ fn split_calibration_takes_an_outcome_in_one_place_only() {
         for log in [false, true] {
             let scores = |y: &[f64]| -> Vec<Vec<f64>> {
                 let spec: ModelSpec = model.parse().unwrap();
-                let split = SplitConformal::calibrate(spec, y, &options(log), 3, 6).unwrap();
+                let split = SplitConformal::calibrate(&spec, y, &options(log), 3, 6).unwrap();
                 let value = serde_json::to_value(&split).unwrap();
                 serde_json::from_value(value["scores"].clone()).unwrap()
             };
@@ -179,7 +183,7 @@ fn adaptive_calibration_learns_from_forecasts_of_what_was_known_only() {
         for log in [false, true] {
             let spec: ModelSpec = model.parse().unwrap();
             let calibrate = |y: &[f64], origins: usize| {
-                AdaptiveConformal::calibrate(spec, y, &options(log), &levels, 2, origins, 0.1)
+                AdaptiveConformal::calibrate(&spec, y, &options(log), &levels, 2, origins, 0.1)
                     .unwrap()
             };
             // One origin less, and then by hand what the newest one teaches.

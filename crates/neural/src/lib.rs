@@ -5,7 +5,8 @@
 //! - A [`Config`] names the network ([`Kind`]: LSTM, PatchTST or NLinear), its size, window, horizon and
 //!   covariates. [`train`](training::train) fits it globally: one model over many [`Series`].
 //! - A trained [`Model`] forecasts any series that is long enough, one or ten thousand by one call, as
-//!   [`forecast::Forecast`]; [`Applied`] is it as a [`forecast::backtest::Forecaster`].
+//!   [`forecast::Forecast`]; [`TrainedModel`] is it as a [`forecast::ForecastModel`], and [`Artefacts`] the
+//!   provider of those that lie in a directory.
 //! - [`artefact`] writes a model to a directory and reads it back, every file checked by its hash.
 //!
 //! # What it does not do
@@ -13,20 +14,20 @@
 
 #![forbid(unsafe_code)]
 
-mod applied;
 pub mod artefact;
 mod checkpoint;
 mod config;
 mod error;
 mod features;
 mod model;
+mod provider;
 mod series;
 pub mod training;
 mod windows;
 
-pub use applied::Applied;
 pub use config::{Config, Covariate, Kind, Size, Transform};
 pub use error::{Error, ErrorKind, Result};
 pub use features::{MissingCovariate, Scaler};
 pub use model::{DataRange, Measures, Model, Provenance};
+pub use provider::{Artefacts, TrainedModel};
 pub use series::Series;

@@ -10,11 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use forecast::Level;
-use forecast::backtest::{Backtest, Forecaster as _};
+use forecast::backtest::Backtest;
+use forecast::{FitOptions, ForecastModel, Level};
 use kernels::{Cpu, Random};
 use neural::training::{Control, Options, train};
-use neural::{Applied, Config, Covariate, Error, Kind, Model, Series, Size, Transform, artefact};
+use neural::{
+    Config, Covariate, Error, Kind, Model, Series, Size, TrainedModel, Transform, artefact,
+};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -112,15 +114,22 @@ fn every_kind_learns_what_is_there_and_comes_back_from_disk_to_the_bit() {
 fn neither_the_future_nor_a_split_changes_a_forecast() {
     let model = trained(Kind::Lstm);
     let y = prices(3, 300);
-    let applied = Applied::new(Arc::new(model), "lstm:x");
-    let before = applied.forecast(&y[..200], 3, &Level::DEFAULT).unwrap();
+    let trained = TrainedModel::new(Arc::new(model), "lstm:x");
+    let forecast = |y: &[f64]| {
+        let state = trained.fit(&y.into(), &FitOptions::default()).unwrap();
+        let read = trained.load(&state.save().unwrap()).unwrap();
+        let forecast = state.forecast(3, &Level::DEFAULT).unwrap();
+        assert_eq!(read.forecast(3, &Level::DEFAULT).unwrap(), forecast);
+        forecast
+    };
+    let before = forecast(&y[..200]);
     let mut other = y.clone();
     other[200..].iter_mut().for_each(|v| *v *= 3.0);
-    let after = applied.forecast(&other[..200], 3, &Level::DEFAULT).unwrap();
+    let after = forecast(&other[..200]);
     assert_eq!(before, after);
     // Ten times the price is ten times the forecast: a split changes nothing.
     let ten: Vec<f64> = y[..200].iter().map(|v| v * 10.0).collect();
-    let scaled = applied.forecast(&ten, 3, &Level::DEFAULT).unwrap();
+    let scaled = forecast(&ten);
     for (a, b) in before.mean.iter().zip(&scaled.mean) {
         assert!((10.0 * a / b - 1.0).abs() < 1e-5);
     }
@@ -129,7 +138,7 @@ fn neither_the_future_nor_a_split_changes_a_forecast() {
 #[test]
 fn a_trained_model_stands_in_a_backtest_beside_naive() {
     let model = Arc::new(trained(Kind::NLinear));
-    let applied = Applied::new(model, "nlinear:m");
+    let trained: Arc<dyn ForecastModel> = Arc::new(TrainedModel::new(model, "nlinear:m"));
     let y = prices(9, 600);
     let backtest = Backtest {
         horizon: 3,
@@ -138,7 +147,7 @@ fn a_trained_model_stands_in_a_backtest_beside_naive() {
         ..Backtest::default()
     };
     let report = backtest
-        .run_with(&y, &[&applied], forecast::backtest::Control::default())
+        .run(&y, &[trained], forecast::backtest::Control::default())
         .unwrap();
     let crps = |name: &str| {
         let row = report.models.iter().find(|row| row.model == name).unwrap();

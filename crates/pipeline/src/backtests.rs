@@ -18,7 +18,7 @@ use std::{
 };
 
 use forecast::{
-    BASELINES, CancelToken, FitOptions, ModelSpec,
+    BASELINES, CancelToken, FitOptions, ForecastModel, Providers,
     backtest::{Backtest, Control, Report, Window},
 };
 use futures::{FutureExt as _, future::BoxFuture};
@@ -94,6 +94,8 @@ pub struct Backtests {
 
 struct Inner {
     closes: StoredCloses,
+    /// What a request may name.
+    models: Providers,
     config: BacktestConfig,
     slots: Arc<Semaphore>,
     next: AtomicU64,
@@ -121,6 +123,7 @@ struct Job {
 impl Backtests {
     pub(crate) fn new(
         closes: StoredCloses,
+        models: Providers,
         config: BacktestConfig,
         clock: &dyn Clock,
         counters: Arc<Counters>,
@@ -132,6 +135,7 @@ impl Backtests {
         Self {
             inner: Arc::new(Inner {
                 closes,
+                models,
                 config,
                 slots,
                 next: AtomicU64::new(first),
@@ -147,7 +151,7 @@ impl Backtests {
     /// Invalid, with the field; busy; closed; the store's.
     pub async fn start(&self, request: BacktestRequest) -> Result<BacktestRun> {
         let inner = &self.inner;
-        let plan = Plan::new(&request, &inner.config)?;
+        let plan = Plan::new(&request, &inner.models, &inner.config)?;
         let slot = Arc::clone(&inner.slots)
             .try_acquire_owned()
             .map_err(|error| match error {
@@ -336,23 +340,31 @@ fn threads(config: &BacktestConfig) -> usize {
 /// A request that was checked.
 struct Plan {
     symbols: Vec<Symbol>,
-    models: Vec<ModelSpec>,
+    models: Vec<Arc<dyn ForecastModel>>,
     layout: Backtest,
 }
 
 impl Plan {
-    fn new(request: &BacktestRequest, config: &BacktestConfig) -> Result<Self> {
+    fn new(
+        request: &BacktestRequest,
+        providers: &Providers,
+        config: &BacktestConfig,
+    ) -> Result<Self> {
         let symbols = each_once(request.symbols.iter().cloned());
         let most = config.max_symbols;
         if symbols.is_empty() || symbols.len() > most {
             let detail = format!("expected 1 to {most}, got {}", symbols.len());
             return Err(invalid("symbols", detail));
         }
-        let models = request.models.iter().map(|name| name.parse());
-        let models = models
-            .collect::<forecast::Result<Vec<ModelSpec>>>()
-            .map_err(|e| invalid("models", e.to_string()))?;
-        let models = each_once(models.into_iter());
+        let mut models: Vec<Arc<dyn ForecastModel>> = Vec::new();
+        for name in &request.models {
+            let model = providers
+                .parse(name)
+                .map_err(|e| invalid("models", e.to_string()))?;
+            if models.iter().all(|known| known.name() != model.name()) {
+                models.push(model);
+            }
+        }
         if models.is_empty() {
             return Err(invalid("models", "expected at least one"));
         }
@@ -425,7 +437,7 @@ impl Plan {
 
     /// Models with the baselines that run beside them.
     fn rows(&self) -> usize {
-        let asked = |name: &&str| self.models.iter().any(|m| m.to_string() == **name);
+        let asked = |name: &&str| self.models.iter().any(|m| m.name() == **name);
         self.models.len() + BASELINES.iter().filter(|name| !asked(name)).count()
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use forecast::ModelSpec;
+use forecast::{ModelRef, ModelSpec};
 use market::{Interval, Symbol, TickRules};
 use serde::{Deserialize, Serialize};
 
@@ -248,7 +248,7 @@ impl LiveConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct ForecastConfig {
     /// The models beside `naive`, which always runs.
-    pub models: Vec<ModelSpec>,
+    pub models: Vec<ModelRef>,
     /// The intervals whose bars are forecast for every symbol. Others are while somebody watches.
     pub intervals: Vec<Interval>,
     /// How many steps ahead.
@@ -274,7 +274,7 @@ pub struct ForecastConfig {
 impl Default for ForecastConfig {
     fn default() -> Self {
         Self {
-            models: vec![ModelSpec::Drift, ModelSpec::SeasonalNaive],
+            models: vec![ModelSpec::Drift.into(), ModelSpec::SeasonalNaive.into()],
             intervals: vec![
                 Interval::M1,
                 Interval::M5,
@@ -296,11 +296,11 @@ impl Default for ForecastConfig {
 
 impl ForecastConfig {
     /// The models that run, `naive` first and each once.
-    pub fn models(&self) -> Vec<ModelSpec> {
-        let mut models = vec![ModelSpec::Naive];
+    pub fn models(&self) -> Vec<ModelRef> {
+        let mut models: Vec<ModelRef> = vec![ModelSpec::Naive.into()];
         for model in &self.models {
             if !models.contains(model) {
-                models.push(*model);
+                models.push(model.clone());
             }
         }
         models

@@ -14,7 +14,8 @@ use std::{
 };
 
 use forecast::{
-    CancelToken, Cost, FitOptions, FittedModel, ModelSpec, Summary, diagnostics::autocorrelations,
+    CancelToken, Cost, FitOptions, FittedModel, ForecastModel, ModelSpec, Providers, Summary,
+    diagnostics::autocorrelations,
 };
 use market::{
     Interval, Timestamp,
@@ -52,6 +53,8 @@ pub struct Predictor {
 
 struct Inner {
     closes: StoredCloses,
+    /// What a request may name.
+    models: Providers,
     config: PredictConfig,
     /// Whether stored prices are forecast as logarithms.
     log: bool,
@@ -166,6 +169,7 @@ struct Series {
 impl Predictor {
     pub(crate) fn new(
         closes: StoredCloses,
+        models: Providers,
         config: PredictConfig,
         log: bool,
         counters: Arc<Counters>,
@@ -180,6 +184,7 @@ impl Predictor {
                 long: Lane::new("long forecasts", config.long_in_flight, long),
                 stop: CancelToken::new(),
                 closes,
+                models,
                 config,
                 log,
                 counters,
@@ -218,8 +223,9 @@ impl Predictor {
         request: PredictRequest,
         look: fn(&dyn FittedModel, &FitOptions, f64) -> T,
     ) -> Result<(Prediction, T)> {
-        let (model, horizon, bands_at) = check(&request)?;
-        let lane = self.lane(model, &request)?;
+        let (model, horizon, bands_at) = check(&request, &self.inner.models)?;
+        let lane = self.lane(&*model, &request)?;
+        let name = model.name();
         let slot = lane
             .enter()
             .inspect_err(|_| self.inner.counters.predictions_refused.add(1))?;
@@ -238,7 +244,7 @@ impl Predictor {
                 };
                 let began = Instant::now();
                 let fitted = model
-                    .fit(&series.values, &options)
+                    .fit(&(&series.values).into(), &options)
                     .map_err(|e| refusal(e, series.field))?;
                 let seconds = began.elapsed().as_secs_f64();
                 let forecast = fitted
@@ -259,7 +265,7 @@ impl Predictor {
             let (mut forecast, seen) = lane.cpu.run(work).await??;
             let prediction = Prediction {
                 id: request.id,
-                model: model.to_string(),
+                model: name,
                 observations,
                 bands: bands(&mut forecast),
                 mean: forecast.mean,
@@ -296,7 +302,7 @@ impl Predictor {
     ///
     /// # Errors
     /// Invalid, when it cannot end in time or needs too much memory.
-    fn lane(&self, model: ModelSpec, request: &PredictRequest) -> Result<&Lane> {
+    fn lane(&self, model: &dyn ForecastModel, request: &PredictRequest) -> Result<&Lane> {
         let config = &self.inner.config;
         let (values, missing) = match &request.series {
             // A longer one is refused before it is fitted.
@@ -311,7 +317,7 @@ impl Predictor {
             ..FitOptions::default()
         };
         let cost = model.cost(values, missing, &options);
-        refuse_beyond(&cost, model, values, config.timeout_ms)?;
+        refuse_beyond(&cost, &model.name(), values, config.timeout_ms)?;
         Ok(if cost.seconds() > QUICK_S {
             &self.inner.long
         } else {
@@ -373,7 +379,7 @@ fn season(request: &PredictRequest) -> usize {
 
 /// # Errors
 /// Invalid, for a fit that cannot end in time or needs too much memory.
-fn refuse_beyond(cost: &Cost, model: ModelSpec, values: usize, timeout_ms: u64) -> Result<()> {
+fn refuse_beyond(cost: &Cost, model: &str, values: usize, timeout_ms: u64) -> Result<()> {
     let seconds = cost.seconds();
     if seconds > MARGIN * timeout_ms as f64 / 1e3 {
         let detail = format!(
@@ -399,7 +405,10 @@ fn invalid(field: &'static str, detail: impl Into<String>) -> PipelineError {
     }
 }
 
-fn check(request: &PredictRequest) -> Result<(ModelSpec, usize, Vec<f64>)> {
+fn check(
+    request: &PredictRequest,
+    models: &Providers,
+) -> Result<(Arc<dyn ForecastModel>, usize, Vec<f64>)> {
     let horizon = request.horizon;
     if !(1..=MAX_HORIZON).contains(&horizon) {
         return Err(invalid(
@@ -408,10 +417,10 @@ fn check(request: &PredictRequest) -> Result<(ModelSpec, usize, Vec<f64>)> {
         ));
     }
     let model = match &request.model {
-        Some(name) => name
-            .parse()
-            .map_err(|e: forecast::Error| invalid("model", e.to_string()))?,
-        None => ModelSpec::Naive,
+        Some(name) => models
+            .parse(name)
+            .map_err(|e| invalid("model", e.to_string()))?,
+        None => Arc::new(ModelSpec::Naive),
     };
     let percent = request.levels.clone().unwrap_or_else(|| vec![80.0, 95.0]);
     if percent.len() > MAX_LEVELS {
@@ -450,6 +459,8 @@ fn refusal(error: forecast::Error, series: &'static str) -> PipelineError {
         } => invalid("horizon", detail),
         forecast::Error::Argument { .. }
         | forecast::Error::Parse { .. }
+        | forecast::Error::UnknownScheme { .. }
+        | forecast::Error::Unavailable { .. }
         | forecast::Error::Unsupported { .. } => invalid("model", detail),
         forecast::Error::Cancelled => PipelineError::Closed,
         _ => PipelineError::Model { detail },

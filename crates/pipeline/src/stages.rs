@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bus::{EventBus, TopicLog};
+use forecast::Providers;
 use serde::Serialize;
 use store::Store;
 
@@ -62,6 +63,8 @@ pub struct Parts {
     pub shared_store: bool,
     /// Where dead letters are told of besides the store.
     pub dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
+    /// Where the models come from.
+    pub models: Providers,
 }
 
 impl std::fmt::Debug for Parts {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bus::EventBus;
+use forecast::{Classical, Preloaded, Providers};
 use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, wire::Fan};
 use store::{DroppedCount, PutAside, ReasonCount, Store};
 use tokio::{sync::watch, task::JoinSet};
@@ -84,7 +85,7 @@ impl std::fmt::Debug for Pipeline {
 }
 
 impl Pipeline {
-    /// Starts every stage over a bus that lives as long as the process. The sources may be none:
+    /// Starts every stage over a bus that lives as long as the process, with the models of the forecasting core. The sources may be none:
     /// prices then come through [`Pipeline::sink`].
     ///
     /// # Errors
@@ -105,6 +106,7 @@ impl Pipeline {
             log: None,
             shared_store: false,
             dead_letters: None,
+            models: Providers::classical(),
         };
         Self::start_as(Role::Serve, config, parts).await
     }
@@ -122,6 +124,7 @@ impl Pipeline {
             log,
             shared_store,
             dead_letters,
+            models,
         } = parts;
         if let Some((field, detail)) = config.faults().into_iter().next() {
             return Err(PipelineError::Invalid { field, detail });
@@ -174,6 +177,13 @@ impl Pipeline {
             Arc::clone(&counters),
             watches.clone(),
         );
+        let live_models = Preloaded::resolve_all(&models, &config.forecast.models());
+        let live_models = live_models.map_err(|e| PipelineError::Invalid {
+            field: "forecast.models",
+            detail: e.to_string(),
+        })?;
+        // A request may name what is configured; what else could be loaded from this machine, it may not.
+        let requested = Providers::new(vec![Arc::new(live_models.clone()), Arc::new(Classical)]);
         let closes = StoredCloses {
             store: Arc::clone(&store),
             market: Arc::clone(&market),
@@ -181,12 +191,14 @@ impl Pipeline {
         };
         let predictor = Predictor::new(
             closes.clone(),
+            requested.clone(),
             config.predict.clone(),
             config.forecast.log,
             Arc::clone(&counters),
         )?;
         let backtests = Backtests::new(
             closes,
+            requested,
             config.backtest.clone(),
             &*clock,
             Arc::clone(&counters),
@@ -207,8 +219,8 @@ impl Pipeline {
             Arc::clone(&store),
             Arc::clone(&market),
             config.forecast.clone(),
+            live_models.all().to_vec(),
             forecasts.clone(),
-            watches.clone(),
             Cpu::new("forecast")?,
             Arc::clone(&counters),
         );

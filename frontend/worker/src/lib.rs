@@ -36,6 +36,7 @@ impl From<forecast::Error> for Refusal {
         let kind = match error.kind() {
             ErrorKind::Invalid => "invalid",
             ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Unavailable => "unavailable",
             ErrorKind::Numeric => "numeric",
             ErrorKind::Cancelled => "cancelled",
             _ => "internal",

@@ -1,19 +1,18 @@
 //! `tickcast backtest`: how models would have done from rolling origins, measured against naive.
 
-use std::{io::Write, path::PathBuf, time::Instant};
+use std::{io::Write, path::PathBuf, sync::Arc, time::Instant};
 
 use chart::{Drawing as _, ErrorSeries, ErrorsChart, View};
 use clap::Args;
 use forecast::{
-    FitOptions, Level,
-    backtest::{Backtest, Control, Forecaster, ModelReport, Report, Verdict, Window, overall},
+    FitOptions, ForecastModel, History, Level, ModelRef, Training,
+    backtest::{Backtest, Control, ModelReport, Report, Verdict, Window, overall},
 };
 use market::{Interval, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{
     forecast::{Format, note_season},
-    model::{LoadedModel, ModelName},
     progress,
     reading::ReadingArgs,
     season,
@@ -22,6 +21,7 @@ use super::{
 use crate::{
     error::{CommandError, Result},
     terminal,
+    wiring::models,
 };
 
 /// Arguments.
@@ -38,8 +38,8 @@ pub struct BacktestArgs {
     id: Option<String>,
     /// A model, as `tickcast forecast` takes it; may be given again. naive, drift and (with a season)
     /// snaive always run beside
-    #[arg(long = "model", value_name = "MODEL", required = true)]
-    models: Vec<ModelName>,
+    #[arg(long = "model", value_name = "MODEL", required = true, value_parser = models::reference)]
+    models: Vec<ModelRef>,
     /// Season in steps; also scales MASE and RMSSE [default: that of the interval at which the times lie,
     /// as on the pages: 5 of days; 1 without times]
     #[arg(long, value_name = "M", value_parser = from_one, allow_negative_numbers = true)]
@@ -87,20 +87,19 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
         &args.reading,
     )?;
     let layout = layout(args)?;
-    let mut models = args.models.clone();
-    let mut seen = std::collections::HashSet::new();
-    models.retain(|m| seen.insert(m.to_string()));
+    let providers = models::providers();
+    let mut models: Vec<Arc<dyn ForecastModel>> = Vec::new();
+    for reference in &args.models {
+        let model = providers.resolve(reference)?;
+        if models.iter().all(|known| known.name() != model.name()) {
+            models.push(model);
+        }
+    }
     season::note(args.season, &series);
     if let Some(season) = args.season {
-        let named: Vec<_> = models.iter().filter_map(ModelName::spec).collect();
-        note_season(&named, season);
-    }
-    let models = models
-        .iter()
-        .map(ModelName::open)
-        .collect::<Result<Vec<LoadedModel>>>()?;
-    for model in &models {
-        model.check_window(args.window)?;
+        models
+            .iter()
+            .for_each(|model| note_season(&**model, season));
     }
 
     let started = Instant::now();
@@ -125,12 +124,9 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
         };
         let mut layout = layout.clone();
         layout.options.season = season::of(args.season, s);
-        let forecasters: Vec<Box<dyn Forecaster>> = models
-            .iter()
-            .map(|model| model.forecaster(s, &layout.options))
-            .collect();
-        let forecasters: Vec<&dyn Forecaster> = forecasters.iter().map(|f| &**f).collect();
-        match layout.run_with(&s.values, &forecasters, control) {
+        let times_ms = series_input::times_ms(s);
+        let history = History::from(&s.values).with_times(times_ms.as_deref());
+        match layout.run(history, &models, control) {
             Ok(report) => {
                 reports.push(report);
                 tested.push(s.clone());
@@ -156,8 +152,11 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
         Format::Csv => write_csv(&mut out, &tested, &reports, many)?,
         Format::Table => write_table(&mut out, &tested, &reports, many)?,
     }
-    for model in models.iter().filter_map(LoadedModel::trained) {
-        terminal::complain(not_retrained(model, &tested, &reports));
+    for model in &models {
+        if let Training::Before { until_ms } = model.training() {
+            let name = model.name();
+            terminal::complain(not_retrained(&name, until_ms, &tested, &reports));
+        }
     }
     for failure in &failures {
         terminal::complain(failure);
@@ -187,9 +186,13 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
 }
 
 /// What a trained model's rows mean: it is the same at every origin, and knows what it was trained on.
-fn not_retrained(model: &neural::Applied, tested: &[Series], reports: &[Report]) -> String {
-    let name = Forecaster::name(model);
-    let Some(until_ms) = model.trained_until() else {
+fn not_retrained(
+    name: &str,
+    until_ms: Option<i64>,
+    tested: &[Series],
+    reports: &[Report],
+) -> String {
+    let Some(until_ms) = until_ms else {
         return format!(
             "{name} is not retrained at the origins, and its training data had no times: whether the \
              outcomes are among them cannot be told"

@@ -4,12 +4,11 @@ use std::{io::Write, path::PathBuf, time::Instant};
 
 use clap::{Args, ValueEnum};
 use forecast::{
-    Answer, FitOptions, Forecast, Level, ModelSpec, Point, Summary, ets::LONGEST_SEASON,
+    Answer, FitOptions, Forecast, ForecastModel, History, Level, ModelRef, Point, Summary,
 };
 use rayon::prelude::*;
 
 use super::{
-    model::ModelName,
     progress,
     reading::ReadingArgs,
     season,
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     error::{CommandError, Result},
     terminal,
+    wiring::models,
 };
 
 /// How results are printed.
@@ -54,8 +54,8 @@ pub struct ForecastArgs {
     id: Option<String>,
     /// naive, drift, snaive, mean, ets, theta, arima(p,d,q), `arima(p,d,q)(P,D,Q)[m]`, with +mean or
     /// +drift behind it, auto-arima, garch, combo; or a trained one: lstm:DIR, patchtst:DIR, nlinear:DIR
-    #[arg(long, value_name = "MODEL")]
-    model: ModelName,
+    #[arg(long, value_name = "MODEL", value_parser = models::reference)]
+    model: ModelRef,
     /// Season in steps, for seasonal models [default: that of the interval at which the times lie, as on
     /// the pages: 5 of days; 1 without times]
     #[arg(long, value_name = "M", value_parser = from_one, allow_negative_numbers = true)]
@@ -123,10 +123,10 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
         ..FitOptions::default()
     };
     season::note(args.season, &series);
+    let model = models::providers().resolve(&args.model)?;
     if let Some(season) = args.season {
-        note_season(args.model.spec().as_slice(), season);
+        note_season(&*model, season);
     }
-    let model = args.model.open()?;
 
     let bar = progress::bar(series.len() as u64, "series");
     let outcomes: Vec<Result<Outcome>> = series
@@ -137,7 +137,9 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
                 season: season::of(args.season, s),
                 ..options.clone()
             };
-            let fitted = model.fit(s, &options)?;
+            let times_ms = series_input::times_ms(s);
+            let history = History::from(&s.values).with_times(times_ms.as_deref());
+            let fitted = model.fit(&history, &options)?;
             let forecast = fitted.forecast(args.horizon, &levels)?;
             let summary = fitted.summary();
             bar.inc(1);
@@ -179,15 +181,14 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
 }
 
 /// Says on standard error when a season that was asked for is longer than a model takes.
-pub fn note_season(models: &[ModelSpec], season: usize) {
-    for model in models {
-        let smooths = matches!(model, ModelSpec::Ets | ModelSpec::Combo);
-        if smooths && season > LONGEST_SEASON {
-            eprintln!(
-                "tickcast: {model} smooths seasons of at most {LONGEST_SEASON} steps: exponential \
-                 smoothing goes without that of {season}"
-            );
-        }
+pub fn note_season(model: &dyn ForecastModel, season: usize) {
+    let longest = model.needs(&FitOptions::default()).longest_season;
+    if let Some(longest) = longest.filter(|longest| season > *longest) {
+        eprintln!(
+            "tickcast: {} smooths seasons of at most {longest} steps: exponential smoothing goes without that \
+             of {season}",
+            model.name()
+        );
     }
 }
 

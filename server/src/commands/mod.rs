@@ -7,7 +7,6 @@ pub mod deadletters;
 pub mod export;
 pub mod forecast;
 pub mod import;
-mod model;
 mod progress;
 mod reading;
 mod remote;

@@ -39,6 +39,12 @@ pub fn read(
     Ok(read.series)
 }
 
+/// The start of each step of a series in milliseconds since 1970 UTC, where it has times.
+pub fn times_ms(series: &Series) -> Option<Vec<i64>> {
+    let ms = |time: &market::Timestamp| time.as_micros().div_euclid(1_000);
+    Some(series.times.as_ref()?.iter().map(ms).collect())
+}
+
 /// A whole number from one up.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use forecast::ModelSpec;
+use forecast::{BASELINES, Classical, ModelProvider as _, ModelRef};
 use market::{Interval, Symbol};
 use pipeline::RetentionConfig;
 
@@ -65,7 +65,7 @@ pub struct SimulateConfig {
 #[derive(Clone, Debug)]
 pub struct ForecastConfig {
     /// Models made at each closed bar; naive first.
-    pub models: Vec<ModelSpec>,
+    pub models: Vec<ModelRef>,
     /// Intervals forecast for every symbol.
     pub intervals: Vec<Interval>,
     /// Steps.
@@ -258,10 +258,17 @@ fn read_simulate(l: &mut Layers) -> Option<SimulateConfig> {
 }
 
 fn read_forecast(l: &mut Layers) -> Option<ForecastConfig> {
-    let mut models = l.many("forecast.models", str::parse::<ModelSpec>);
+    let mut models = l.many("forecast.models", |t| {
+        let reference: ModelRef = t.parse()?;
+        // What has a scheme is found, or not, when it is loaded.
+        if reference.scheme().is_none() {
+            Classical.check(&reference)?;
+        }
+        Ok::<_, forecast::Error>(reference)
+    });
     // A model is judged beside all of them, so they always run.
-    models.retain(|m| !ModelSpec::BASELINES.contains(m));
-    models.splice(0..0, ModelSpec::BASELINES);
+    models.retain(|m| !BASELINES.contains(&m.as_str()));
+    models.splice(0..0, BASELINES.iter().filter_map(|name| name.parse().ok()));
     let intervals = l.many("forecast.intervals", str::parse::<Interval>);
     let horizon_steps = l.one("forecast.horizon_steps", |t| {
         t.parse::<usize>()

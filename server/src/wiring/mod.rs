@@ -3,12 +3,12 @@
 
 mod backbone;
 mod catch_up;
+pub mod models;
 mod sources;
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use bus::{MemoryBus, MemoryBusOptions};
-use forecast::ModelSpec;
 use leptos::prelude::LeptosOptions;
 use market::Symbol;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -70,7 +70,7 @@ impl Wired {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            models: ModelSpec::NAMED.iter().map(ToString::to_string).collect(),
+            models: models::listed(&config.forecast.models),
             live_intervals: config.forecast.intervals.clone(),
             awaited: awaited(config),
         };
@@ -194,6 +194,7 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
         log: backbone.log.clone(),
         shared_store: backbone.is_shared(),
         dead_letters: backbone.dead_letters.clone(),
+        models: models::providers(),
     };
     let pipeline = Pipeline::start_as(role, pipeline_config(config), parts)
         .await

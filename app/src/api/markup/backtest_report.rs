@@ -406,7 +406,7 @@ mod tests {
             step: 3,
             ..Backtest::default()
         };
-        let models = ["theta".parse().unwrap()];
+        let models = [forecast::Providers::classical().parse("theta").unwrap()];
         let day = |n: i64| Timestamp::from_secs(n * 86_400);
         SymbolResult {
             symbol: symbol.parse().unwrap(),

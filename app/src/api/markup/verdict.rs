@@ -120,7 +120,10 @@ mod tests {
     /// A report of real folds: 60 values, so that every sentence comes from what the core says.
     fn report(values: impl Fn(f64) -> f64, models: &[&str], origins: usize) -> Report {
         let y: Vec<f64> = (0..60).map(|n| values(f64::from(n))).collect();
-        let models: Vec<_> = models.iter().map(|m| m.parse().unwrap()).collect();
+        let models: Vec<_> = models
+            .iter()
+            .map(|m| forecast::Providers::classical().parse(m).unwrap())
+            .collect();
         let layout = Backtest {
             horizon: 2,
             origins,

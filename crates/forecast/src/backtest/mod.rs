@@ -16,4 +16,4 @@ mod run;
 pub use compare::{DieboldMariano, diebold_mariano, holm};
 pub use overall::overall;
 pub use report::{FoldScore, LevelMeasures, Measures, ModelReport, Report, StepMeasures, Verdict};
-pub use run::{Backtest, Control, Forecaster, Named, Window};
+pub use run::{Backtest, Configured, Control, Forecaster, Window};

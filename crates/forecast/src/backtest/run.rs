@@ -10,14 +10,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::report::{Fold, Report, summarise};
+use std::sync::Arc;
+
 use crate::baseline::BASELINES;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::fit::FitOptions;
+use crate::history::History;
 use crate::metrics::{naive_scale, naive_square_scale};
 use crate::output::{Forecast, Interval, Level, check_request};
+use crate::provider::{Classical, ForecastModel, ModelProvider as _};
 use crate::series::check_series;
-use crate::spec::ModelSpec;
 
 /// Which past a fold sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -64,7 +67,7 @@ impl Default for Backtest {
     }
 }
 
-/// Anything that can forecast from a past: the named models, and what other crates bring.
+/// Anything that can forecast from a past: a model with its options, and what tests bring.
 pub trait Forecaster: Sync {
     /// Name in the report.
     fn name(&self) -> String;
@@ -74,25 +77,25 @@ pub trait Forecaster: Sync {
     ///
     /// # Errors
     /// Whatever the model refuses.
-    fn forecast(&self, past: &[f64], horizon: usize, levels: &[Level]) -> Result<Forecast>;
+    fn forecast(&self, past: &History<'_>, horizon: usize, levels: &[Level]) -> Result<Forecast>;
 }
 
-/// A named model with its options as a [`Forecaster`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Named {
+/// A model with its options as a [`Forecaster`].
+#[derive(Debug, Clone)]
+pub struct Configured {
     /// The model.
-    pub spec: ModelSpec,
+    pub model: Arc<dyn ForecastModel>,
     /// How it is fitted.
     pub options: FitOptions,
 }
 
-impl Forecaster for Named {
+impl Forecaster for Configured {
     fn name(&self) -> String {
-        self.spec.to_string()
+        self.model.name()
     }
 
-    fn forecast(&self, past: &[f64], horizon: usize, levels: &[Level]) -> Result<Forecast> {
-        self.spec
+    fn forecast(&self, past: &History<'_>, horizon: usize, levels: &[Level]) -> Result<Forecast> {
+        self.model
             .fit(past, &self.options)?
             .forecast(horizon, levels)
     }
@@ -127,42 +130,60 @@ impl Backtest {
     /// # Errors
     /// A layout that does not fit the series, an invalid value, or [`Error::Cancelled`]. A model
     /// that fails is no error: the report says so.
-    pub fn run(&self, y: &[f64], models: &[ModelSpec], control: Control<'_>) -> Result<Report> {
-        let named: Vec<Named> = models
+    ///
+    /// ```
+    /// use forecast::{Providers, backtest::{Backtest, Control}};
+    /// let y: Vec<f64> = (0..60).map(|t| 100.0 + f64::from(t * 7919 % 13)).collect();
+    /// let theta = Providers::classical().parse("theta")?;
+    /// let report = Backtest::default().run(&y, &[theta], Control::default())?;
+    /// let names: Vec<_> = report.models.iter().map(|row| row.model.as_str()).collect();
+    /// assert_eq!(names, ["theta", "naive", "drift"]);
+    /// # Ok::<(), forecast::Error>(())
+    /// ```
+    pub fn run<'a>(
+        &self,
+        history: impl Into<History<'a>>,
+        models: &[Arc<dyn ForecastModel>],
+        control: Control<'_>,
+    ) -> Result<Report> {
+        let configured: Vec<Configured> = models.iter().map(|m| self.configured(m)).collect();
+        let forecasters: Vec<&dyn Forecaster> = configured
             .iter()
-            .map(|&spec| Named {
-                spec,
-                options: self.options.clone(),
-            })
+            .map(|model| model as &dyn Forecaster)
             .collect();
-        let forecasters: Vec<&dyn Forecaster> =
-            named.iter().map(|model| model as &dyn Forecaster).collect();
-        self.run_with(y, &forecasters, control)
+        self.run_with(history, &forecasters, control)
+    }
+
+    fn configured(&self, model: &Arc<dyn ForecastModel>) -> Configured {
+        Configured {
+            model: Arc::clone(model),
+            options: self.options.clone(),
+        }
     }
 
     /// As [`Self::run`] for any forecasters.
     ///
     /// # Errors
     /// As there.
-    pub fn run_with(
+    pub fn run_with<'a>(
         &self,
-        y: &[f64],
+        history: impl Into<History<'a>>,
         models: &[&dyn Forecaster],
         control: Control<'_>,
     ) -> Result<Report> {
+        let history: History<'_> = history.into();
+        let y = history.values;
         check_series("backtest", y, 2)?;
         let origins = self.origins(y.len())?;
         let given: Vec<String> = models.iter().map(|model| model.name()).collect();
         let mut baselines = Vec::new();
         for name in BASELINES {
-            let spec: ModelSpec = name.parse()?;
+            let model = Classical.resolve(&name.parse()?)?;
             // Without a season the seasonal naive is the naive.
-            let repeats = spec == ModelSpec::SeasonalNaive && self.options.season < 2;
+            let repeats =
+                model.needs(&self.options).longest_season.is_some() && self.options.season < 2;
             if !given.iter().any(|other| other == name) && !repeats {
-                baselines.push(Named {
-                    spec,
-                    options: self.options.clone(),
-                });
+                baselines.push(self.configured(&model));
             }
         }
         let mut all: Vec<&dyn Forecaster> = models.to_vec();
@@ -177,7 +198,7 @@ impl Backtest {
             }
             // Folds of one model lie apart, so that slow models spread over the threads.
             let (origin, model) = (origins[job / all.len()], all[job % all.len()]);
-            let fold = || self.fold(y, origin, model, control.clock);
+            let fold = || self.fold(&history, origin, model, control.clock);
             let fold = match control.cancel {
                 Some(token) => token.scope(fold),
                 None => fold(),
@@ -264,7 +285,7 @@ impl Backtest {
 
     fn fold(
         &self,
-        y: &[f64],
+        history: &History<'_>,
         origin: usize,
         model: &dyn Forecaster,
         clock: Option<&(dyn Fn() -> f64 + Sync)>,
@@ -273,7 +294,8 @@ impl Backtest {
             Window::Expanding => 0,
             Window::Sliding(length) => origin - length.max(2),
         };
-        let past = &y[start..origin];
+        let y = history.values;
+        let past = history.range(start..origin);
         let mut levels: Vec<Level> = QUANTILE_LEVELS.iter().map(|v| Level(*v)).collect();
         levels.extend(
             self.levels
@@ -281,7 +303,7 @@ impl Backtest {
                 .filter(|level| !QUANTILE_LEVELS.contains(&level.0)),
         );
         let started = clock.map(|clock| clock());
-        let outcome = model.forecast(past, self.gap + self.horizon, &levels);
+        let outcome = model.forecast(&past, self.gap + self.horizon, &levels);
         let seconds = clock.zip(started).map(|(clock, started)| clock() - started);
         let outcome = outcome.and_then(|forecast| {
             if forecast.mean.len() == self.gap + self.horizon {
@@ -298,8 +320,8 @@ impl Backtest {
             origin,
             actual: y[origin + self.gap..origin + self.gap + self.horizon].to_vec(),
             forecast: outcome.map(|forecast| behind(forecast, self.gap)),
-            scale: naive_scale(past, season),
-            square_scale: naive_square_scale(past, season),
+            scale: naive_scale(past.values, season),
+            square_scale: naive_square_scale(past.values, season),
             seconds,
         }
     }

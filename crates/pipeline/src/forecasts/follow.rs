@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use forecast::ModelSpec;
+use forecast::{ForecastModel, ModelRef};
 use futures::{StreamExt, TryStreamExt};
 use market::{Bar, Interval, Symbol, Timestamp, wire::Fan};
 use rayon::prelude::*;
@@ -42,6 +42,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const BACKOFF: Duration = Duration::from_secs(1);
 
 pub(super) type Key = (Symbol, Interval);
+
+/// A model that is forecast by at every closed bar, with the reference that names it.
+pub(crate) type LiveModel = (ModelRef, Arc<dyn ForecastModel>);
 
 /// What is remembered of a series. Instants are starts of bars.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +84,7 @@ struct Inner {
     store: Arc<dyn Store>,
     market: Arc<MarketClock>,
     config: ForecastConfig,
+    models: Vec<LiveModel>,
     hub: ForecastHub,
     watches: Watches,
     cpu: Cpu,
@@ -98,8 +102,8 @@ impl Forecaster {
         store: Arc<dyn Store>,
         market: Arc<MarketClock>,
         config: ForecastConfig,
+        models: Vec<LiveModel>,
         hub: ForecastHub,
-        watches: Watches,
         cpu: Cpu,
         counters: Arc<Counters>,
     ) -> Self {
@@ -109,8 +113,9 @@ impl Forecaster {
                 store,
                 market,
                 config,
+                models,
+                watches: hub.watches().clone(),
                 hub,
-                watches,
                 cpu,
                 counters,
                 ledger,
@@ -276,7 +281,7 @@ impl Inner {
 
     /// Shows the fans that were made before this process and goes on from there.
     async fn load_ledger(&self, key: &Key, now: Timestamp) -> Result<()> {
-        let models = self.config.models().len();
+        let models = self.models.len();
         let fans = self.ledger.latest(&key.0, key.1, models).await?;
         let origin = fans.iter().map(|f| f.origin).max();
         let end = |fan: &Fan| fan.targets.last().map_or(fan.origin, |t| key.1.end_of(*t));
@@ -310,7 +315,7 @@ impl Inner {
             .buffered(READS)
             .try_collect()
             .await?;
-        let models = self.config.models();
+        let models = self.models.clone();
         let fresh: Vec<Origin> = origins.iter().filter_map(|(_, o)| o.clone()).collect();
         let made_at = self.market.made_at();
         let (timely, late): (Vec<Origin>, Vec<Origin>) = fresh.into_iter().partition(|origin| {
@@ -357,17 +362,20 @@ impl Inner {
     }
 
     /// The fans of every model at every origin; those that cannot be made are left out.
-    async fn fans(&self, origins: Vec<Origin>, models: Vec<ModelSpec>) -> Result<Vec<Fan>> {
+    async fn fans(&self, origins: Vec<Origin>, models: Vec<LiveModel>) -> Result<Vec<Fan>> {
         let kept: Vec<Vec<Option<State>>> = {
             let mut kept = self.kept();
             let mut of = |origin: &Origin| {
                 let key = (origin.symbol.clone(), origin.interval);
-                models.iter().map(|model| kept.take(&key, *model)).collect()
+                models
+                    .iter()
+                    .map(|(name, _)| kept.take(&key, name))
+                    .collect()
             };
             origins.iter().map(&mut of).collect()
         };
         let config = self.config.clone();
-        let made: Vec<(Fan, ModelSpec, State, Step)> = self
+        let made: Vec<(Fan, ModelRef, State, Step)> = self
             .cpu
             .run(move || {
                 origins
@@ -375,17 +383,17 @@ impl Inner {
                     .zip(kept)
                     .flat_map_iter(|(origin, kept)| {
                         let jobs = models.iter().zip(kept);
-                        jobs.map(move |(model, kept)| (origin, *model, kept))
+                        jobs.map(move |(model, kept)| (origin, model, kept))
                             .collect::<Vec<_>>()
                     })
-                    .filter_map(|(origin, model, kept)| {
+                    .filter_map(|(origin, (name, model), kept)| {
                         origin
-                            .fan(model, kept, &config)
+                            .fan(name, &**model, kept, &config)
                             .inspect_err(|e| {
-                                tracing::debug!(symbol = %origin.symbol, interval = %origin.interval, %model, error = %e, "no forecast");
+                                tracing::debug!(symbol = %origin.symbol, interval = %origin.interval, model = %name, error = %e, "no forecast");
                             })
                             .ok()
-                            .map(|(fan, state, step)| (fan, model, state, step))
+                            .map(|(fan, state, step)| (fan, name.clone(), state, step))
                     })
                     .collect()
             })

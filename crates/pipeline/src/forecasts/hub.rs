@@ -103,6 +103,10 @@ impl ForecastHub {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn watches(&self) -> &Watches {
+        &self.inner.watches
+    }
+
     pub(super) fn predictor(&self) -> &Predictor {
         &self.inner.predictor
     }

@@ -1,6 +1,6 @@
 //! From bars to the series a model sees, and from a forecast to a fan.
 
-use forecast::{FitOptions, Forecast, Level, ModelSpec};
+use forecast::{FitOptions, Forecast, ForecastModel, Level, ModelRef};
 use market::{
     Bar, Interval, Symbol, Timestamp,
     wire::{Band, Fan},
@@ -92,7 +92,8 @@ impl Origin {
     /// who records it.
     pub(crate) fn fan(
         &self,
-        model: ModelSpec,
+        name: &ModelRef,
+        model: &dyn ForecastModel,
         kept: Option<State>,
         config: &ForecastConfig,
     ) -> forecast::Result<(Fan, State, Step)> {
@@ -106,14 +107,14 @@ impl Origin {
         let mut forecast = state.model().forecast(horizon, &levels(&config.levels))?;
         if has_no_width(&forecast) {
             return Err(forecast::Error::Numeric {
-                model: model.to_string(),
+                model: name.to_string(),
                 reason: "the closes do not tell how far the price may move".to_owned(),
             });
         }
         let fan = Fan {
             symbol: self.symbol.clone(),
             interval: self.interval,
-            model: model.to_string(),
+            model: name.to_string(),
             origin: self.start,
             origin_close: self.close,
             made_at: Timestamp::MIN,

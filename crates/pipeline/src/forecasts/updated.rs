@@ -17,7 +17,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use forecast::{FitOptions, Fitted, FittedModel, ModelSpec};
+use forecast::{FitOptions, FittedModel, ForecastModel, ModelRef, ModelState};
 use market::{Interval, Symbol, Timestamp};
 
 use super::follow::Key;
@@ -64,7 +64,7 @@ impl Seen {
 /// A fitted model and which closes it has seen.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
-    model: Fitted,
+    model: Box<dyn ModelState>,
     /// How many of the closes it was fitted to.
     fitted: usize,
     /// How many it has seen.
@@ -87,7 +87,7 @@ impl State {
     pub(crate) fn at(
         seen: &Seen,
         kept: Option<Self>,
-        model: ModelSpec,
+        model: &dyn ForecastModel,
         options: &FitOptions,
     ) -> forecast::Result<(Self, Step)> {
         let right = |state: &Self| {
@@ -110,18 +110,18 @@ impl State {
     }
 
     pub(crate) fn model(&self) -> &dyn FittedModel {
-        &self.model
+        &*self.model
     }
 
     fn fit(
         seen: &Seen,
         count: usize,
-        model: ModelSpec,
+        model: &dyn ForecastModel,
         options: &FitOptions,
     ) -> forecast::Result<Self> {
         let values = &seen.values[..count];
         Ok(Self {
-            model: model.fit_owned(values, options)?,
+            model: model.fit(&values.into(), options)?,
             fitted: count,
             taken: count,
             digest: digest(values),
@@ -150,19 +150,19 @@ fn digest(values: &[f64]) -> u64 {
 /// one fills up is dropped with the older.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    young: HashMap<(Key, ModelSpec), State>,
-    old: HashMap<(Key, ModelSpec), State>,
+    young: HashMap<(Key, ModelRef), State>,
+    old: HashMap<(Key, ModelRef), State>,
 }
 
 impl Kept {
     /// Hands a state over; what becomes of it is put back.
-    pub(super) fn take(&mut self, key: &Key, model: ModelSpec) -> Option<State> {
-        let at = (key.clone(), model);
+    pub(super) fn take(&mut self, key: &Key, model: &ModelRef) -> Option<State> {
+        let at = (key.clone(), model.clone());
         let young = self.young.remove(&at);
         young.or_else(|| self.old.remove(&at))
     }
 
-    pub(super) fn put(&mut self, key: Key, model: ModelSpec, state: State) {
+    pub(super) fn put(&mut self, key: Key, model: ModelRef, state: State) {
         if self.young.len() >= MOST_KEPT / 2 {
             self.old = std::mem::take(&mut self.young);
         }
@@ -178,7 +178,7 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use forecast::Level;
+    use forecast::{Level, ModelSpec};
 
     use super::*;
 
@@ -228,7 +228,7 @@ mod tests {
                 let mut updates = 0;
                 for count in 130..270 {
                     let seen = seen(count);
-                    let (state, step) = State::at(&seen, kept, model, &options(log)).unwrap();
+                    let (state, step) = State::at(&seen, kept, &model, &options(log)).unwrap();
                     updates += usize::from(step == Step::Updated);
                     let fresh = model.fit(&seen.values, &options(log)).unwrap();
                     assert_eq!(
@@ -258,9 +258,9 @@ mod tests {
             let mut kept = None;
             for count in 180..206 {
                 let seen = seen(count);
-                let (state, _) = State::at(&seen, kept, model, &options(true)).unwrap();
+                let (state, _) = State::at(&seen, kept, &model, &options(true)).unwrap();
                 if count % 5 == 0 {
-                    let (started, _) = State::at(&seen, None, model, &options(true)).unwrap();
+                    let (started, _) = State::at(&seen, None, &model, &options(true)).unwrap();
                     assert_eq!(fan(&started), fan(&state), "{name} {count}");
                 }
                 kept = Some(state);
@@ -271,10 +271,10 @@ mod tests {
     #[test]
     fn a_corrected_history_means_a_new_fit() {
         let before = seen(140);
-        let (kept, _) = State::at(&before, None, ModelSpec::Drift, &options(false)).unwrap();
+        let (kept, _) = State::at(&before, None, &ModelSpec::Drift, &options(false)).unwrap();
         let mut after = seen(141);
         after.values[60] += 1.0;
-        let at = |kept| State::at(&after, kept, ModelSpec::Drift, &options(false)).unwrap();
+        let at = |kept| State::at(&after, kept, &ModelSpec::Drift, &options(false)).unwrap();
         let (corrected, step) = at(Some(kept));
         assert_eq!(step, Step::Fitted);
         assert_eq!(fan(&corrected), fan(&at(None).0));
@@ -299,25 +299,26 @@ mod tests {
             ..options(false)
         };
         let seen = seen(90);
-        let (state, step) = State::at(&seen, None, ModelSpec::SeasonalNaive, &options).unwrap();
+        let (state, step) = State::at(&seen, None, &ModelSpec::SeasonalNaive, &options).unwrap();
         assert_eq!((step, state.fitted), (Step::Fitted, 90));
-        let again = State::at(&seen, Some(state), ModelSpec::SeasonalNaive, &options).unwrap();
+        let again = State::at(&seen, Some(state), &ModelSpec::SeasonalNaive, &options).unwrap();
         assert_eq!(again.1, Step::Fitted);
     }
 
     #[test]
     fn no_more_states_are_kept_than_the_bound_and_those_in_use_stay() {
         let seen = seen(60);
-        let (state, _) = State::at(&seen, None, ModelSpec::Naive, &options(false)).unwrap();
+        let (state, _) = State::at(&seen, None, &ModelSpec::Naive, &options(false)).unwrap();
         let mut kept = Kept::default();
+        let naive = ModelRef::from(ModelSpec::Naive);
         let key = |n: usize| (format!("S{n}").parse().unwrap(), Interval::M1);
         for n in 0..3 * MOST_KEPT {
-            kept.put(key(n), ModelSpec::Naive, state.clone());
-            let used = kept.take(&key(0), ModelSpec::Naive);
-            kept.put(key(0), ModelSpec::Naive, used.unwrap());
+            kept.put(key(n), naive.clone(), state.clone());
+            let used = kept.take(&key(0), &naive);
+            kept.put(key(0), naive.clone(), used.unwrap());
             assert!(kept.young.len() + kept.old.len() <= MOST_KEPT);
         }
         kept.forget(&[key(0).0]);
-        assert!(kept.take(&key(0), ModelSpec::Naive).is_none());
+        assert!(kept.take(&key(0), &naive).is_none());
     }
 }

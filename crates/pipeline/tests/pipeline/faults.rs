@@ -385,6 +385,7 @@ async fn start_with_outlet(
         log: None,
         shared_store: false,
         dead_letters: Some(outlet),
+        models: forecast::Providers::classical(),
     };
     let pipeline = Pipeline::start_as(Role::Serve, config(), parts);
     (pipeline.await.unwrap(), bus)

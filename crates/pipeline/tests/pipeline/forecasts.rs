@@ -176,7 +176,7 @@ async fn a_new_bar_updates_the_models_and_the_fans_are_those_of_a_fresh_fit() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(open(dir.path()).await);
     let mut config = m1_only();
-    config.forecast.models = vec![ModelSpec::Drift];
+    config.forecast.models = vec![ModelSpec::Drift.into()];
     let pipeline = start(config, store.clone()).await;
     let close = |minute: i64| 50.0 + (minute * 7 % 11) as f64 + 0.1 * minute as f64;
     let minute = async |minute: i64| {

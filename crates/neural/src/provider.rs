@@ -1,0 +1,282 @@
+//! Trained models as [`forecast::ForecastModel`]s: under `lstm:DIR`, `patchtst:DIR` and `nlinear:DIR`.
+//!
+//! Model: nothing is fitted to a history, it is only read: the weights are those of the training, at every
+//! origin. A backtest over data that it was trained on therefore flatters it;
+//! [`forecast::ForecastModel::training`] says where that ends. A state is the history that was seen.
+//! Does not: train.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use forecast::{
+    Cost, FitOptions, FittedModel, Forecast, ForecastModel, History, Level, ModelProvider,
+    ModelRef, ModelState, Needs, Parameter, Summary, Training,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::artefact;
+use crate::model::Model;
+use crate::series::Series;
+
+/// The version of the bytes that a state is saved as.
+const STATE_VERSION: u8 = 1;
+
+/// Operations of a network for each weight in a forecast of one window, about: a weight of a recurrent layer is
+/// used once a step.
+const OPERATIONS_PER_WEIGHT: f64 = 64.0;
+
+/// Loads the models that `tickcast train` has written; a reference names the directory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Artefacts;
+
+const SCHEMES: [&str; 3] = ["lstm", "patchtst", "nlinear"];
+
+impl ModelProvider for Artefacts {
+    fn schemes(&self) -> Vec<&str> {
+        SCHEMES.to_vec()
+    }
+
+    /// Directories are nobody's list.
+    fn models(&self) -> Vec<ModelRef> {
+        Vec::new()
+    }
+
+    fn check(&self, _reference: &ModelRef) -> forecast::Result<()> {
+        Ok(())
+    }
+
+    fn resolve(&self, reference: &ModelRef) -> forecast::Result<Arc<dyn ForecastModel>> {
+        let directory = Path::new(reference.rest());
+        let unavailable = |reason: String| forecast::Error::Unavailable {
+            model: reference.to_string(),
+            reason,
+        };
+        let model = artefact::load(directory).map_err(|e| unavailable(e.to_string()))?;
+        let found = model.config().kind;
+        if reference.scheme() != Some(found.name()) {
+            return Err(unavailable(format!(
+                "{} holds a model of kind {found}, not {}: name it {found}:{}",
+                directory.display(),
+                reference.scheme().unwrap_or("none"),
+                directory.display()
+            )));
+        }
+        Ok(Arc::new(TrainedModel::new(
+            Arc::new(model),
+            reference.to_string(),
+        )))
+    }
+}
+
+/// A trained model under the name that it is asked for by. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct TrainedModel {
+    model: Arc<Model>,
+    name: Arc<str>,
+}
+
+impl TrainedModel {
+    /// The model under this name.
+    #[must_use]
+    pub fn new(model: Arc<Model>, name: impl Into<Arc<str>>) -> Self {
+        Self {
+            model,
+            name: name.into(),
+        }
+    }
+
+    fn seen(&self, past: Past) -> Box<dyn ModelState> {
+        Box::new(TrainedState {
+            model: self.clone(),
+            past,
+        })
+    }
+}
+
+impl ForecastModel for TrainedModel {
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn needs(&self, _options: &FitOptions) -> Needs {
+        let config = &self.model.config;
+        Needs {
+            observations: config.history(),
+            longest_season: None,
+            covariates: config
+                .covariates
+                .iter()
+                .map(|c| c.name().to_owned())
+                .collect(),
+        }
+    }
+
+    fn cost(&self, _observations: usize, _missing: bool, _options: &FitOptions) -> Cost {
+        let weights = self.model.parameters() as f64;
+        Cost {
+            operations: weights * OPERATIONS_PER_WEIGHT,
+            bytes: 8.0 * weights,
+        }
+    }
+
+    fn training(&self) -> Training {
+        Training::Before {
+            until_ms: self.model.provenance.data.to_ms,
+        }
+    }
+
+    fn fit(
+        &self,
+        history: &History<'_>,
+        _options: &FitOptions,
+    ) -> forecast::Result<Box<dyn ModelState>> {
+        self.model.forecast(&series(history), 1, &[])?;
+        Ok(self.seen(Past {
+            values: history.values.to_vec(),
+            times_ms: history.times_ms.map(<[i64]>::to_vec),
+            volumes: history.volumes.map(<[f64]>::to_vec),
+        }))
+    }
+
+    fn load(&self, state: &[u8]) -> forecast::Result<Box<dyn ModelState>> {
+        let damaged = |reason: String| forecast::Error::State { reason };
+        let (version, body) = state
+            .split_first()
+            .ok_or_else(|| damaged("no bytes".to_owned()))?;
+        if *version != STATE_VERSION {
+            return Err(damaged(format!(
+                "version {version}, and this build reads version {STATE_VERSION}"
+            )));
+        }
+        let past = postcard::from_bytes(body).map_err(|e| damaged(format!("damaged: {e}")))?;
+        Ok(self.seen(past))
+    }
+
+    fn forecast_batch(
+        &self,
+        histories: &[History<'_>],
+        horizon: usize,
+        levels: &[Level],
+        _options: &FitOptions,
+    ) -> Vec<forecast::Result<Forecast>> {
+        let all: Vec<Series<'_>> = histories.iter().map(series).collect();
+        let forecasts = self.model.forecast_many(&all, horizon, levels).into_iter();
+        forecasts.map(|f| self.named(f)).collect()
+    }
+}
+
+impl TrainedModel {
+    fn named(&self, forecast: crate::Result<Forecast>) -> forecast::Result<Forecast> {
+        let mut forecast = forecast?;
+        forecast.model = self.name.to_string();
+        Ok(forecast)
+    }
+}
+
+fn series<'a>(history: &History<'a>) -> Series<'a> {
+    Series {
+        id: "",
+        values: history.values,
+        times_ms: history.times_ms,
+        volumes: history.volumes,
+    }
+}
+
+/// What a trained model has seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Past {
+    values: Vec<f64>,
+    times_ms: Option<Vec<i64>>,
+    volumes: Option<Vec<f64>>,
+}
+
+/// A trained model that has seen a series. A value that is taken without its time or volume leaves these
+/// unknown: a model that reads them then says that they are missing.
+#[derive(Clone, Debug)]
+struct TrainedState {
+    model: TrainedModel,
+    past: Past,
+}
+
+impl ModelState for TrainedState {
+    fn save(&self) -> forecast::Result<Vec<u8>> {
+        postcard::to_extend(&self.past, vec![STATE_VERSION]).map_err(|e| forecast::Error::State {
+            reason: format!("cannot be written: {e}"),
+        })
+    }
+
+    fn clone_state(&self) -> Box<dyn ModelState> {
+        Box::new(self.clone())
+    }
+}
+
+impl FittedModel for TrainedState {
+    fn name(&self) -> String {
+        self.model.name.to_string()
+    }
+
+    fn forecast(&self, horizon: usize, levels: &[Level]) -> forecast::Result<Forecast> {
+        let history = History::from(&self.past.values)
+            .with_times(self.past.times_ms.as_deref())
+            .with_volumes(self.past.volumes.as_deref());
+        let forecast = self
+            .model
+            .model
+            .forecast(&series(&history), horizon, levels);
+        self.model.named(forecast)
+    }
+
+    fn update(&mut self, y: f64) -> forecast::Result<()> {
+        if y.is_infinite() {
+            return Err(forecast::Error::NotFinite {
+                index: self.past.values.len(),
+                value: y,
+            });
+        }
+        self.past.values.push(y);
+        Ok(())
+    }
+
+    fn summary(&self) -> Summary {
+        let parameter = |name: &str, value: f64| Parameter {
+            name: name.into(),
+            value,
+            se: None,
+        };
+        let model = &self.model.model;
+        Summary {
+            model: self.model.name.to_string(),
+            params: vec![
+                parameter("window", model.config.window as f64),
+                parameter("weights", model.parameters() as f64),
+                parameter("networks", model.config.ensemble as f64),
+            ],
+            observations: self.past.values.iter().filter(|v| !v.is_nan()).count(),
+            ..Summary::default()
+        }
+    }
+
+    fn residuals(&self) -> &[f64] {
+        &[]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Kind;
+
+    #[test]
+    fn every_kind_has_its_scheme() {
+        let kinds = Kind::ALL.map(Kind::name);
+        assert_eq!(kinds, SCHEMES);
+    }
+
+    #[test]
+    fn a_directory_without_a_model_is_said_by_name() {
+        let reference = "lstm:/nowhere/at/all".parse().unwrap();
+        let error = Artefacts.resolve(&reference).unwrap_err();
+        assert_eq!(error.kind(), forecast::ErrorKind::Unavailable);
+        assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+    }
+}
