@@ -60,6 +60,8 @@ pub enum Command {
     Backtest(commands::backtest::BacktestArgs),
     /// Train a neural model on the series of a table; forecast and backtest take it by its directory
     Train(commands::train::TrainArgs),
+    /// Show when a schedule of trainings fires
+    Schedule(commands::schedule::ScheduleArgs),
     /// List the rows that could not be used, or replay them after a fix
     #[command(name = "deadletters")]
     DeadLetters(commands::deadletters::DeadLetterArgs),

@@ -64,6 +64,9 @@ pub enum CommandError {
     /// A neural model or its files.
     #[error(transparent)]
     Neural(#[from] neural::Error),
+    /// A schedule or a calendar.
+    #[error(transparent)]
+    Mlops(#[from] mlops::Error),
     /// Writing the results.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -105,6 +108,7 @@ impl CommandError {
                 neural::ErrorKind::Numeric | neural::ErrorKind::Cancelled => ErrorKind::Internal,
                 _ => ErrorKind::Invalid,
             },
+            Self::Mlops(e) => e.kind(),
             Self::Store(e) => e.kind(),
             Self::Bus(e) => e.kind(),
             Self::Output(_) | Self::Partial { .. } | Self::Internal { .. } => ErrorKind::Internal,

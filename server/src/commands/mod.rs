@@ -11,6 +11,7 @@ mod progress;
 mod reading;
 mod remote;
 pub mod role;
+pub mod schedule;
 mod season;
 mod series_input;
 pub mod serve;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Forecast(args) => forecast::run(args),
         Command::Backtest(args) => backtest::run(args),
         Command::Train(args) => train::run(args),
+        Command::Schedule(args) => schedule::run(args),
         Command::Config => {
             let layers = layers();
             let printed = config::print(&layers);

@@ -1,5 +1,5 @@
 //! `import`, `export` and `deadletters` on real input, and removal by age; which symbols
-//! an export has, forecasting, and training, in their own files.
+//! an export has, forecasting, training and schedules, in their own files.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@ mod edges;
 mod exporting;
 mod files;
 mod forecasting;
+mod scheduling;
 #[path = "../support/mod.rs"]
 mod support;
 mod training;
