@@ -12,7 +12,7 @@ use app::api::{
     },
 };
 use async_trait::async_trait;
-use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use futures::{StreamExt as _, stream, stream::BoxStream};
 use market::{
     Bar, Interval, RejectReason, Symbol, Timestamp,
     wire::{Fan, PredictRequest, Prediction},
@@ -22,7 +22,9 @@ use pipeline::{
 };
 use serde_json::Value;
 use source::sim::LISTINGS;
-use store::{BarQuery, Instrument, LedgerQuery, Store, StoreError, SymbolPlace, SymbolQuery};
+use store::{
+    BarQuery, DatabasePorts, InstrumentQuote, LedgerQuery, StoreError, SymbolPlace, SymbolQuery,
+};
 
 use crate::{
     access::{
@@ -43,9 +45,6 @@ const ROW_SHOWN: usize = 500;
 
 /// The most symbols of one page of the list.
 const MAX_SYMBOLS: usize = 200;
-
-/// Symbols of a page that are looked up at the same time.
-const SUMMARIES_AT_ONCE: usize = 4;
 
 /// Prices that have not come for a week have ended: longer than any weekend with its holidays.
 const ENDED_AFTER_US: i64 = 7 * 86_400_000_000;
@@ -74,7 +73,7 @@ pub struct Facts {
 /// The app's `Backend`.
 #[derive(Clone)]
 pub struct ServerBackend {
-    store: Arc<dyn Store>,
+    database: DatabasePorts,
     pipeline: Arc<Pipeline>,
     facts: Arc<Facts>,
     verifier: Arc<Verifier>,
@@ -85,9 +84,14 @@ pub struct ServerBackend {
 
 impl ServerBackend {
     /// Over a store and a pipeline, behind a gate.
-    pub fn new(store: Arc<dyn Store>, pipeline: Arc<Pipeline>, facts: Facts, gate: &Gate) -> Self {
+    pub fn new(
+        database: DatabasePorts,
+        pipeline: Arc<Pipeline>,
+        facts: Facts,
+        gate: &Gate,
+    ) -> Self {
         Self {
-            store,
+            database,
             pipeline,
             facts: Arc::new(facts),
             verifier: Arc::clone(gate.verifier()),
@@ -98,24 +102,23 @@ impl ServerBackend {
 
     /// Whether every symbol of the sample data is there.
     async fn has_sample(&self) -> Result<bool, ApiError> {
-        for name in sample::SYMBOLS {
-            let Ok(symbol) = name.parse() else { continue };
-            let found = self.store.instrument(&symbol).await;
-            if found.map_err(from_store)?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let names = sample::SYMBOLS.iter();
+        let symbols: Vec<Symbol> = names.filter_map(|name| name.parse().ok()).collect();
+        let found = self.database.prices.quotes(&symbols).await;
+        Ok(found.map_err(from_store)?.len() == symbols.len())
     }
 
     /// A line of the watchlist.
-    async fn summary(&self, instrument: Instrument) -> Result<InstrumentSummary, ApiError> {
-        let previous_close = self.previous_close(&instrument).await.map_err(from_store)?;
+    fn summary(&self, quote: InstrumentQuote) -> InstrumentSummary {
+        let InstrumentQuote {
+            instrument,
+            previous_close,
+        } = quote;
         let bar = instrument.intervals.first().map_or(0, |i| i.micros());
         // A replay's time is far in the past before its first price.
         let since = self.pipeline.live.now().micros_since(instrument.last);
         let quiet_us = since.saturating_sub(bar);
-        Ok(InstrumentSummary {
+        InstrumentSummary {
             simulated: LISTINGS
                 .iter()
                 .any(|listing| listing.symbol == instrument.symbol.as_str()),
@@ -128,7 +131,7 @@ impl ServerBackend {
             last: instrument.last,
             previous_close,
             intervals: instrument.intervals,
-        })
+        }
     }
 
     /// The same for whoever asks.
@@ -183,25 +186,17 @@ impl ServerBackend {
         };
         self.audit.record(SystemClock.now(), act, &who, from, what);
     }
-
-    /// The close that the change of the day is measured against: of the last daily bar before the
-    /// one that the last price belongs to.
-    async fn previous_close(&self, instrument: &Instrument) -> Result<Option<f64>, StoreError> {
-        let query = BarQuery {
-            symbol: instrument.symbol.clone(),
-            interval: Interval::D1,
-            from: Timestamp::MIN,
-            until: Interval::D1.start_of(instrument.last),
-            limit: 1,
-        };
-        Ok(self.store.bars(&query).await?.last().map(|bar| bar.close))
-    }
 }
 
 #[async_trait]
 impl Backend for ServerBackend {
     async fn status(&self) -> Result<SystemStatus, ApiError> {
-        let counts = self.store.dead_letter_counts().await.map_err(from_store)?;
+        let counts = self
+            .database
+            .dead_letters
+            .dead_letter_counts()
+            .await
+            .map_err(from_store)?;
         let has_sample = self.has_sample().await?;
         Ok(SystemStatus {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -228,21 +223,43 @@ impl Backend for ServerBackend {
             after: read_place(after),
             limit: limit.clamp(1, MAX_SYMBOLS),
         };
-        let page = self.store.symbols(&query).await.map_err(from_store)?;
-        // A few at a time: a page is not to take all that the store can read at once.
-        let lines = stream::iter(page.instruments)
-            .map(|instrument| self.summary(instrument))
-            .buffered(SUMMARIES_AT_ONCE);
-        let lines: Vec<InstrumentSummary> = lines.try_collect().await?;
+        let page = self
+            .database
+            .prices
+            .symbols(&query)
+            .await
+            .map_err(from_store)?;
+        let quotes = page.quotes.into_iter();
+        let lines = quotes.map(|quote| self.summary(quote)).collect();
         Ok((lines, page.next.as_ref().map(write_place)))
     }
 
     async fn instrument(&self, symbol: Symbol) -> Result<Option<InstrumentSummary>, ApiError> {
-        let found = self.store.instrument(&symbol).await.map_err(from_store)?;
-        match found {
-            Some(found) => self.summary(found).await.map(Some),
-            None => Ok(None),
-        }
+        let found = self.database.prices.quote(&symbol).await;
+        Ok(found.map_err(from_store)?.map(|quote| self.summary(quote)))
+    }
+
+    async fn instruments(&self, symbols: Vec<Symbol>) -> Result<Vec<InstrumentSummary>, ApiError> {
+        let found = self.database.prices.quotes(&symbols).await;
+        let quotes = found.map_err(from_store)?.into_iter();
+        Ok(quotes.map(|quote| self.summary(quote)).collect())
+    }
+
+    async fn latest_bars(
+        &self,
+        series: Vec<(Symbol, Interval)>,
+        limit: usize,
+    ) -> Result<Vec<Vec<Bar>>, ApiError> {
+        let latest = |(symbol, interval)| BarQuery {
+            symbol,
+            interval,
+            from: Timestamp::MIN,
+            until: Timestamp::MAX,
+            limit: limit.min(MAX_BARS),
+        };
+        let queries: Vec<BarQuery> = series.into_iter().map(latest).collect();
+        let found = self.database.prices.bars_of(&queries).await;
+        found.map_err(from_store)
     }
 
     async fn bars(
@@ -259,7 +276,7 @@ impl Backend for ServerBackend {
             until: until.unwrap_or(Timestamp::MAX),
             limit: limit.min(MAX_BARS),
         };
-        self.store.bars(&query).await.map_err(from_store)
+        self.database.prices.bars(&query).await.map_err(from_store)
     }
 
     fn backfill(
@@ -268,7 +285,7 @@ impl Backend for ServerBackend {
         interval: Interval,
         until: Timestamp,
     ) -> BoxStream<'static, Result<Vec<Bar>, ApiError>> {
-        let store = Arc::clone(&self.store);
+        let store = Arc::clone(&self.database.prices);
         stream::try_unfold(until, move |until| {
             let store = Arc::clone(&store);
             let query = BarQuery {
@@ -309,7 +326,12 @@ impl Backend for ServerBackend {
             until: Timestamp::MAX,
             limit: limit.min(MAX_FANS),
         };
-        let rows = self.store.ledger(&query).await.map_err(from_store)?;
+        let rows = self
+            .database
+            .ledger
+            .ledger(&query)
+            .await
+            .map_err(from_store)?;
         Ok(rows
             .into_iter()
             .map(|row| ScoredFan {
@@ -325,7 +347,8 @@ impl Backend for ServerBackend {
         interval: Interval,
     ) -> Result<Vec<ModelScore>, ApiError> {
         let rows = self
-            .store
+            .database
+            .ledger
             .scoreboard(Some(&symbol), Some(interval))
             .await
             .map_err(from_store)?;
@@ -475,7 +498,11 @@ impl Backend for ServerBackend {
         limit: usize,
     ) -> Result<Vec<DeadLetterLine>, ApiError> {
         let limit = limit.clamp(1, MAX_LETTERS);
-        let letters = self.store.open_dead_letters(reason, after, limit).await;
+        let letters = self
+            .database
+            .dead_letters
+            .open_dead_letters(reason, after, limit)
+            .await;
         let letters = letters.map_err(from_store)?.into_iter();
         Ok(letters
             .map(|letter| DeadLetterLine {

@@ -15,7 +15,7 @@ use std::{
 use market::{Bar, Interval, Symbol, TickKey, Timestamp};
 use pipeline::Pipeline;
 use source::sim::Market;
-use store::{BarQuery, Store};
+use store::{BarQuery, PriceReader};
 use tracing::{info, warn};
 
 use crate::{config::Config, wiring};
@@ -44,30 +44,43 @@ struct Stored {
 }
 
 impl Missing {
-    /// What is missing before `until`; to be asked before anything new comes in.
+    /// What is missing before `until`, by what is `stored`; to be asked before anything new comes in.
     ///
     /// # Errors
     /// The store's.
-    pub async fn until(until: Timestamp, store: &Arc<dyn Store>) -> store::Result<Self> {
-        let mut stored = BTreeMap::new();
-        for instrument in store.instruments().await? {
+    pub async fn until(until: Timestamp, stored: Option<&dyn PriceReader>) -> store::Result<Self> {
+        let mut missing = Self {
+            until,
+            stored: BTreeMap::new(),
+        };
+        let Some(prices) = stored else {
+            return Ok(missing);
+        };
+        let mut queries = Vec::new();
+        for instrument in prices.instruments().await? {
             let (symbol, last) = (instrument.symbol, instrument.last);
-            let mut open = HashMap::new();
-            for interval in instrument.intervals {
+            queries.extend(instrument.intervals.into_iter().map(|interval| {
                 let start = interval.start_of(last);
-                let query = BarQuery {
+                BarQuery {
                     symbol: symbol.clone(),
                     interval,
                     from: start,
                     until: start.plus_micros(1),
                     limit: 1,
-                };
-                let bar = store.bars(&query).await?.pop();
-                open.extend(bar.map(|bar| (interval, bar)));
-            }
-            stored.insert(symbol, Stored { last, open });
+                }
+            }));
+            let stored = Stored {
+                last,
+                open: HashMap::new(),
+            };
+            missing.stored.insert(symbol, stored);
         }
-        Ok(Self { until, stored })
+        for bar in prices.bars_of(&queries).await?.into_iter().flatten() {
+            if let Some(stored) = missing.stored.get_mut(&bar.symbol) {
+                stored.open.insert(bar.interval, bar);
+            }
+        }
+        Ok(missing)
     }
 }
 

@@ -10,7 +10,7 @@ mod support;
 
 use market::{Bar, Interval, Tick, Timestamp};
 use serde_json::{Value, json};
-use store::{BarStore as _, SqliteOptions, SqliteStore};
+use store::{PriceWriter as _, SqliteOptions, SqliteStore};
 use support::{Server, client, data_dir};
 
 const SYMBOLS: usize = 20_000;

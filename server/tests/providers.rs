@@ -21,7 +21,7 @@ use axum::{
 };
 use market::{Interval, Timestamp};
 use serde_json::{Value, json};
-use store::{BarQuery, BarStore as _, SqliteOptions, SqliteStore, TickStore as _};
+use store::{BarQuery, PriceReader as _, SqliteOptions, SqliteStore};
 use support::{Server, client, data_dir, now_us};
 
 /// A provider that always gives the same answer and remembers what it was asked.

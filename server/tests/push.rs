@@ -10,7 +10,7 @@ mod support;
 
 use market::Timestamp;
 use serde_json::{Value, json};
-use store::{SqliteOptions, SqliteStore, TickStore as _};
+use store::{PriceReader as _, SqliteOptions, SqliteStore};
 use support::{Server, client, data_dir, now_us, run, stderr, stdout};
 
 async fn post(server: &Server, body: String) -> (u16, Value) {

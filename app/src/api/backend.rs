@@ -35,6 +35,16 @@ pub trait Backend: Send + Sync + 'static {
     /// One symbol, where there are prices of it.
     async fn instrument(&self, symbol: Symbol) -> Result<Option<InstrumentSummary>, ApiError>;
 
+    /// Those of the symbols that there are prices of, in the order asked for.
+    async fn instruments(&self, symbols: Vec<Symbol>) -> Result<Vec<InstrumentSummary>, ApiError>;
+
+    /// Up to `limit` (at most 5,000) latest bars of each series, oldest first, in the order asked for.
+    async fn latest_bars(
+        &self,
+        series: Vec<(Symbol, Interval)>,
+        limit: usize,
+    ) -> Result<Vec<Vec<Bar>>, ApiError>;
+
     /// Up to `limit` (at most 5,000) latest bars that start before `until`, oldest first.
     async fn bars(
         &self,

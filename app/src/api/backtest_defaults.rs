@@ -61,15 +61,13 @@ pub async fn resolve(
     if query.models.is_empty() {
         query.models = MODELS.map(str::to_owned).to_vec();
     }
-    let mut chosen: Vec<InstrumentSummary> = Vec::new();
-    for name in &query.symbols {
-        let Ok(symbol) = name.parse::<Symbol>() else {
-            continue;
-        };
-        if chosen.iter().all(|known| known.symbol != symbol) {
-            chosen.extend(backend.instrument(symbol).await?);
+    let mut symbols: Vec<Symbol> = Vec::new();
+    for symbol in query.symbols.iter().filter_map(|name| name.parse().ok()) {
+        if !symbols.contains(&symbol) {
+            symbols.push(symbol);
         }
     }
+    let chosen = backend.instruments(symbols).await?;
     if query.interval.is_none() {
         query.interval = match chosen.first() {
             Some(first) => longest_with_room(backend, first).await?,
@@ -77,12 +75,14 @@ pub async fn resolve(
         };
     }
     let interval = query.interval.unwrap_or(Interval::D1);
-    let mut counts = Vec::new();
-    for instrument in chosen.iter().take(COUNTED) {
+    let counted = chosen.iter().take(COUNTED).map(|instrument| {
         let symbol = instrument.symbol.clone();
-        let closes = backend.closes(symbol.clone(), interval).await?;
-        counts.push((symbol, closes));
-    }
+        async move {
+            let closes = backend.closes(symbol.clone(), interval).await?;
+            Ok::<_, ApiError>((symbol, closes))
+        }
+    });
+    let counts = futures::future::try_join_all(counted).await?;
     let fewest = counts.iter().map(|(_, n)| *n).min().unwrap_or(0);
     fill(&mut query, fewest);
     Ok(Resolved {
@@ -95,9 +95,12 @@ pub async fn resolve(
 /// The first symbol of history that is long enough, else the one of the first page.
 async fn first_symbol(backend: &dyn Backend) -> Result<Option<Symbol>, ApiError> {
     let (rows, _) = backend.symbols("", "", watchlist::LISTED).await?;
-    for row in rows.iter().filter(|row| row.bars_only) {
-        let limit = watchlist::ENOUGH_BARS;
-        if watchlist::first_interval(backend, row, limit).await?.2 {
+    let history = rows.iter().filter(|row| row.bars_only).cloned();
+    let history: Vec<InstrumentSummary> = history.collect();
+    for rows in history.chunks(watchlist::LOOKED_AT_ONCE) {
+        let looks = watchlist::first_intervals(backend, rows, watchlist::ENOUGH_BARS).await?;
+        let mut enough = rows.iter().zip(looks).filter(|(_, look)| look.enough);
+        if let Some((row, _)) = enough.next() {
             return Ok(Some(row.symbol.clone()));
         }
     }

@@ -142,7 +142,7 @@ async fn bars(
         let bars = backend.bars(query.symbol.clone(), interval, None, limit);
         return Ok((interval, bars.await?));
     }
-    let (interval, bars, _) = watchlist::first_interval(backend, instrument, limit).await?;
+    let (interval, bars) = watchlist::first_interval(backend, instrument, limit).await?;
     Ok((interval, bars))
 }
 

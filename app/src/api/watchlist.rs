@@ -21,6 +21,9 @@ pub const LISTED: usize = 50;
 /// Bars that make a chart and a fit: fewer, and another interval or symbol is shown where one has more.
 pub const ENOUGH_BARS: usize = 60;
 
+/// Symbols whose bars are looked at in one call.
+pub const LOOKED_AT_ONCE: usize = 8;
+
 /// Which part of the list is wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListQuery {
@@ -104,58 +107,102 @@ pub async fn home(
     rows: &[InstrumentSummary],
 ) -> Result<Option<Symbol>, ApiError> {
     let mut best: Option<(bool, i64, &InstrumentSummary)> = None;
-    for row in rows {
-        let (_, bars, enough) = first_interval(backend, row, ENOUGH_BARS).await?;
-        if enough && !row.bars_only && row.ended.is_none() {
-            return Ok(Some(row.symbol.clone()));
-        }
-        let rank = if enough {
-            row.last.as_micros()
-        } else {
-            bars.len() as i64
-        };
-        if best.is_none_or(|(other, most, _)| (enough, rank) > (other, most)) {
-            best = Some((enough, rank, row));
+    // Almost always it is the first one: the others are looked at after it, some at a time.
+    let (first, others) = rows.split_at(rows.len().min(1));
+    for rows in std::iter::once(first).chain(others.chunks(LOOKED_AT_ONCE)) {
+        let looks = first_intervals(backend, rows, ENOUGH_BARS).await?;
+        for (row, FirstInterval { bars, enough, .. }) in rows.iter().zip(looks) {
+            if enough && !row.bars_only && row.ended.is_none() {
+                return Ok(Some(row.symbol.clone()));
+            }
+            let rank = if enough {
+                row.last.as_micros()
+            } else {
+                bars.len() as i64
+            };
+            if best.is_none_or(|(other, most, _)| (enough, rank) > (other, most)) {
+                best = Some((enough, rank, row));
+            }
         }
     }
     Ok(best.map(|(.., row)| row.symbol.clone()))
 }
 
-/// The interval that a chart shows where none is asked for, with its latest bars, at most `limit`, and
-/// whether they are enough: of a live symbol the shortest from minutes on, or else seconds, of history the
-/// longest, that has enough bars which follow each other; without one, the interval with the most.
+/// The interval that a chart shows where none is asked for.
+pub struct FirstInterval {
+    /// The interval.
+    pub interval: Interval,
+    /// Its latest bars.
+    pub bars: Vec<Bar>,
+    /// Whether they are enough for a chart and a fit.
+    pub enough: bool,
+}
+
+/// The interval that a chart of each symbol shows where none is asked for, with its latest bars, at most
+/// `limit`: of a live symbol the shortest from minutes on, or else seconds, of history the longest, that has
+/// enough bars which follow each other; without one, the interval with the most. As many calls to the
+/// store as there are intervals at most.
+pub async fn first_intervals(
+    backend: &dyn Backend,
+    instruments: &[InstrumentSummary],
+    limit: usize,
+) -> Result<Vec<FirstInterval>, ApiError> {
+    use Interval::{D1, H1, M1, M5, M15, S1};
+    let enough = limit.min(ENOUGH_BARS);
+    let mut found: Vec<FirstInterval> = instruments
+        .iter()
+        .map(|instrument| FirstInterval {
+            interval: if instrument.bars_only { D1 } else { S1 },
+            bars: Vec::new(),
+            enough: false,
+        })
+        .collect();
+    for (of_live, of_history) in [M1, S1, M5, M15, H1, D1]
+        .into_iter()
+        .zip([D1, H1, M15, M5, M1, S1])
+    {
+        let mut places = Vec::new();
+        let mut series = Vec::new();
+        for (place, instrument) in instruments.iter().enumerate() {
+            let next = if instrument.bars_only {
+                of_history
+            } else {
+                of_live
+            };
+            if !found[place].enough && instrument.intervals.contains(&next) {
+                places.push(place);
+                series.push((instrument.symbol.clone(), next));
+            }
+        }
+        if series.is_empty() {
+            continue;
+        }
+        let bars = backend.latest_bars(series.clone(), limit).await?;
+        for ((place, (_, interval)), bars) in places.into_iter().zip(series).zip(bars) {
+            let of = &mut found[place];
+            let enough = bars.len() >= enough && follow_each_other(&bars, interval);
+            if enough || bars.len() > of.bars.len() {
+                *of = FirstInterval {
+                    interval,
+                    bars,
+                    enough,
+                };
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The same of one symbol.
 pub async fn first_interval(
     backend: &dyn Backend,
     instrument: &InstrumentSummary,
     limit: usize,
-) -> Result<(Interval, Vec<Bar>, bool), ApiError> {
-    use Interval::{D1, H1, M1, M5, M15, S1};
-    let order = if instrument.bars_only {
-        [D1, H1, M15, M5, M1, S1]
-    } else {
-        [M1, S1, M5, M15, H1, D1]
-    };
-    let enough = limit.min(ENOUGH_BARS);
-    let mut most: Option<(Interval, Vec<Bar>)> = None;
-    for interval in order {
-        if !instrument.intervals.contains(&interval) {
-            continue;
-        }
-        let symbol = instrument.symbol.clone();
-        let bars = backend.bars(symbol, interval, None, limit).await?;
-        if bars.len() >= enough && follow_each_other(&bars, interval) {
-            return Ok((interval, bars, true));
-        }
-        if most
-            .as_ref()
-            .is_none_or(|(_, most)| bars.len() > most.len())
-        {
-            most = Some((interval, bars));
-        }
-    }
-    let fallback = if instrument.bars_only { D1 } else { S1 };
-    let (interval, bars) = most.unwrap_or((fallback, Vec::new()));
-    Ok((interval, bars, false))
+) -> Result<(Interval, Vec<Bar>), ApiError> {
+    let found = first_intervals(backend, std::slice::from_ref(instrument), limit).await?;
+    let none = || ApiError::not_found(format!("there are no bars of {}", instrument.symbol));
+    let first = found.into_iter().next().ok_or_else(none)?;
+    Ok((first.interval, first.bars))
 }
 
 /// Whether most bars are followed by the next one: a chart of minutes that lie hours apart shows nothing.

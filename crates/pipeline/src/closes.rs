@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use market::{Interval, Symbol, Timestamp};
-use store::{BarQuery, Store};
+use store::{BarQuery, PriceReader};
 
 use crate::{PipelineError, Result, clock::MarketClock, forecasts::timed_closes};
 
 /// Reads closes. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct StoredCloses {
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn PriceReader>,
     pub market: Arc<MarketClock>,
     /// Empty buckets in a row that carry the close before them at most.
     pub max_carried_bars: usize,

@@ -23,7 +23,7 @@ use crate::{
     backoff::Backoff,
     clock::Clock,
     config::{ConsumeConfig, PipelineConfig},
-    deadletters::{self, DeadLetterOutlet},
+    dead_letters::{self, DeadLetterOutlet},
     follow::Decode,
     forecasts::Forecaster,
     stats::Counters,
@@ -279,11 +279,11 @@ impl ConsumeStage {
             async { self.sink.write_bars(bars).await.map(|_| ()) }
         })
         .await?;
-        self.put_aside(&mut backoff, rows.rejects).await
+        self.reject(&mut backoff, rows.rejects).await
     }
 
     /// Puts rows aside in the store, and tells those who watch the topic of dead letters.
-    async fn put_aside(
+    async fn reject(
         &self,
         backoff: &mut Backoff,
         rejects: Vec<(Option<Position>, Reject)>,
@@ -293,14 +293,14 @@ impl ConsumeStage {
         }
         let mut rejects = rejects;
         if self.keeps {
-            deadletters::name_messages(&self.topic, &mut rejects);
+            dead_letters::name_messages(&self.topic, &mut rejects);
         }
         self.again(backoff, || {
             let rejects = rejects.iter().map(|(_, reject)| reject.clone()).collect();
-            async { self.sink.put_aside(rejects).await.map(drop) }
+            async { self.sink.reject(rejects).await.map(drop) }
         })
         .await?;
-        deadletters::tell(self.dead_letters.as_deref(), &rejects, backoff).await;
+        dead_letters::publish(self.dead_letters.as_deref(), &rejects, backoff).await;
         Ok(())
     }
 

@@ -43,7 +43,7 @@ pub struct ImportReport {
     pub duplicates: u64,
     /// The bars.
     pub bars: ImportedBars,
-    /// Rows put aside.
+    /// Rejected rows.
     pub rejected: u64,
     /// The same by their reasons.
     pub reasons: BTreeMap<RejectReason, u64>,
@@ -139,7 +139,7 @@ impl Import {
         for reject in &batch.rejects {
             *report.reasons.entry(reject.reason).or_default() += 1;
         }
-        self.sink.put_aside(batch.rejects).await?;
+        self.sink.reject(batch.rejects).await?;
         report.rejected += rejected;
         report.rows += rows;
         Ok(report)

@@ -26,13 +26,14 @@ mod closes;
 mod config;
 mod consume;
 mod cpu;
-mod deadletters;
+mod dead_letters;
 mod error;
 mod follow;
 mod forecasts;
 mod import;
 mod lag;
 mod live;
+mod nothing_stored;
 mod predict;
 mod produce;
 mod push;
@@ -50,7 +51,7 @@ pub use config::{
     BacktestConfig, ConsumeConfig, ForecastConfig, LiveConfig, PipelineConfig, PredictConfig,
     ProduceConfig,
 };
-pub use deadletters::{DeadLetterOutlet, ReplayReport, replay};
+pub use dead_letters::{DeadLetterOutlet, ReplayReport, replay};
 pub use error::{PipelineError, Result};
 pub use forecasts::{ForecastHub, ForecastSession};
 pub use import::{Import, ImportReport, ImportedBars};

@@ -28,7 +28,7 @@ use crate::{
     backoff::Backoff,
     clock::Clock,
     config::{PipelineConfig, ProduceConfig},
-    deadletters::{self, DeadLetterOutlet},
+    dead_letters::{self, DeadLetterOutlet},
     stats::Counters,
 };
 
@@ -299,11 +299,11 @@ impl Producer {
         let (mut by_symbol, mut rejects) = self.check(batch);
         // Named before the first try: what is tried again, or comes again after a kill, is kept once.
         match &template.source_offset {
-            Some(offset) => deadletters::name_batch(&template.source, offset, &mut rejects),
+            Some(offset) => dead_letters::name_batch(&template.source, offset, &mut rejects),
             None => {
                 // Nothing names it beyond this process: a name that no other batch has.
                 let batch = RandomState::new().hash_one(0).to_string();
-                deadletters::name_batch(&template.source, &batch, &mut rejects);
+                dead_letters::name_batch(&template.source, &batch, &mut rejects);
             }
         }
         let newest = by_symbol.values().filter_map(Rows::newest).max();
@@ -330,7 +330,7 @@ impl Producer {
         }
         self.counters.published.add(good);
         backoff.reset();
-        while let Err(e) = self.sink.put_aside(rejects.clone()).await {
+        while let Err(e) = self.sink.reject(rejects.clone()).await {
             if !matches!(e, PipelineError::Store(_)) {
                 return Err(e);
             }
@@ -338,7 +338,7 @@ impl Producer {
             tokio::time::sleep(backoff.next_wait()).await;
         }
         let rejects: Vec<_> = rejects.into_iter().map(|r| (None, r)).collect();
-        deadletters::tell(self.dead_letters.as_deref(), &rejects, &mut backoff).await;
+        dead_letters::publish(self.dead_letters.as_deref(), &rejects, &mut backoff).await;
         self.status.send_modify(|status| {
             status.rows += rows as u64;
             status.rejected += rejected as u64;
@@ -364,7 +364,7 @@ impl Producer {
                         by_symbol.entry(symbol).or_default().ticks.push(tick);
                     }
                 },
-                Err(fault) => reject(fault, deadletters::row_text(&tick)),
+                Err(fault) => reject(fault, dead_letters::row_text(&tick)),
             }
         }
         for bar in batch.bars {
@@ -377,7 +377,7 @@ impl Producer {
                     let symbol = bar.symbol.clone();
                     by_symbol.entry(symbol).or_default().bars.push(bar);
                 }
-                Err(fault) => reject(fault, deadletters::row_text(&bar)),
+                Err(fault) => reject(fault, dead_letters::row_text(&bar)),
             }
         }
         (by_symbol, rejects)

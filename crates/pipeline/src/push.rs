@@ -13,9 +13,9 @@ use std::{
 
 use bus::{EventBus, Payload, Record};
 use market::{Bar, Reject, Symbol, Tick, TickKey};
-use store::Store;
+use store::PriceReader;
 
-use crate::{DeadLetterOutlet, Result, Sink, backoff::Backoff, deadletters};
+use crate::{DeadLetterOutlet, Result, Sink, backoff::Backoff, dead_letters};
 
 /// How long the answer waits for the store.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,13 +64,13 @@ pub(crate) async fn store(
     })
 }
 
-/// Tells of rows that are put aside. A bus that is away is waited for no longer than the answer may
+/// Publishes rejected rows. A bus that is away is waited for no longer than the answer may
 /// take.
-pub(crate) async fn tell(outlet: Option<&dyn DeadLetterOutlet>, rejects: Vec<Reject>) {
+pub(crate) async fn publish_rejects(outlet: Option<&dyn DeadLetterOutlet>, rejects: Vec<Reject>) {
     let rejects: Vec<_> = rejects.into_iter().map(|r| (None, r)).collect();
     let mut backoff = Backoff::new(20, 1_000);
-    let told = deadletters::tell(outlet, &rejects, &mut backoff);
-    if tokio::time::timeout(PATIENCE, told).await.is_err() {
+    let published = dead_letters::publish(outlet, &rejects, &mut backoff);
+    if tokio::time::timeout(PATIENCE, published).await.is_err() {
         tracing::warn!("the bus is away: the topic of dead letters lacks some that the store has");
     }
 }
@@ -80,7 +80,7 @@ pub(crate) async fn tell(outlet: Option<&dyn DeadLetterOutlet>, rejects: Vec<Rej
 pub(crate) async fn publish(
     bus: &Arc<dyn EventBus>,
     topic: &str,
-    store: &Arc<dyn Store>,
+    store: &dyn PriceReader,
     ticks: Vec<Tick>,
     bars: Vec<Bar>,
     received: Instant,
@@ -114,7 +114,7 @@ pub(crate) async fn publish(
 
 /// Leaves out what the store has.
 async fn leave_out_stored(
-    store: &Arc<dyn Store>,
+    store: &dyn PriceReader,
     missing: &mut BTreeMap<Symbol, BTreeSet<TickKey>>,
 ) -> Result<()> {
     for (symbol, keys) in missing.iter_mut() {

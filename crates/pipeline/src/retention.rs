@@ -8,7 +8,7 @@
 //! `tickcast_retention_failures_total`.
 //!
 //! What it does not do: touch the ledger, or the newest tick and bars of a symbol (see
-//! [`store::Retention`]). Ages count back from the wall clock, also for prices of the past that are
+//! [`store::TickRetention`]) or the bars of a store that cannot remove them. Ages count back from the wall clock, also for prices of the past that are
 //! replayed or imported.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use market::{Interval, Timestamp};
 use metrics::counter;
 use serde::{Deserialize, Serialize};
-use store::Store;
+use store::{BarRetention, StorePorts, TickRetention};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Clock, Result};
@@ -54,21 +54,29 @@ impl RetentionConfig {
 }
 
 /// Removes what is older than its age at the wall-clock time `now`; returns how many ticks and bars.
+/// `bar_store`: absent where bars stay.
 ///
 /// # Errors
 /// The store's: then some are removed.
 pub async fn remove_old(
-    store: &dyn Store,
+    tick_store: &dyn TickRetention,
+    bar_store: Option<&dyn BarRetention>,
     config: &RetentionConfig,
     now: Timestamp,
 ) -> Result<(u64, u64)> {
     let (mut ticks, mut bars) = (0, 0);
     if let Some(days) = config.ticks_days {
-        ticks = store.remove_ticks(cut(now, days)).await?.rows;
+        ticks = tick_store.remove_ticks(cut(now, days)).await?.rows;
         counter!("tickcast_retention_removed_rows_total", "kind" => "ticks").increment(ticks);
     }
+    let Some(bar_store) = bar_store else {
+        return Ok((ticks, bars));
+    };
     for (interval, days) in &config.bars_days {
-        let removed = store.remove_bars(*interval, cut(now, *days)).await?.rows;
+        let removed = bar_store
+            .remove_bars(*interval, cut(now, *days))
+            .await?
+            .rows;
         let kind = format!("bars_{interval}");
         counter!("tickcast_retention_removed_rows_total", "kind" => kind).increment(removed);
         bars += removed;
@@ -83,13 +91,17 @@ fn cut(now: Timestamp, days: u32) -> Timestamp {
 
 /// Runs until it is cancelled.
 pub(crate) async fn run(
-    store: Arc<dyn Store>,
+    store: StorePorts,
     config: RetentionConfig,
     clock: Arc<dyn Clock>,
     cancel: CancellationToken,
 ) {
     if !config.removes() {
         return;
+    }
+    let bar_store = store.database.map(|database| database.bar_retention);
+    if bar_store.is_none() && !config.bars_days.is_empty() {
+        tracing::warn!("retention of bars is set, and this store does not remove bars");
     }
     let mut wait = Duration::from_millis(config.first_after_ms);
     loop {
@@ -98,7 +110,12 @@ pub(crate) async fn run(
             () = tokio::time::sleep(wait) => {}
         }
         wait = Duration::from_millis(config.every_ms.max(1));
-        let removal = remove_old(&*store, &config, clock.now());
+        let removal = remove_old(
+            &*store.tick_retention,
+            bar_store.as_deref(),
+            &config,
+            clock.now(),
+        );
         let removed = tokio::select! {
             () = cancel.cancelled() => return,
             removed = removal => removed,

@@ -24,12 +24,16 @@ use std::{
 
 use futures::{StreamExt as _, stream::FuturesOrdered};
 use market::{Bar, Interval, Reject, Symbol, Tick, Timestamp};
-use store::{Appended, BarQuery, PutAside, Store, StoredTick};
+use store::{Appended, BarQuery, PriceReader, RejectReport, StorePorts, StoredTick};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::{
-    PipelineError, Result, clock::MarketClock, deadletters::Drops, forecasts::Forecaster,
-    live::LiveHub, stats::Counters,
+    PipelineError, Result,
+    clock::MarketClock,
+    dead_letters::Drops,
+    forecasts::Forecaster,
+    live::{LiveHub, every_interval, newest_bars},
+    stats::Counters,
 };
 
 /// Ticks that are read at once to find what was stored and not published.
@@ -48,12 +52,13 @@ pub struct Sink {
 }
 
 struct Inner {
-    store: Arc<dyn Store>,
+    store: StorePorts,
     live: LiveHub,
     /// Whether readers see what is stored here, in order of storage; not in a process without
     /// readers, nor where they see the topic.
     shows_ticks: bool,
-    forecaster: Forecaster,
+    /// Absent where the ledger is: over a sink.
+    forecaster: Option<Forecaster>,
     market: Arc<MarketClock>,
     counters: Arc<Counters>,
     /// Symbols of which the store may hold ticks that were not published.
@@ -89,10 +94,10 @@ enum Age {
 
 impl Sink {
     pub(crate) fn new(
-        store: Arc<dyn Store>,
+        store: StorePorts,
         live: LiveHub,
         shows_ticks: bool,
-        forecaster: Forecaster,
+        forecaster: Option<Forecaster>,
         market: Arc<MarketClock>,
         counters: Arc<Counters>,
     ) -> Self {
@@ -145,7 +150,8 @@ impl Sink {
         self.spawn_write_bars(bars, Age::History).await
     }
 
-    /// The bars that are stored, from the one that starts at `first` to the one that starts at `last`.
+    /// The bars that are stored, from the one that starts at `first` to the one that starts at `last`;
+    /// none of a store that cannot be read.
     ///
     /// # Errors
     /// The store's.
@@ -163,20 +169,23 @@ impl Sink {
             until: last.plus_micros(1),
             limit: usize::MAX,
         };
-        Ok(self.inner.store.bars(&query).await?)
+        match self.inner.reader() {
+            Some(reader) => Ok(reader.bars(&query).await?),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Puts rows aside as dead letters; says which were not kept, because their source has its quota.
     ///
     /// # Errors
-    /// The store's: then some may be written; see [`store::DeadLetterStore::put_aside`].
-    pub async fn put_aside(&self, rejects: Vec<Reject>) -> Result<PutAside> {
+    /// The store's: then some may be written; see [`store::DeadLetterLog::reject`].
+    pub async fn reject(&self, rejects: Vec<Reject>) -> Result<RejectReport> {
         if rejects.is_empty() {
-            return Ok(PutAside::default());
+            return Ok(RejectReport::default());
         }
         let at = self.inner.market.wall();
         let mut rejects = rejects.into_iter();
-        let mut done = PutAside::default();
+        let mut done = RejectReport::default();
         loop {
             // Ticks are stored between two batches of letters.
             let batch: Vec<Reject> = rejects.by_ref().take(LETTERS_AT_ONCE).collect();
@@ -188,7 +197,8 @@ impl Sink {
             let of_batch = self
                 .inner
                 .store
-                .put_aside(batch, at)
+                .dead_letters
+                .reject(batch, at)
                 .await
                 .inspect_err(|_| self.inner.counters.store_errors.add(1))?;
             self.inner.counters.rejected.add(count);
@@ -240,6 +250,13 @@ impl Sink {
 }
 
 impl Inner {
+    fn reader(&self) -> Option<&dyn PriceReader> {
+        self.store
+            .database
+            .as_ref()
+            .map(|database| &*database.prices)
+    }
+
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Write>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -282,7 +299,7 @@ impl Inner {
                     Age::News => write.ticks.iter().map(|t| t.ts).max(),
                     Age::History => None,
                 };
-                let append = self.store.append(write.ticks);
+                let append = self.store.prices.append(write.ticks);
                 async move { (append.await, symbols, newest, write.received, write.answer) }
             })
             .collect();
@@ -328,7 +345,9 @@ impl Inner {
             self.publish_recovered(appended, received, &doubtful, uncertain)
                 .await;
         }
-        self.forecaster.observe(&appended.bars);
+        if let Some(forecaster) = &self.forecaster {
+            forecaster.observe(&appended.bars);
+        }
     }
 
     /// Publishes an append of which some symbols may have older ticks that were never published.
@@ -341,20 +360,24 @@ impl Inner {
     ) {
         for symbol in doubtful {
             // What was published last, before this append: nothing was sent of it since.
-            // Nothing was published of it at all: then it begins with this append.
-            let published = match self.live.published(symbol) {
-                Some(published) => published,
-                None => match appended.stored.iter().find(|t| t.tick.symbol == *symbol) {
+            let published = match self.live.published(symbol).await {
+                Ok(Some(published)) => published,
+                // Nobody can have been sent anything of it: then it begins with this append.
+                Ok(None) => match appended.stored.iter().find(|t| t.tick.symbol == *symbol) {
                     Some(first) => first.position - 1,
                     None => {
                         uncertain.remove(symbol);
                         continue;
                     }
                 },
+                Err(e) => {
+                    tracing::warn!(%symbol, error = %e, "cannot read what its readers know");
+                    continue;
+                }
             };
             match self.unpublished(symbol, published).await {
                 Ok(ticks) => {
-                    let bars = self.newest_bars(symbol, &Interval::ALL).await;
+                    let bars = self.newest_bars(&every_interval(symbol)).await;
                     self.live.publish_symbol(symbol, ticks, bars, received);
                     uncertain.remove(symbol);
                 }
@@ -375,11 +398,11 @@ impl Inner {
     async fn unpublished(&self, symbol: &Symbol, published: u64) -> Result<Vec<StoredTick>> {
         let mut after = published;
         let mut found = Vec::new();
+        let Some(reader) = self.reader() else {
+            return Ok(found);
+        };
         loop {
-            let ticks = self
-                .store
-                .ticks_after(symbol, after, RECOVERY_TICKS)
-                .await?;
+            let ticks = reader.ticks_after(symbol, after, RECOVERY_TICKS).await?;
             let full = ticks.len() == RECOVERY_TICKS;
             match ticks.last() {
                 Some(last) => after = last.position,
@@ -399,6 +422,7 @@ impl Inner {
         }
         let written = self
             .store
+            .prices
             .put_bars(bars.clone())
             .await
             .inspect_err(|_| self.counters.store_errors.add(1))?;
@@ -407,40 +431,38 @@ impl Inner {
             self.market.observe(newest);
         }
         self.counters.bars_written.add(written);
-        let touched: BTreeSet<(Symbol, Interval)> = bars
+        let mut touched: Vec<(Symbol, Interval)> = bars
             .iter()
             .filter(|b| self.live.knows(&b.symbol))
             .map(|b| (b.symbol.clone(), b.interval))
             .collect();
+        touched.sort_unstable();
+        touched.dedup();
         if let Age::News = age {
             bars.iter().for_each(|bar| self.live.note_bars(&bar.symbol));
         }
-        for (symbol, interval) in touched {
-            // Ticks may have come that the bar does not cover: what the store has is shown, not what came.
-            let newest = self.newest_bars(&symbol, &[interval]).await;
-            self.live.publish_symbol(&symbol, Vec::new(), newest, None);
+        // Ticks may have come that the bar does not cover: what the store has is shown, not what came.
+        let newest = self.newest_bars(&touched).await;
+        for of_symbol in newest.chunk_by(|a, b| a.symbol == b.symbol) {
+            if let Some(first) = of_symbol.first() {
+                let shown = of_symbol.to_vec();
+                self.live
+                    .publish_symbol(&first.symbol, Vec::new(), shown, None);
+            }
         }
-        self.forecaster.observe(&bars);
+        if let Some(forecaster) = &self.forecaster {
+            forecaster.observe(&bars);
+        }
         Ok(written)
     }
 
-    async fn newest_bars(&self, symbol: &Symbol, intervals: &[Interval]) -> Vec<Bar> {
-        let mut newest = Vec::new();
-        for interval in intervals {
-            let query = BarQuery {
-                symbol: symbol.clone(),
-                interval: *interval,
-                from: Timestamp::MIN,
-                until: Timestamp::MAX,
-                limit: 1,
-            };
-            match self.store.bars(&query).await {
-                Ok(bars) => newest.extend(bars),
-                Err(e) => {
-                    tracing::warn!(%symbol, %interval, error = %e, "cannot read the newest bar");
-                }
-            }
-        }
-        newest
+    async fn newest_bars(&self, series: &[(Symbol, Interval)]) -> Vec<Bar> {
+        let Some(reader) = self.reader() else {
+            return Vec::new();
+        };
+        newest_bars(reader, series).await.unwrap_or_else(|e| {
+            tracing::warn!(series = series.len(), error = %e, "cannot read the newest bars");
+            Vec::new()
+        })
     }
 }

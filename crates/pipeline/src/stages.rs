@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bus::{EventBus, TopicLog};
 use forecast::Providers;
 use serde::Serialize;
-use store::Store;
+use store::StorePorts;
 
 use crate::{Clock, DeadLetterOutlet, SourceSpec};
 
@@ -50,7 +50,7 @@ pub struct Parts {
     /// The bus.
     pub bus: Arc<dyn EventBus>,
     /// The store.
-    pub store: Arc<dyn Store>,
+    pub store: StorePorts,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// The sources; none where prices come in another way.

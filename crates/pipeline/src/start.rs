@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bus::EventBus;
 use forecast::{Classical, Preloaded, Providers};
 use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, wire::Fan};
-use store::{DroppedCount, PutAside, ReasonCount, Store};
+use store::{
+    DeadLetterStore, DroppedCount, PriceReader, ReasonCount, RejectReport, StoreError, StorePorts,
+};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -16,11 +18,12 @@ use crate::{
     closes::StoredCloses,
     consume::ConsumeStage,
     cpu::Cpu,
-    deadletters::{self, DeadLetterOutlet},
+    dead_letters::{self, DeadLetterOutlet},
     follow::Follower,
     forecasts::{FanReader, Forecaster, QueueBounds, latest_in_ledger},
     lag::{self, LagWatch},
     live::{Backlog, Stored},
+    nothing_stored::NothingStored,
     produce::Producer,
     push, retention,
     stats::Counters,
@@ -49,13 +52,14 @@ pub struct Pipeline {
     pub(crate) keeps: bool,
     shared_store: bool,
     dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
-    store: Arc<dyn Store>,
+    store: StorePorts,
     clock: Arc<dyn Clock>,
     market: Arc<MarketClock>,
     follower: Option<Follower>,
     watches: Watches,
     lag: LagWatch,
-    forecaster: Forecaster,
+    /// Absent where the ledger is: over a sink.
+    forecaster: Option<Forecaster>,
     counters: Arc<Counters>,
     sources: Vec<watch::Receiver<SourceStatus>>,
     pub(crate) tasks: tokio::sync::Mutex<Tasks>,
@@ -94,13 +98,13 @@ impl Pipeline {
     pub async fn start(
         config: PipelineConfig,
         bus: Arc<dyn EventBus>,
-        store: Arc<dyn Store>,
+        store: impl Into<StorePorts>,
         sources: Vec<SourceSpec>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let parts = Parts {
             bus,
-            store,
+            store: store.into(),
             clock,
             sources,
             log: None,
@@ -129,6 +133,10 @@ impl Pipeline {
         if let Some((field, detail)) = config.faults().into_iter().next() {
             return Err(PipelineError::Invalid { field, detail });
         }
+        let reader: Arc<dyn PriceReader> = match &store.database {
+            Some(database) => Arc::clone(&database.prices),
+            None => Arc::new(NothingStored),
+        };
         let keeps = log.is_some();
         if !keeps && role != Role::Serve {
             return Err(PipelineError::Invalid {
@@ -145,7 +153,7 @@ impl Pipeline {
         ));
         if config.market_time == MarketTime::Replay {
             // Event time goes on where it stood.
-            for instrument in store.instruments().await? {
+            for instrument in reader.instruments().await? {
                 if !instrument.bars_only {
                     market.observe(instrument.last);
                 }
@@ -159,7 +167,7 @@ impl Pipeline {
                 Follower::new(
                     &config,
                     log,
-                    Arc::clone(&store),
+                    Arc::clone(&reader),
                     Arc::clone(&clock),
                     Arc::clone(&market),
                     Arc::clone(&counters),
@@ -167,11 +175,11 @@ impl Pipeline {
             });
         let backlog: Arc<dyn Backlog> = match &follower {
             Some(follower) => Arc::new(follower.clone()),
-            None => Arc::new(Stored(Arc::clone(&store))),
+            None => Arc::new(Stored(Arc::clone(&reader))),
         };
         let live = LiveHub::new(
             config.live.clone(),
-            Arc::clone(&store),
+            Arc::clone(&reader),
             backlog,
             Arc::clone(&market),
             Arc::clone(&counters),
@@ -185,7 +193,7 @@ impl Pipeline {
         // A request may name what is configured; what else could be loaded from this machine, it may not.
         let requested = Providers::new(vec![Arc::new(live_models.clone()), Arc::new(Classical)]);
         let closes = StoredCloses {
-            store: Arc::clone(&store),
+            store: reader,
             market: Arc::clone(&market),
             max_carried_bars: config.forecast.max_carried_bars,
         };
@@ -215,20 +223,25 @@ impl Pipeline {
             config.forecast.max_subscriptions,
             (!role.consumes()).then(|| config.forecast.intervals.clone()),
         );
-        let forecaster = Forecaster::new(
-            Arc::clone(&store),
-            Arc::clone(&market),
-            config.forecast.clone(),
-            live_models.all().to_vec(),
-            forecasts.clone(),
-            Cpu::new("forecast")?,
-            Arc::clone(&counters),
-        );
-        if role.consumes() && !shared_store {
+        let forecaster = match &store.database {
+            Some(database) => Some(Forecaster::new(
+                database,
+                Arc::clone(&market),
+                config.forecast.clone(),
+                live_models.all().to_vec(),
+                forecasts.clone(),
+                Cpu::new("forecast")?,
+                Arc::clone(&counters),
+            )),
+            None => None,
+        };
+        if let Some(forecaster) = forecaster.as_ref().filter(|_| !shared_store)
+            && role.consumes()
+        {
             forecaster.load().await?;
         }
         let sink = Sink::new(
-            Arc::clone(&store),
+            store.clone(),
             live.clone(),
             role.has_readers() && follower.is_none(),
             forecaster.clone(),
@@ -269,11 +282,11 @@ impl Pipeline {
         let mut tasks = Tasks::default();
         let rest = &mut tasks.rest;
         rest.spawn(self.live.clone().run(self.stop_rest.clone()));
-        if let Some(follower) = &self.follower {
+        if let (Some(follower), Some(database)) = (&self.follower, &self.store.database) {
             let hub = self.live.clone();
             rest.spawn(follower.clone().run(hub, self.stop_rest.clone()));
             let reader = FanReader {
-                store: Arc::clone(&self.store),
+                ledger: Arc::clone(&database.ledger),
                 market: Arc::clone(&self.market),
                 config: self.config.forecast.clone(),
                 hub: self.forecasts.clone(),
@@ -286,10 +299,12 @@ impl Pipeline {
         let lag = self.lag.clone();
         rest.spawn(lag.run(Arc::clone(&self.bus), topic, group, self.stop_rest.clone()));
         if self.role.consumes() {
-            let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+            let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
             let ages = self.config.retention.clone();
             rest.spawn(retention::run(store, ages, clock, self.stop_rest.clone()));
-            rest.spawn(self.forecaster.clone().run(self.stop_rest.clone()));
+            if let Some(forecaster) = self.forecaster.clone() {
+                rest.spawn(forecaster.run(self.stop_rest.clone()));
+            }
             let consumer = ConsumeStage {
                 keeps: self.keeps,
                 ..ConsumeStage::new(
@@ -299,7 +314,7 @@ impl Pipeline {
                     Arc::clone(&self.clock),
                     Arc::clone(&self.counters),
                     self.dead_letters.clone(),
-                    self.shared_store.then(|| self.forecaster.clone()),
+                    self.forecaster.clone().filter(|_| self.shared_store),
                 )
             };
             tasks
@@ -346,7 +361,10 @@ impl Pipeline {
         {
             return Ok(shown);
         }
-        latest_in_ledger(&self.store, &self.config.forecast, symbol, interval).await
+        let Some(database) = &self.store.database else {
+            return Ok(shown);
+        };
+        latest_in_ledger(&*database.ledger, &self.config.forecast, symbol, interval).await
     }
 
     /// Takes rows from outside, a part of a push at a time. Returns when they are stored, or, where other
@@ -361,19 +379,20 @@ impl Pipeline {
         bars: Vec<Bar>,
         received: std::time::Instant,
     ) -> Result<Pushed> {
-        if self.follower.is_none() {
+        let database = self.store.database.as_ref();
+        let Some(database) = database.filter(|_| self.follower.is_some()) else {
             return push::store(&self.sink, ticks, bars, received).await;
-        }
+        };
         let (bus, topic) = (&self.bus, &self.config.topic);
         let rows = ticks.len() + bars.len();
         self.counters.received.add(rows);
-        let pushed = push::publish(bus, topic, &self.store, ticks, bars, received).await?;
+        let pushed = push::publish(bus, topic, &*database.prices, ticks, bars, received).await?;
         self.counters.published.add(rows);
         Ok(pushed)
     }
 
-    /// Puts the bad rows of a push aside; after its good ones, so that rows which are pushed again because
-    /// those failed are put aside once. `left_out`: how many more there were.
+    /// Rejects the bad rows of a push, after its good ones, so that rows which are pushed again because
+    /// those failed are kept once. `left_out`: how many more there were.
     ///
     /// # Errors
     /// The store's.
@@ -381,17 +400,17 @@ impl Pipeline {
         if rejects.is_empty() {
             return Ok(());
         }
-        self.sink.put_aside(rejects.clone()).await?;
+        self.sink.reject(rejects.clone()).await?;
         // Of those left out one letter tells.
         self.counters.rejected.add(left_out.saturating_sub(1));
-        push::tell(self.dead_letters.as_deref(), rejects).await;
+        push::publish_rejects(self.dead_letters.as_deref(), rejects).await;
         Ok(())
     }
 
     /// What is missing for this process to do its work: (what, why), empty when it is ready.
     pub async fn missing(&self) -> Vec<(&'static str, String)> {
         let mut missing = Vec::new();
-        let asked = self.store.ready();
+        let asked = self.store.readiness.ready();
         match tokio::time::timeout(CHECK, asked).await {
             Ok(Ok(_)) => {}
             Ok(Err(e)) => missing.push(("store", e.to_string())),
@@ -413,7 +432,7 @@ impl Pipeline {
     /// # Errors
     /// The store's.
     pub async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
-        let counts = self.store.dead_letter_counts().await?;
+        let counts = self.store.dead_letters.dead_letter_counts().await?;
         for count in &counts {
             let reason = count.reason.as_str();
             metrics::gauge!("tickcast_dead_letters", "reason" => reason, "state" => "open")
@@ -430,7 +449,7 @@ impl Pipeline {
     /// # Errors
     /// The store's.
     pub async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
-        let dropped = self.store.dropped_dead_letters().await?;
+        let dropped = self.store.dead_letters.dropped_dead_letters().await?;
         for count in &dropped {
             // As many sources as the store counts apart at most.
             let labels = [
@@ -457,12 +476,12 @@ impl Pipeline {
         Import::new(self.sink.clone())
     }
 
-    /// Puts rows aside as dead letters.
+    /// Keeps rejected rows as dead letters.
     ///
     /// # Errors
     /// The store's.
-    pub async fn put_aside(&self, rejects: Vec<Reject>) -> Result<PutAside> {
-        self.sink.put_aside(rejects).await
+    pub async fn reject(&self, rejects: Vec<Reject>) -> Result<RejectReport> {
+        self.sink.reject(rejects).await
     }
 
     /// Discards dead letters, of a reason and a source if given: see
@@ -475,7 +494,8 @@ impl Pipeline {
         reason: Option<RejectReason>,
         source: Option<&str>,
     ) -> Result<u64> {
-        Ok(self.store.discard(reason, source).await?)
+        let store = self.dead_letter_store()?;
+        Ok(store.discard(reason, source).await?)
     }
 
     /// Replays the open dead letters, of one reason if given, with the rules of now.
@@ -484,7 +504,18 @@ impl Pipeline {
     /// The store's.
     pub async fn replay_dead_letters(&self, reason: Option<RejectReason>) -> Result<ReplayReport> {
         let rules = self.config.rules();
-        deadletters::replay(&self.store, &self.sink, &rules, &self.clock, reason).await
+        let store = self.dead_letter_store()?;
+        dead_letters::replay(store, &self.sink, &rules, &self.clock, reason).await
+    }
+
+    /// The dead letters, where something can be done with them.
+    fn dead_letter_store(&self) -> Result<&dyn DeadLetterStore> {
+        let database = self.store.database.as_ref();
+        database
+            .map(|database| &*database.dead_letters)
+            .ok_or_else(|| PipelineError::Store(StoreError::Invalid {
+                detail: "this store is for writing only: its dead letters can be listed, and neither replayed nor discarded".into(),
+            }))
     }
 
     /// The stages' counters now.
@@ -515,7 +546,11 @@ impl Pipeline {
             topic_flow: self.lag.flow(),
             followed: counters.followed.read(),
             live: self.live.stats(),
-            forecasts: self.forecaster.stats(),
+            forecasts: self
+                .forecaster
+                .as_ref()
+                .map(Forecaster::stats)
+                .unwrap_or_default(),
             predictions: self.predictor.stats(),
             backtests: self.backtests.stats(),
         }

@@ -169,7 +169,7 @@ pub struct PipelineStats {
     pub duplicates: Rate,
     /// Bars written that came as bars.
     pub bars_written: Rate,
-    /// Rows put aside.
+    /// Rejected rows.
     pub rejected: Rate,
     /// Calls of the store that failed and were, or will be, tried again.
     pub store_errors: Rate,

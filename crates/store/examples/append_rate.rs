@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use market::{Symbol, Tick, Timestamp};
-use store::{BarStore, SqliteOptions, SqliteStore, TickStore};
+use store::{PriceReader, PriceWriter, SqliteOptions, SqliteStore};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::runtime::Builder::new_multi_thread()

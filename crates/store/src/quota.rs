@@ -19,14 +19,14 @@ pub const OTHERS: &str = "other sources";
 
 /// How many dead letters are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LetterQuota {
+pub struct DeadLetterQuota {
     /// Of each source, see [`Reject::source`].
     pub per_source: u64,
     /// Of all sources together.
     pub total: u64,
 }
 
-impl Default for LetterQuota {
+impl Default for DeadLetterQuota {
     /// 100,000 of a source, 1,000,000 in all.
     fn default() -> Self {
         Self {
@@ -47,16 +47,16 @@ pub struct DroppedCount {
     pub dropped: u64,
 }
 
-/// What became of rows that were put aside.
+/// What became of rejected rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PutAside {
+pub struct RejectReport {
     /// Letters that are new in the store.
     pub kept: u64,
     /// Those that were not kept, because their source, or the store, had its quota.
     pub dropped: Vec<DroppedCount>,
 }
 
-impl PutAside {
+impl RejectReport {
     /// Counts a letter that is not kept.
     pub(crate) fn drop_one(&mut self, source: &str, reason: RejectReason) {
         self.drop_more(source, reason, 1);

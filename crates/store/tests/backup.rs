@@ -13,7 +13,8 @@ use std::{
 
 use market::{ErrorKind, Interval, Reject, RejectReason, Tick, Timestamp, bars_from_ticks};
 use store::{
-    BarQuery, BarStore, Copied, DeadLetterStore, SqliteOptions, SqliteStore, StoreError, TickStore,
+    BarQuery, Copied, DeadLetterLog, PriceReader, PriceWriter, SqliteOptions, SqliteStore,
+    StoreError,
 };
 
 const BATCH: u64 = 50;
@@ -146,7 +147,7 @@ async fn a_restore_puts_everything_back_and_keeps_what_was_there() {
     store.append(batch(0)).await.unwrap();
     let letter = Reject::new(RejectReason::BadPrice, "price is -1", "push", "{}");
     store
-        .put_aside(vec![letter.clone()], Timestamp::from_secs(1))
+        .reject(vec![letter.clone()], Timestamp::from_secs(1))
         .await
         .unwrap();
     let copied = backup(&data, &file).await.unwrap();

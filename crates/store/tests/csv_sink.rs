@@ -20,10 +20,9 @@ use std::{
     time::Duration,
 };
 
-use market::{Bar, ErrorKind, Interval, Reject, RejectReason, Tick, TickKey, Timestamp};
+use market::{Bar, Interval, Reject, RejectReason, Tick, TickKey, Timestamp};
 use store::{
-    BarStore, CsvSink, CsvSinkOptions, DeadLetterStore, LetterQuota, Retention, StoreError,
-    TickStore,
+    CsvSink, CsvSinkOptions, DeadLetterLog, DeadLetterQuota, PriceWriter, StoreError, TickRetention,
 };
 
 const DIRECTORY: &str = "TICKCAST_CSV_KILL_TEST_DIRECTORY";
@@ -128,7 +127,7 @@ async fn a_line_that_was_cut_off_is_repaired_and_its_row_can_come_again() {
 }
 
 #[tokio::test]
-async fn bars_and_dead_letters_have_files_and_reads_say_that_there_are_none() {
+async fn bars_and_dead_letters_have_files_of_one_process() {
     let dir = tempfile::tempdir().unwrap();
     let sink = open(dir.path()).await;
     let start: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
@@ -152,7 +151,7 @@ async fn bars_and_dead_letters_have_files_and_reads_say_that_there_are_none() {
         "ABC,1m,1795514400000000,1.5,2,1,1.75,10,0"
     );
     let reject = Reject::new(RejectReason::BadPrice, "price is -1", "push", "{\n}");
-    let kept = sink.put_aside(vec![reject.clone()], start).await.unwrap();
+    let kept = sink.reject(vec![reject.clone()], start).await.unwrap();
     assert_eq!(kept.kept, 1);
     drop(sink);
     let sink = open(dir.path()).await;
@@ -160,19 +159,35 @@ async fn bars_and_dead_letters_have_files_and_reads_say_that_there_are_none() {
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].reject, reject);
     assert_eq!(sink.dead_letter_counts().await.unwrap()[0].open, 1);
-    let symbol = "ABC".parse().unwrap();
-    let error = sink.latest_tick(&symbol).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(error.to_string().contains("tickcast import"), "{error}");
     let second = CsvSink::open(options(dir.path())).await.unwrap_err();
     assert!(matches!(second, StoreError::InUse { .. }), "{second:?}");
+}
+
+#[tokio::test]
+async fn a_letter_of_a_message_is_kept_once_in_a_batch_and_across_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |message: &str| Reject {
+        message: Some(message.into()),
+        ..Reject::new(RejectReason::BadPrice, "", "a:1", message)
+    };
+    let at = Timestamp::from_secs(1);
+    let sink = open(dir.path()).await;
+    let batch = vec![of("a"), of("b"), of("a")];
+    assert_eq!(sink.reject(batch.clone(), at).await.unwrap().kept, 2);
+    assert_eq!(sink.reject(batch.clone(), at).await.unwrap().kept, 0);
+    drop(sink);
+    let sink = open(dir.path()).await;
+    assert_eq!(sink.reject(batch, at).await.unwrap().kept, 0);
+    let letters = sink.open_dead_letters(None, 0, 9).await.unwrap();
+    let messages = letters.into_iter().map(|l| l.reject.message.unwrap());
+    assert_eq!(messages.collect::<Vec<_>>(), ["a", "b"]);
 }
 
 #[tokio::test]
 async fn a_source_that_floods_with_bad_rows_takes_nothing_from_the_others_and_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let few = CsvSinkOptions {
-        letter_quota: LetterQuota {
+        dead_letter_quota: DeadLetterQuota {
             per_source: 3,
             total: 5,
         },
@@ -184,14 +199,14 @@ async fn a_source_that_floods_with_bad_rows_takes_nothing_from_the_others_and_is
     };
     let at = Timestamp::from_secs(1);
     let sink = CsvSink::open(few.clone()).await.unwrap();
-    sink.put_aside(letters("b", 1), at).await.unwrap();
-    let flood = sink.put_aside(letters("a", 1_000), at).await.unwrap();
+    sink.reject(letters("b", 1), at).await.unwrap();
+    let flood = sink.reject(letters("a", 1_000), at).await.unwrap();
     assert_eq!((flood.kept, flood.dropped_in_all()), (3, 997));
     drop(sink);
     let sink = CsvSink::open(few).await.unwrap();
-    let more = sink.put_aside(letters("a", 3), at).await.unwrap();
+    let more = sink.reject(letters("a", 3), at).await.unwrap();
     assert_eq!((more.kept, more.dropped_in_all()), (0, 3));
-    assert_eq!(sink.put_aside(letters("b", 9), at).await.unwrap().kept, 1);
+    assert_eq!(sink.reject(letters("b", 9), at).await.unwrap().kept, 1);
     let dropped = sink.dropped_dead_letters().await.unwrap();
     let dropped: Vec<_> = dropped.iter().map(|d| (&*d.source, d.dropped)).collect();
     assert_eq!(dropped, [("a", 1_000), ("b", 8)]);

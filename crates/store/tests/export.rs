@@ -11,7 +11,7 @@ use std::{fs, path::PathBuf};
 use market::{ErrorKind, Tick, Timestamp};
 use serde_json::Value;
 use store::{
-    SqliteOptions, SqliteStore, StoreError, TickStore as _,
+    PriceWriter as _, SqliteOptions, SqliteStore, StoreError,
     export::{ExportOptions, ExportProgress, Format, Kind, export},
 };
 

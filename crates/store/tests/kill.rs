@@ -20,7 +20,7 @@ use std::{
 };
 
 use market::{Interval, Symbol, Tick, Timestamp, bars_from_ticks};
-use store::{BarQuery, BarStore, SqliteOptions, SqliteStore, TickStore};
+use store::{BarQuery, PriceReader, PriceWriter, SqliteOptions, SqliteStore};
 
 const DIRECTORY: &str = "TICKCAST_KILL_TEST_DIRECTORY";
 const FIRST_BATCH: &str = "TICKCAST_KILL_TEST_FIRST_BATCH";

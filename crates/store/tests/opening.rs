@@ -9,8 +9,8 @@ use market::{
     wire::{Band, Fan},
 };
 use store::{
-    BarQuery, BarStore, DeadLetterStore, ForecastLedger, LedgerQuery, Recorded, SqliteOptions,
-    SqliteStore, StepOutcome, StoreError, SymbolQuery, TickStore,
+    BarQuery, DeadLetterLog, ForecastLedger, LedgerQuery, PriceReader, PriceWriter, Recorded,
+    SqliteOptions, SqliteStore, StepOutcome, StoreError, SymbolQuery,
 };
 
 fn symbol() -> Symbol {
@@ -98,7 +98,7 @@ async fn use_all(store: &SqliteStore) -> Vec<StoreError> {
     errors.extend(store.latest_tick(&symbol).await.err());
     errors.extend(store.instruments().await.err());
     errors.extend(store.symbols(&SymbolQuery::default()).await.err());
-    errors.extend(store.instrument(&symbol).await.err());
+    errors.extend(store.quote(&symbol).await.err());
     errors.extend(store.ledger(&ledger).await.err());
     errors.extend(store.scoreboard(None, None).await.err());
     errors.extend(store.dead_letter_counts().await.err());

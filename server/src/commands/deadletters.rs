@@ -125,7 +125,7 @@ pub async fn run(args: &DeadLetterArgs, config: &Config) -> Result<()> {
 }
 
 async fn read(config: &Config, reason: Option<RejectReason>, limit: usize) -> Result<Page> {
-    let store = wiring::open_store(config).await?;
+    let store = wiring::open_store(config).await?.dead_letters;
     let counts = store.dead_letter_counts().await?;
     let dropped = store.dropped_dead_letters().await?;
     let mut letters = Vec::new();

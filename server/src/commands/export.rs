@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use market::{Interval, Symbol, Timestamp};
 use store::{
-    BarQuery, Instrument, Store,
+    BarQuery, Instrument, PriceReader,
     export::{self, ExportOptions, Format, Kind},
 };
 
@@ -99,12 +99,15 @@ impl ExportArgs {
 /// Nothing to write, a symbol that there is nothing of, a file that is there, the store's.
 pub async fn run(args: &ExportArgs, config: &Config) -> Result<()> {
     let opened = wiring::open_for_reading(config).await?;
-    let done = write(args, opened.store()).await;
+    let done = match opened.prices() {
+        Ok(prices) => write(args, prices).await,
+        Err(error) => Err(error),
+    };
     opened.close().await?;
     done
 }
 
-async fn write(args: &ExportArgs, store: &dyn Store) -> Result<()> {
+async fn write(args: &ExportArgs, store: &dyn PriceReader) -> Result<()> {
     let instruments = store.instruments().await?;
     let symbols = chosen(args, &instruments)?;
     refuse_nothing(args, store, &symbols, &instruments).await?;
@@ -138,7 +141,11 @@ async fn write(args: &ExportArgs, store: &dyn Store) -> Result<()> {
     Ok(())
 }
 
-async fn write_file(args: &ExportArgs, store: &dyn Store, options: ExportOptions) -> Result<()> {
+async fn write_file(
+    args: &ExportArgs,
+    store: &dyn PriceReader,
+    options: ExportOptions,
+) -> Result<()> {
     let output = &options.output;
     if args.overwrite && output.is_file() {
         std::fs::remove_file(output).map_err(|source| CommandError::File {
@@ -170,7 +177,7 @@ async fn write_file(args: &ExportArgs, store: &dyn Store, options: ExportOptions
 /// An export that would write no row is a mistake in what was asked for: it says what there is.
 async fn refuse_nothing(
     args: &ExportArgs,
-    store: &dyn Store,
+    store: &dyn PriceReader,
     symbols: &[Symbol],
     instruments: &[Instrument],
 ) -> Result<()> {

@@ -42,7 +42,7 @@ pub async fn run(role: Role, config: Config) -> Result<()> {
             config.web.site_root.display()
         );
     }
-    let state = wired.app_state(&config, address, gate);
+    let state = wired.app_state(&config, address, gate)?;
     tokio::spawn(state.rates.clone().forget());
     let router = http::router(state, &config);
 

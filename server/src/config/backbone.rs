@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
-use store::LetterQuota;
+use store::DeadLetterQuota;
 
 use super::{Layers, at_least, millis, path};
 
@@ -80,7 +80,7 @@ pub struct StoreConfig {
     /// Wait for the disk at every commit of the embedded database.
     pub full_sync: bool,
     /// How many dead letters are kept.
-    pub letter_quota: LetterQuota,
+    pub dead_letter_quota: DeadLetterQuota,
 }
 
 /// How MongoDB is reached.
@@ -126,7 +126,7 @@ pub(super) fn read_store(l: &mut Layers) -> Option<StoreConfig> {
         kind,
         data_dir: data_dir?,
         full_sync: full_sync?,
-        letter_quota: LetterQuota {
+        dead_letter_quota: DeadLetterQuota {
             per_source: per_source? as u64,
             total: total? as u64,
         },

@@ -113,10 +113,10 @@ impl From<&pipeline::ReplayReport> for Replayed {
 pub async fn list(State(state): State<AppState>, parameters: Parameters) -> Result<Json<Page>> {
     let selection = Selection::read(parameters)?;
     let limit = selection.limit.unwrap_or(100).clamp(1, MAX_PAGE);
-    let counts = state.store.dead_letter_counts().await?;
-    let dropped = state.store.dropped_dead_letters().await?;
+    let counts = state.dead_letters.dead_letter_counts().await?;
+    let dropped = state.dead_letters.dropped_dead_letters().await?;
     let letters = state
-        .store
+        .dead_letters
         .open_dead_letters(selection.reason, selection.after, limit)
         .await?;
     Ok(Json(Page {

@@ -39,7 +39,7 @@ use leptos::prelude::{LeptosOptions, provide_context, use_context};
 use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Pipeline;
-use store::Store;
+use store::DeadLetterLog;
 use tokio_util::task::TaskTracker;
 use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 
@@ -56,8 +56,8 @@ use crate::{backend::ServerBackend, config::Config};
 pub struct AppState {
     /// The stages.
     pub pipeline: Arc<Pipeline>,
-    /// The store, for reads.
-    pub store: Arc<dyn Store>,
+    /// The dead letters, for reads.
+    pub dead_letters: Arc<dyn DeadLetterLog>,
     /// The server as the pages see it.
     pub backend: Arc<ServerBackend>,
     /// What stands before every handler.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bus::{EventBus, MemoryBus, MemoryBusOptions, TopicLog};
 use pipeline::{DeadLetterOutlet, Role};
-use store::{CsvSink, CsvSinkOptions, LetterQuota, SqliteOptions, SqliteStore, Store};
+use store::{
+    CsvSink, CsvSinkOptions, DatabasePorts, DeadLetterQuota, SqliteOptions, SqliteStore, StorePorts,
+};
 
 use crate::{
     config::{BusConfig, BusKind, Config, StoreKind},
@@ -46,7 +48,7 @@ pub fn check(role: Role, config: &Config) -> Result<()> {
 /// A store, open.
 pub(super) struct OpenStore {
     /// As everybody sees it.
-    pub port: Arc<dyn Store>,
+    pub ports: StorePorts,
     embedded: Option<SqliteStore>,
 }
 
@@ -56,29 +58,41 @@ impl OpenStore {
             StoreKind::Sqlite => {
                 let mut options = SqliteOptions::new(&config.store.data_dir);
                 options.full_sync = config.store.full_sync;
-                options.letter_quota = config.store.letter_quota;
+                options.dead_letter_quota = config.store.dead_letter_quota;
                 let store = SqliteStore::open(options).await?;
                 Ok(Self {
-                    port: Arc::new(store.clone()),
+                    ports: StorePorts::of_database(Arc::new(store.clone())),
                     embedded: Some(store),
                 })
             }
             StoreKind::Mongo(mongo) => Ok(Self {
-                port: open_mongo(mongo, config.store.letter_quota).await?,
+                ports: open_mongo(mongo, config.store.dead_letter_quota).await?,
                 embedded: None,
             }),
             StoreKind::Csv(dir) => {
                 let options = CsvSinkOptions {
                     dir: dir.clone(),
                     full_sync: config.store.full_sync,
-                    letter_quota: config.store.letter_quota,
+                    dead_letter_quota: config.store.dead_letter_quota,
                 };
                 Ok(Self {
-                    port: Arc::new(CsvSink::open(options).await?),
+                    ports: StorePorts::of_sink(Arc::new(CsvSink::open(options).await?)),
                     embedded: None,
                 })
             }
         }
+    }
+
+    /// What is needed to read.
+    ///
+    /// # Errors
+    /// A store that is for writing only.
+    pub(super) fn database(&self) -> Result<&DatabasePorts> {
+        self.ports.database.as_ref().ok_or_else(|| {
+            CommandError::input(
+                "a store of CSV files is for writing only: import its files into another store (tickcast import)",
+            )
+        })
     }
 
     pub(super) async fn close(self) -> Result<()> {
@@ -92,18 +106,19 @@ impl OpenStore {
 #[cfg(feature = "mongodb")]
 async fn open_mongo(
     config: &crate::config::MongoConfig,
-    letter_quota: LetterQuota,
-) -> Result<Arc<dyn Store>> {
+    dead_letter_quota: DeadLetterQuota,
+) -> Result<StorePorts> {
     let mut options = store::mongo::MongoOptions::new(&config.uri);
     options.database.clone_from(&config.database);
     options.collection.clone_from(&config.collection);
     options.timeout = config.timeout;
-    options.letter_quota = letter_quota;
-    Ok(Arc::new(store::mongo::MongoStore::connect(options).await?))
+    options.dead_letter_quota = dead_letter_quota;
+    let store = store::mongo::MongoStore::connect(options).await?;
+    Ok(StorePorts::of_database(Arc::new(store)))
 }
 
 #[cfg(not(feature = "mongodb"))]
-async fn open_mongo(_: &crate::config::MongoConfig, _: LetterQuota) -> Result<Arc<dyn Store>> {
+async fn open_mongo(_: &crate::config::MongoConfig, _: DeadLetterQuota) -> Result<StorePorts> {
     Err(CommandError::input(
         "this tickcast was built without MongoDB: build it with the feature mongodb, or set store.kind = sqlite",
     ))

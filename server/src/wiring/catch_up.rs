@@ -8,7 +8,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
     time::Duration,
 };
 
@@ -17,7 +16,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use market::{Bar, Interval, Symbol, Tick, Timestamp};
 use pipeline::{Clock as _, SystemClock};
 use source::rest::{Checkpoint, SourceOffset, StreamPosition};
-use store::{BarQuery, Store};
+use store::{BarQuery, PriceReader};
 use tracing::warn;
 
 use crate::error::Result;
@@ -75,14 +74,22 @@ pub(super) struct Topic<'a> {
 /// than [`UNEVEN`].
 pub(super) async fn ticks(
     source: &str,
-    store: &Arc<dyn Store>,
+    stored: Option<&dyn PriceReader>,
     topic: Option<Topic<'_>>,
 ) -> Result<Start> {
     let now = SystemClock.now();
     let earliest = before(now, CATCH_UP);
     let mut last: BTreeMap<Symbol, Timestamp> = BTreeMap::new();
-    let stored = store.instruments().await?.into_iter();
-    last.extend(stored.filter(|i| !i.bars_only).map(|i| (i.symbol, i.last)));
+    let instruments = match stored {
+        Some(stored) => stored.instruments().await?,
+        None => Vec::new(),
+    };
+    let instruments = instruments.into_iter();
+    last.extend(
+        instruments
+            .filter(|i| !i.bars_only)
+            .map(|i| (i.symbol, i.last)),
+    );
     let handed = match topic {
         Some(topic) => topic.handed_over_by(source).await?,
         None => HandedOver::default(),
@@ -103,13 +110,13 @@ pub(super) async fn ticks(
             .collect(),
         taken: Vec::new(),
     };
-    if topic.is_some() && !handed.streams.contains_key("") {
+    if let Some(stored) = stored.filter(|_| topic.is_some() && !handed.streams.contains_key("")) {
         // Of a quiet symbol the topic's end says nothing, and its last tick comes again.
         let quiet = last
             .iter()
             .filter(|(symbol, _)| !handed.streams.contains_key(symbol.as_str()));
         let asked =
-            quiet.map(|(symbol, ts)| store.ticks(symbol, *ts, ts.plus_micros(1), SAME_TIME));
+            quiet.map(|(symbol, ts)| stored.ticks(symbol, *ts, ts.plus_micros(1), SAME_TIME));
         let found: Vec<Vec<Tick>> = stream::iter(asked)
             .buffer_unordered(AT_ONCE)
             .try_collect()
@@ -131,27 +138,28 @@ pub(super) async fn ticks(
 /// most [`CATCH_UP_BARS`] back. Bars that come again do no harm to anybody.
 pub(super) async fn bars(
     source: &str,
-    store: &Arc<dyn Store>,
+    stored: Option<&dyn PriceReader>,
     topic: Option<Topic<'_>>,
     interval: Interval,
     symbols: &[Symbol],
 ) -> Result<Start> {
     let now = SystemClock.now();
     let mut last: BTreeMap<Symbol, Timestamp> = BTreeMap::new();
-    for instrument in store.instruments().await? {
-        let asked = symbols.is_empty() || symbols.contains(&instrument.symbol);
-        if !asked || !instrument.intervals.contains(&interval) {
-            continue;
-        }
-        let query = BarQuery {
-            symbol: instrument.symbol.clone(),
-            interval,
-            from: Timestamp::MIN,
-            until: Timestamp::MAX,
-            limit: 1,
-        };
-        let newest = store.bars(&query).await?;
-        last.extend(newest.last().map(|bar| (instrument.symbol, bar.start)));
+    if let Some(stored) = stored {
+        let instruments = stored.instruments().await?.into_iter();
+        let queries: Vec<BarQuery> = instruments
+            .filter(|i| symbols.is_empty() || symbols.contains(&i.symbol))
+            .filter(|i| i.intervals.contains(&interval))
+            .map(|instrument| BarQuery {
+                symbol: instrument.symbol,
+                interval,
+                from: Timestamp::MIN,
+                until: Timestamp::MAX,
+                limit: 1,
+            })
+            .collect();
+        let newest = stored.bars_of(&queries).await?.into_iter().flatten();
+        last.extend(newest.map(|bar| (bar.symbol, bar.start)));
     }
     if let Some(topic) = topic {
         let handed = topic.handed_over_by(source).await?;

@@ -14,7 +14,7 @@ use market::Symbol;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::{MarketTime, Parts, Pipeline, PipelineConfig, Role, SystemClock};
 use source::sim::LISTINGS;
-use store::Store;
+use store::{PriceReader, StorePorts};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, warn};
 
@@ -60,7 +60,15 @@ impl Wired {
     }
 
     /// What the handlers of a process with readers share.
-    pub fn app_state(&self, config: &Config, address: SocketAddr, gate: Arc<Gate>) -> AppState {
+    ///
+    /// # Errors
+    /// A store that is for writing only.
+    pub fn app_state(
+        &self,
+        config: &Config,
+        address: SocketAddr,
+        gate: Arc<Gate>,
+    ) -> Result<AppState> {
         let facts = Facts {
             source: self.source.clone(),
             simulated: config.source.is_simulated(),
@@ -74,18 +82,18 @@ impl Wired {
             live_intervals: config.forecast.intervals.clone(),
             awaited: awaited(config),
         };
-        let store = Arc::clone(&self.backbone.store.port);
+        let database = self.backbone.store.database()?;
         let backend =
-            ServerBackend::new(Arc::clone(&store), Arc::clone(&self.pipeline), facts, &gate);
+            ServerBackend::new(database.clone(), Arc::clone(&self.pipeline), facts, &gate);
         let leptos = LeptosOptions::builder()
             .output_name("frontend")
             .site_root(config.web.site_root.display().to_string())
             .site_pkg_dir("pkg")
             .site_addr(address)
             .build();
-        AppState {
+        Ok(AppState {
             pipeline: Arc::clone(&self.pipeline),
-            store,
+            dead_letters: Arc::clone(&self.backbone.store.ports.dead_letters),
             backend: Arc::new(backend),
             gate,
             leptos,
@@ -93,7 +101,7 @@ impl Wired {
             sockets: self.sockets.clone(),
             rates: Rates::new(&config.limits),
             push_rejects: config.limits.push_rejects,
-        }
+        })
     }
 
     /// What the handlers of a process without readers share.
@@ -109,17 +117,20 @@ impl Wired {
 ///
 /// # Errors
 /// In use, not writable, not reachable, of a newer version, damaged.
-pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
-    Ok(OpenStore::open(config).await?.port)
+pub async fn open_store(config: &Config) -> Result<StorePorts> {
+    Ok(OpenStore::open(config).await?.ports)
 }
 
 /// A store that is only read, and closed after.
 pub struct Reading(OpenStore);
 
 impl Reading {
-    /// The store.
-    pub fn store(&self) -> &dyn Store {
-        &*self.0.port
+    /// The prices in it.
+    ///
+    /// # Errors
+    /// A store that is for writing only.
+    pub fn prices(&self) -> Result<&dyn PriceReader> {
+        Ok(&*self.0.database()?.prices)
     }
 
     /// Closes it.
@@ -171,6 +182,8 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
     install_cryptography();
     let metrics = metrics_recorder()?;
     let backbone = Backbone::open(config).await?;
+    let stored = backbone.store.ports.database.as_ref();
+    let stored = stored.map(|database| Arc::clone(&database.prices));
     let exchange = CancellationToken::new();
     let feeds = matches!(role, Role::Serve | Role::Ingest);
     let opened = if feeds {
@@ -178,17 +191,17 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
             log,
             name: &config.bus.topic,
         });
-        sources::open(config, &backbone.store.port, topic, &exchange).await?
+        sources::open(config, stored.as_deref(), topic, &exchange).await?
     } else {
         sources::Opened::idle(config)
     };
     let history = match opened.trades_since {
-        Some(until) => Some(simulated_history::Missing::until(until, &backbone.store.port).await?),
+        Some(until) => Some(simulated_history::Missing::until(until, stored.as_deref()).await?),
         None => None,
     };
     let parts = Parts {
         bus: Arc::clone(&backbone.bus),
-        store: Arc::clone(&backbone.store.port),
+        store: backbone.store.ports.clone(),
         clock: Arc::new(SystemClock),
         sources: opened.source.into_iter().collect(),
         log: backbone.log.clone(),
@@ -276,7 +289,7 @@ impl Offline {
         let pipeline = Pipeline::start(
             pipeline_config(config),
             Arc::new(MemoryBus::new(MemoryBusOptions::default())),
-            Arc::clone(&store.port),
+            store.ports.clone(),
             Vec::new(),
             Arc::new(SystemClock),
         )

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use market::{Symbol, Timestamp};
@@ -13,7 +13,7 @@ use source::{
     rest::{Checkpoint, Provider, RestOptions, RestSource},
     sim::MarketOptions,
 };
-use store::Store;
+use store::PriceReader;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -66,7 +66,7 @@ impl Opened {
 /// The source that is configured.
 pub(super) async fn open(
     config: &Config,
-    store: &Arc<dyn Store>,
+    stored: Option<&dyn PriceReader>,
     topic: Option<Topic<'_>>,
     exchange: &CancellationToken,
 ) -> Result<Opened> {
@@ -76,7 +76,7 @@ pub(super) async fn open(
         SourceConfig::Simulated => {
             let url = start_exchange(config, exchange.clone()).await?;
             let provider = Provider::tickcast(&url);
-            let mut start = catch_up::ticks("rest:simulated", store, topic).await?;
+            let mut start = catch_up::ticks("rest:simulated", stored, topic).await?;
             // A whole second is either made of trades or told by a bar.
             start.since = Timestamp::from_secs(start.since.as_secs());
             let at = start.checkpoint.get("").and_then(|position| position.since);
@@ -93,8 +93,10 @@ pub(super) async fn open(
             let source = format!("rest:{name}");
             let symbols: Vec<Symbol> = config.ingest.symbols.iter().cloned().collect();
             let start = match provider.mapping.interval {
-                Some(interval) => catch_up::bars(&source, store, topic, interval, &symbols).await?,
-                None => catch_up::ticks(&source, store, topic).await?,
+                Some(interval) => {
+                    catch_up::bars(&source, stored, topic, interval, &symbols).await?
+                }
+                None => catch_up::ticks(&source, stored, topic).await?,
             };
             let mut options = rest_options(source, provider, start);
             options.symbols = symbols;
@@ -199,7 +201,7 @@ mod tests {
         crate::wiring::install_cryptography();
         let scratch = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(SqliteOptions::new(scratch.path()));
-        let store: Arc<dyn Store> = Arc::new(store.await.unwrap());
+        let store = store.await.unwrap();
         for preset in Provider::PRESETS {
             let mut layers = Layers::default();
             for (key, text) in [
@@ -213,7 +215,7 @@ mod tests {
             }
             let config = Config::from_layers(layers).unwrap();
             let exchange = CancellationToken::new();
-            let opened = open(&config, &store, None, &exchange).await.unwrap();
+            let opened = open(&config, Some(&store), None, &exchange).await.unwrap();
             assert!(opened.source.is_some());
             assert_eq!(opened.name, preset);
         }

@@ -44,7 +44,7 @@ async fn every_route_that_is_served_is_in_the_table_with_each_of_its_methods() {
     let config = Config::from_layers(config::read_layers(None, &flags)).unwrap();
     let gate = Arc::new(Gate::open(&config.web, config.web.address).unwrap());
     let wired = wiring::start(ProcessRole::Serve, &config).await.unwrap();
-    let state = wired.app_state(&config, config.web.address, gate);
+    let state = wired.app_state(&config, config.web.address, gate).unwrap();
     let router = http::router(state, &config);
 
     // The router tells of its paths in no other way. What axum is asked for is pinned, and a format

@@ -19,7 +19,7 @@ mod training;
 
 use market::{Bar, Interval, Symbol, Tick, TickKey, Timestamp};
 use serde_json::Value;
-use store::{BarQuery, BarStore as _, SqliteOptions, SqliteStore, TickStore as _};
+use store::{BarQuery, PriceReader as _, SqliteOptions, SqliteStore};
 use support::{data_dir, run, stderr, stdout};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/stocks-daily.csv.gz");

@@ -32,7 +32,7 @@ use std::{
 use bus::kafka::{KafkaBus, KafkaOptions};
 use market::{Interval, Symbol, Tick, Timestamp, bars_from_ticks};
 use store::{
-    BarQuery, BarStore as _, DeadLetterStore as _, TickStore as _,
+    BarQuery, DeadLetterLog as _, PriceReader as _,
     mongo::{MongoOptions, MongoStore},
 };
 

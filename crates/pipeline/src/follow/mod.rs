@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use bus::{Delivery, Payload, Position, TopicLog};
 use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, TickRules, Timestamp};
 use serde::Serialize;
-use store::{BarQuery, Store, StoredTick};
+use store::{BarQuery, PriceReader, StoredTick};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -36,8 +36,8 @@ use crate::{
     Clock, LiveHub, PipelineConfig, PipelineError, Result,
     backoff::Backoff,
     clock::MarketClock,
-    deadletters,
-    live::{Backlog, Known, newest_bars},
+    dead_letters,
+    live::{Backlog, Known, every_interval, newest_bars},
     stats::Counters,
 };
 
@@ -74,7 +74,7 @@ impl MessageRows {
         source: &str,
         row: &T,
     ) {
-        let reject = Reject::new(reason, detail, source, deadletters::row_text(row));
+        let reject = Reject::new(reason, detail, source, dead_letters::row_text(row));
         self.rejects.push(reject);
     }
 }
@@ -145,7 +145,7 @@ struct Inner {
     log: Arc<dyn TopicLog>,
     topic: String,
     decode: Decode,
-    store: Arc<dyn Store>,
+    store: Arc<dyn PriceReader>,
     market: Arc<MarketClock>,
     counters: Arc<Counters>,
     backoff_ms: (u64, u64),
@@ -161,7 +161,7 @@ impl Follower {
     pub(crate) fn new(
         config: &PipelineConfig,
         log: Arc<dyn TopicLog>,
-        store: Arc<dyn Store>,
+        store: Arc<dyn PriceReader>,
         clock: Arc<dyn Clock>,
         market: Arc<MarketClock>,
         counters: Arc<Counters>,
@@ -379,7 +379,7 @@ impl Backlog for Follower {
             })?
             .map_err(|_| PipelineError::Closed)?;
         let last = inner.store.latest_tick(symbol).await?.map(|t| t.tick);
-        let stored = newest_bars(&inner.store, symbol).await?;
+        let stored = newest_bars(&*inner.store, &every_interval(symbol)).await?;
         let mut places = inner.places();
         if last.is_none() && stored.is_empty() && !places.has_seen(symbol) {
             // Nobody knows it: nothing is remembered of it either.
@@ -469,15 +469,17 @@ async fn compare_one(
     symbol: &Symbol,
     spans: Vec<Span>,
 ) -> Result<()> {
-    for (interval, from, until) in spans {
-        let query = BarQuery {
+    let queries: Vec<BarQuery> = spans
+        .into_iter()
+        .map(|(interval, from, until)| BarQuery {
             symbol: symbol.clone(),
             interval,
             from,
             until,
             limit: 64,
-        };
-        let stored = inner.store.bars(&query).await?;
+        })
+        .collect();
+    for stored in inner.store.bars_of(&queries).await? {
         let mut bars = inner.bars();
         let Some(held) = bars.get_mut(symbol) else {
             return Ok(());

@@ -13,7 +13,7 @@ use forecast::{ForecastModel, ModelRef};
 use futures::{StreamExt, TryStreamExt};
 use market::{Bar, Interval, Symbol, Timestamp, wire::Fan};
 use rayon::prelude::*;
-use store::{BarQuery, Store};
+use store::{BarQuery, DatabasePorts, PriceReader};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -81,7 +81,7 @@ pub(crate) struct Forecaster {
 }
 
 struct Inner {
-    store: Arc<dyn Store>,
+    store: Arc<dyn PriceReader>,
     market: Arc<MarketClock>,
     config: ForecastConfig,
     models: Vec<LiveModel>,
@@ -99,7 +99,7 @@ struct Inner {
 
 impl Forecaster {
     pub(crate) fn new(
-        store: Arc<dyn Store>,
+        database: &DatabasePorts,
         market: Arc<MarketClock>,
         config: ForecastConfig,
         models: Vec<LiveModel>,
@@ -107,10 +107,10 @@ impl Forecaster {
         cpu: Cpu,
         counters: Arc<Counters>,
     ) -> Self {
-        let ledger = Ledger::new(Arc::clone(&store), Arc::clone(&counters));
+        let ledger = Ledger::new(database, Arc::clone(&counters));
         Self {
             inner: Arc::new(Inner {
-                store,
+                store: Arc::clone(&database.prices),
                 market,
                 config,
                 models,

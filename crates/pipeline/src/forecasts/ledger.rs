@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use market::{Bar, ErrorKind, Interval, Symbol, Timestamp, wire::Fan};
-use store::{BarQuery, LedgerQuery, OpenForecast, Recorded, StepOutcome, Store};
+use store::{
+    BarQuery, DatabasePorts, ForecastLedger, LedgerQuery, OpenForecast, PriceReader, Recorded,
+    StepOutcome,
+};
 
 use crate::{Result, stats::Counters};
 
@@ -13,13 +16,18 @@ const DUE_AT_ONCE: usize = 256;
 const BARS_AT_ONCE: usize = 5_000;
 
 pub(super) struct Ledger {
-    store: Arc<dyn Store>,
+    prices: Arc<dyn PriceReader>,
+    store: Arc<dyn ForecastLedger>,
     counters: Arc<Counters>,
 }
 
 impl Ledger {
-    pub(super) fn new(store: Arc<dyn Store>, counters: Arc<Counters>) -> Self {
-        Self { store, counters }
+    pub(super) fn new(database: &DatabasePorts, counters: Arc<Counters>) -> Self {
+        Self {
+            prices: Arc::clone(&database.prices),
+            store: Arc::clone(&database.ledger),
+            counters,
+        }
     }
 
     /// The fans of the latest origins, at most `models` of them.
@@ -153,7 +161,7 @@ impl Ledger {
                 continue;
             };
             let bars = self
-                .store
+                .prices
                 .bars(&BarQuery {
                     symbol: symbol.clone(),
                     interval,

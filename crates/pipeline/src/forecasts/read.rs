@@ -11,7 +11,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use market::{Interval, Symbol, Timestamp, wire::Fan};
-use store::{LedgerQuery, Store};
+use store::{ForecastLedger, LedgerQuery};
 use tokio_util::sync::CancellationToken;
 
 use super::hub::ForecastHub;
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 4;
 
 /// Reads fans from the ledger.
 pub(crate) struct FanReader {
-    pub store: Arc<dyn Store>,
+    pub ledger: Arc<dyn ForecastLedger>,
     pub market: Arc<MarketClock>,
     pub config: ForecastConfig,
     pub hub: ForecastHub,
@@ -54,7 +54,7 @@ impl FanReader {
             });
             let answers: Vec<_> = futures::stream::iter(due.collect::<Vec<_>>())
                 .map(|key| async {
-                    let fans = latest(&self.store, &self.config, &key.0, key.1).await;
+                    let fans = latest(&*self.ledger, &self.config, &key.0, key.1).await;
                     (key, fans)
                 })
                 .buffer_unordered(AT_ONCE)
@@ -99,7 +99,7 @@ impl FanReader {
 
 /// The fans of the newest origin in the ledger.
 pub(crate) async fn latest(
-    store: &Arc<dyn Store>,
+    ledger: &dyn ForecastLedger,
     config: &ForecastConfig,
     symbol: &Symbol,
     interval: Interval,
@@ -112,7 +112,7 @@ pub(crate) async fn latest(
         until: Timestamp::MAX,
         limit: config.models().len(),
     };
-    let rows = store.ledger(&query).await?;
+    let rows = ledger.ledger(&query).await?;
     let origin = rows.iter().map(|row| row.fan.origin).max();
     Ok(rows
         .into_iter()

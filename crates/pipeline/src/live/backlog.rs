@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use market::{Bar, Interval, Symbol, Tick, Timestamp};
-use store::{BarQuery, Store, StoredTick};
+use store::{BarQuery, PriceReader, StoredTick};
 
 use crate::Result;
 
@@ -46,7 +46,7 @@ pub(crate) trait Backlog: Send + Sync + 'static {
 }
 
 /// The store as the backlog.
-pub(crate) struct Stored(pub Arc<dyn Store>);
+pub(crate) struct Stored(pub Arc<dyn PriceReader>);
 
 #[async_trait]
 impl Backlog for Stored {
@@ -55,7 +55,7 @@ impl Backlog for Stored {
         Ok(Known {
             seq: latest.as_ref().map_or(0, |t| t.position),
             last: latest.map(|t| t.tick),
-            bars: newest_bars(&self.0, symbol).await?,
+            bars: newest_bars(&*self.0, &every_interval(symbol)).await?,
         })
     }
 
@@ -69,18 +69,28 @@ impl Backlog for Stored {
     }
 }
 
-/// The newest stored bar of each interval that has one.
-pub(crate) async fn newest_bars(store: &Arc<dyn Store>, symbol: &Symbol) -> Result<Vec<Bar>> {
-    let mut bars = Vec::with_capacity(Interval::ALL.len());
-    for interval in Interval::ALL {
-        let query = BarQuery {
-            symbol: symbol.clone(),
-            interval,
-            from: Timestamp::MIN,
-            until: Timestamp::MAX,
-            limit: 1,
-        };
-        bars.extend(store.bars(&query).await?);
-    }
-    Ok(bars)
+/// The newest stored bar of each series that has one.
+pub(crate) async fn newest_bars(
+    store: &dyn PriceReader,
+    series: &[(Symbol, Interval)],
+) -> store::Result<Vec<Bar>> {
+    let newest = |(symbol, interval): &(Symbol, Interval)| BarQuery {
+        symbol: symbol.clone(),
+        interval: *interval,
+        from: Timestamp::MIN,
+        until: Timestamp::MAX,
+        limit: 1,
+    };
+    let queries: Vec<BarQuery> = series.iter().map(newest).collect();
+    Ok(store
+        .bars_of(&queries)
+        .await?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// Every series of a symbol.
+pub(crate) fn every_interval(symbol: &Symbol) -> [(Symbol, Interval); Interval::ALL.len()] {
+    Interval::ALL.map(|interval| (symbol.clone(), interval))
 }

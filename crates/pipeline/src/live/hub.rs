@@ -10,7 +10,7 @@ use std::{
 };
 
 use market::{Bar, Interval, Symbol, Timestamp, wire::LiveMessage};
-use store::{Appended, Store, StoredTick};
+use store::{Appended, PriceReader, StoredTick};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +40,7 @@ pub struct LiveHub {
 
 struct Inner {
     config: LiveConfig,
-    store: Arc<dyn Store>,
+    store: Arc<dyn PriceReader>,
     backlog: Arc<dyn Backlog>,
     market: Arc<MarketClock>,
     counters: Arc<Counters>,
@@ -68,7 +68,7 @@ impl std::fmt::Debug for LiveHub {
 impl LiveHub {
     pub(crate) fn new(
         config: LiveConfig,
-        store: Arc<dyn Store>,
+        store: Arc<dyn PriceReader>,
         backlog: Arc<dyn Backlog>,
         market: Arc<MarketClock>,
         counters: Arc<Counters>,
@@ -120,7 +120,7 @@ impl LiveHub {
         &self.inner.config
     }
 
-    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+    pub(crate) fn store(&self) -> &Arc<dyn PriceReader> {
         &self.inner.store
     }
 
@@ -282,9 +282,18 @@ impl LiveHub {
     }
 
     /// The position up to which a symbol has been published in this process; `None` when nobody can
-    /// have been sent anything of it.
-    pub(crate) fn published(&self, symbol: &Symbol) -> Option<u64> {
-        self.topics().get(symbol).and_then(|t| t.published())
+    /// have been sent anything of it. Where somebody reads its backlog, or has found that empty, this is waited
+    /// for, and 0 says that everything is new to its readers.
+    pub(crate) async fn published(&self, symbol: &Symbol) -> Result<Option<u64>> {
+        let topic = self.topics().get(symbol).cloned();
+        let Some(topic) = topic else {
+            return Ok(None);
+        };
+        if let Some(published) = topic.published() {
+            return Ok(Some(published));
+        }
+        self.hydrate(&topic).await?;
+        Ok(Some(topic.published().unwrap_or(0)))
     }
 
     /// Whether the symbol is known here, so that changes of its bars must be published.

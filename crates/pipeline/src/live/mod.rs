@@ -20,7 +20,7 @@ mod session;
 mod topic;
 mod work;
 
-pub(crate) use backlog::{Backlog, Known, Stored, newest_bars};
+pub(crate) use backlog::{Backlog, Known, Stored, every_interval, newest_bars};
 pub use hub::LiveHub;
 pub use message::Frame;
 pub(crate) use message::text;

@@ -453,22 +453,27 @@ impl LiveSession {
         intervals: Intervals,
         from: Timestamp,
     ) -> Result<()> {
-        let mut messages = Vec::new();
-        for interval in intervals.iter() {
-            let Some(until) = topic.newest_bar(interval) else {
-                continue;
-            };
-            let query = BarQuery {
+        let covered = |interval: Interval| {
+            Some(BarQuery {
                 symbol: topic.symbol.clone(),
                 interval,
                 from: interval.start_of(from),
-                until,
+                until: topic.newest_bar(interval)?,
                 limit: RESUME_BARS,
-            };
-            for bar in self.hub.store().bars(&query).await? {
-                let closed = self.hub.market().is_closed(interval, bar.start);
-                messages.push(message::bar(topic.seq(), bar, closed));
-            }
+            })
+        };
+        let queries: Vec<BarQuery> = intervals.iter().filter_map(covered).collect();
+        let mut messages = Vec::new();
+        for bar in self
+            .hub
+            .store()
+            .bars_of(&queries)
+            .await?
+            .into_iter()
+            .flatten()
+        {
+            let closed = self.hub.market().is_closed(bar.interval, bar.start);
+            messages.push(message::bar(topic.seq(), bar, closed));
         }
         for message in &messages {
             self.outbox.push(message);

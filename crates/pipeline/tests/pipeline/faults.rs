@@ -51,7 +51,7 @@ impl Faulty {
 }
 
 #[async_trait]
-impl TickStore for Faulty {
+impl PriceWriter for Faulty {
     async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
         if self.away.load(Ordering::SeqCst) {
             return Err(self.fault.clone());
@@ -66,6 +66,13 @@ impl TickStore for Faulty {
             _ => self.inner.append(ticks).await,
         }
     }
+    async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
+        self.inner.put_bars(bars).await
+    }
+}
+
+#[async_trait]
+impl PriceReader for Faulty {
     async fn ticks_after(&self, s: &Symbol, p: u64, l: usize) -> Result<Vec<StoredTick>> {
         self.check()?;
         self.inner.ticks_after(s, p, l).await
@@ -83,16 +90,9 @@ impl TickStore for Faulty {
         self.check()?;
         self.inner.latest_tick(s).await
     }
-}
-
-#[async_trait]
-impl BarStore for Faulty {
-    async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
-        self.inner.put_bars(bars).await
-    }
-    async fn bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
+    async fn bars_of(&self, queries: &[BarQuery]) -> Result<Vec<Vec<Bar>>> {
         self.check()?;
-        self.inner.bars(query).await
+        self.inner.bars_of(queries).await
     }
     async fn instruments(&self) -> Result<Vec<Instrument>> {
         self.inner.instruments().await
@@ -101,9 +101,9 @@ impl BarStore for Faulty {
         self.check()?;
         self.inner.symbols(query).await
     }
-    async fn instrument(&self, s: &Symbol) -> Result<Option<Instrument>> {
+    async fn quotes(&self, s: &[Symbol]) -> Result<Vec<InstrumentQuote>> {
         self.check()?;
-        self.inner.instrument(s).await
+        self.inner.quotes(s).await
     }
 }
 
@@ -133,9 +133,9 @@ impl ForecastLedger for Faulty {
 }
 
 #[async_trait]
-impl DeadLetterStore for Faulty {
-    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<PutAside> {
-        let done = self.inner.put_aside(rejects, at).await?;
+impl DeadLetterLog for Faulty {
+    async fn reject(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<RejectReport> {
+        let done = self.inner.reject(rejects, at).await?;
         let lost = |left: usize| left.checked_sub(1);
         let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
         match self.lost_answers.fetch_update(set, fetch, lost) {
@@ -151,14 +151,18 @@ impl DeadLetterStore for Faulty {
     ) -> Result<Vec<DeadLetter>> {
         self.inner.open_dead_letters(reason, after, limit).await
     }
-    async fn mark_replayed(&self, ids: Vec<i64>) -> Result<usize> {
-        self.inner.mark_replayed(ids).await
-    }
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
         self.inner.dead_letter_counts().await
     }
     async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
         self.inner.dropped_dead_letters().await
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for Faulty {
+    async fn mark_replayed(&self, ids: Vec<i64>) -> Result<usize> {
+        self.inner.mark_replayed(ids).await
     }
     async fn discard(&self, reason: Option<RejectReason>, source: Option<&str>) -> Result<u64> {
         self.inner.discard(reason, source).await
@@ -174,10 +178,14 @@ impl Readiness for Faulty {
 }
 
 #[async_trait]
-impl Retention for Faulty {
+impl TickRetention for Faulty {
     async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
         self.inner.remove_ticks(before).await
     }
+}
+
+#[async_trait]
+impl BarRetention for Faulty {
     async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed> {
         self.inner.remove_bars(interval, before).await
     }
@@ -225,6 +233,33 @@ async fn a_store_that_fails_now_and_then_loses_nothing_and_readers_miss_nothing(
     assert_eq!((seen.snapshots, seen.skipped), (0, 0));
     assert_eq!(seen.ticks, stored(&*store, "AAA", 0).await);
     assert!(pipeline.stats().await.store_errors.total > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_found_no_prices_gets_the_first_ones_though_their_answer_was_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Faulty::new(open(dir.path()).await);
+    // The first append is written, and its answer is lost.
+    store.calls.store(3, Ordering::SeqCst);
+    let store = Arc::new(store);
+    let pipeline = start(config(), store.clone()).await;
+    let session = pipeline.live.connect();
+    session.request(subscribe(&["AAA"], &[]));
+    let mut seen = Seen::default();
+    while seen.snapshots == 0 {
+        seen.take(&next(&session).await);
+    }
+    assert_eq!(seen.seq, 0);
+    let write = async |second| {
+        let ticks = vec![tick("AAA", second, second as u64, 1.0)];
+        pipeline.sink.write(ticks, None).await
+    };
+    assert!(write(1).await.is_err());
+    write(2).await.unwrap();
+    let last = store.latest_tick(&symbol("AAA")).await.unwrap().unwrap();
+    seen.read_to(&session, last.position).await;
+    assert_eq!(seen.snapshots, 1);
+    assert_eq!(seen.ticks, [tick("AAA", 1, 1, 1.0), tick("AAA", 2, 2, 1.0)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -379,7 +414,7 @@ async fn start_with_outlet(
     let bus = memory_bus();
     let parts = Parts {
         bus: bus.clone(),
-        store,
+        store: store.into(),
         clock: Wall::new(at(10_000_000)).clock(),
         sources,
         log: None,

@@ -12,7 +12,7 @@ use market::{
 };
 use pipeline::{Frame, PipelineError, SourceSpec, SourceState};
 use source::SourceBatch;
-use store::DeadLetterStore;
+use store::{CsvSink, CsvSinkOptions, DeadLetterLog, StorePorts};
 
 use crate::harness::*;
 
@@ -65,7 +65,7 @@ async fn every_row_of_a_source_reaches_the_store_and_a_reader_once() {
         .await
         .unwrap();
     until(|| async { stored(&*store, "AAA", 0).await.len() == 600 }).await;
-    let last = store::TickStore::latest_tick(&*store, &symbol("AAA"))
+    let last = store::PriceReader::latest_tick(&*store, &symbol("AAA"))
         .await
         .unwrap()
         .unwrap();
@@ -150,6 +150,42 @@ async fn bad_rows_go_to_the_dead_letters_and_come_back_after_a_fix() {
     assert_eq!(report.still[&RejectReason::BadPrice], 1);
     assert_eq!(stored(&*store, "BBB", 0).await, [tick("BBB", 1, 2, 20.0)]);
     assert_eq!(letters().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_sink_prices_and_letters_are_stored_and_letters_cannot_be_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = CsvSink::open(CsvSinkOptions::new(dir.path())).await;
+    let sink = Arc::new(sink.unwrap());
+    let mut config = config();
+    // A reader who watches a symbol, and bars that came, must not make it look for what it cannot read.
+    config.forecast.intervals = vec![Interval::D1];
+    let mut batches = batches();
+    batches.push(vec![tick("AAA", 500, 9_999, -1.0)]);
+    let source = Batches {
+        batches,
+        taken: Arc::default(),
+        fails_before: None,
+    };
+    let spec = SourceSpec::once(Box::new(source));
+    let pipeline = start_with(config, StorePorts::of_sink(Arc::clone(&sink)), vec![spec]).await;
+    let bar = market::Bar::from_tick(&tick("AAA", 0, 0, 5.0), Interval::D1);
+    assert_eq!(pipeline.sink.write_bars(vec![bar]).await.unwrap(), 1);
+    let counts = || async { sink.dead_letter_counts().await.unwrap() };
+    until(|| async { pipeline.stats().await.stored.total == 1_800 }).await;
+    until(|| async { counts().await.iter().any(|count| count.open == 1) }).await;
+    for refused in [
+        pipeline.replay_dead_letters(None).await.err(),
+        pipeline.discard_dead_letters(None, None).await.err(),
+    ] {
+        assert_eq!(refused.unwrap().kind(), market::ErrorKind::Invalid);
+    }
+    assert_eq!(pipeline.missing().await, []);
+    let stats = pipeline.stats().await;
+    assert_eq!(stats.store_errors.total, 0);
+    assert!(pipeline.shutdown(Duration::from_secs(30)).await);
+    let files = std::fs::read_dir(dir.path().join("AAA")).unwrap().count();
+    assert_eq!(files, 2, "one of ticks and one of bars");
 }
 
 #[tokio::test(flavor = "multi_thread")]

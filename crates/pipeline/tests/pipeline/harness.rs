@@ -17,7 +17,7 @@ use market::{
 };
 use pipeline::{Clock, Frame, LiveSession, MarketTime, Pipeline, PipelineConfig, SourceSpec};
 use source::{SourceBatch, SourceSink, TickSource};
-use store::{SqliteOptions, SqliteStore, Store};
+use store::{PriceReader, SqliteOptions, SqliteStore, StorePorts};
 use tokio_util::sync::CancellationToken;
 
 /// 2024-03-04T00:00:00Z, a Monday.
@@ -84,13 +84,13 @@ pub fn memory_bus() -> Arc<dyn EventBus> {
     Arc::new(MemoryBus::new(MemoryBusOptions::default()))
 }
 
-pub async fn start(config: PipelineConfig, store: Arc<dyn Store>) -> Pipeline {
+pub async fn start(config: PipelineConfig, store: impl Into<StorePorts>) -> Pipeline {
     start_with(config, store, Vec::new()).await
 }
 
 pub async fn start_with(
     config: PipelineConfig,
-    store: Arc<dyn Store>,
+    store: impl Into<StorePorts>,
     sources: Vec<SourceSpec>,
 ) -> Pipeline {
     let wall = Wall::new(at(10_000_000));
@@ -238,7 +238,7 @@ impl Seen {
 }
 
 /// The ticks of a symbol after a position, in order of storage.
-pub async fn stored(store: &dyn Store, name: &str, after: u64) -> Vec<Tick> {
+pub async fn stored(store: &dyn PriceReader, name: &str, after: u64) -> Vec<Tick> {
     let stored = store.ticks_after(&symbol(name), after, 1_000_000).await;
     stored.unwrap().into_iter().map(|t| t.tick).collect()
 }

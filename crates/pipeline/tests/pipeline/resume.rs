@@ -78,7 +78,7 @@ async fn live_through(stretches: Vec<Stretch>) {
         }
     }
     let all = stored(&*store, "AAA", 0).await;
-    let last = store::TickStore::latest_tick(&*store, &symbol("AAA"))
+    let last = store::PriceReader::latest_tick(&*store, &symbol("AAA"))
         .await
         .unwrap()
         .map_or(0, |t| t.position);

@@ -14,7 +14,7 @@ use std::{
 use bus::{EventBus as _, MemoryBus, MemoryBusOptions};
 use market::{Interval, Symbol, Tick, Timestamp, bars_from_ticks};
 use pipeline::{MarketTime, Pipeline, PipelineConfig, PipelineError};
-use store::{BarQuery, BarStore, DeadLetterStore, SqliteOptions, SqliteStore, TickStore};
+use store::{BarQuery, DeadLetterLog, PriceReader, SqliteOptions, SqliteStore};
 use tokio::{task::JoinHandle, time::sleep};
 
 use crate::{

@@ -127,10 +127,17 @@ macro_rules! call {
 }
 
 #[async_trait]
-impl TickStore for FaultyStore {
+impl PriceWriter for FaultyStore {
     async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
         call!(self.append(ticks))
     }
+    async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
+        call!(self.put_bars(bars))
+    }
+}
+
+#[async_trait]
+impl PriceReader for FaultyStore {
     async fn ticks_after(&self, s: &Symbol, position: u64, n: usize) -> Result<Vec<StoredTick>> {
         let (real, s) = (self.real.clone(), s.clone());
         self.call(async move { real.ticks_after(&s, position, n).await })
@@ -151,27 +158,20 @@ impl TickStore for FaultyStore {
         let (real, s) = (self.real.clone(), s.clone());
         self.call(async move { real.latest_tick(&s).await }).await
     }
-}
-
-#[async_trait]
-impl BarStore for FaultyStore {
-    async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
-        call!(self.put_bars(bars))
-    }
-    async fn bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
-        let (real, query) = (self.real.clone(), query.clone());
-        self.call(async move { real.bars(&query).await }).await
+    async fn bars_of(&self, queries: &[BarQuery]) -> Result<Vec<Vec<Bar>>> {
+        let (real, queries) = (self.real.clone(), queries.to_vec());
+        self.call(async move { real.bars_of(&queries).await }).await
     }
     async fn instruments(&self) -> Result<Vec<Instrument>> {
         call!(self.instruments())
     }
-    async fn instrument(&self, s: &Symbol) -> Result<Option<Instrument>> {
-        let (real, s) = (self.real.clone(), s.clone());
-        self.call(async move { real.instrument(&s).await }).await
-    }
     async fn symbols(&self, query: &SymbolQuery) -> Result<SymbolPage> {
         let (real, query) = (self.real.clone(), query.clone());
         self.call(async move { real.symbols(&query).await }).await
+    }
+    async fn quotes(&self, s: &[Symbol]) -> Result<Vec<InstrumentQuote>> {
+        let (real, s) = (self.real.clone(), s.to_vec());
+        self.call(async move { real.quotes(&s).await }).await
     }
 }
 
@@ -206,9 +206,9 @@ impl ForecastLedger for FaultyStore {
 }
 
 #[async_trait]
-impl DeadLetterStore for FaultyStore {
-    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<PutAside> {
-        call!(self.put_aside(rejects, at))
+impl DeadLetterLog for FaultyStore {
+    async fn reject(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<RejectReport> {
+        call!(self.reject(rejects, at))
     }
     async fn open_dead_letters(
         &self,
@@ -218,14 +218,18 @@ impl DeadLetterStore for FaultyStore {
     ) -> Result<Vec<DeadLetter>> {
         call!(self.open_dead_letters(reason, after, limit))
     }
-    async fn mark_replayed(&self, ids: Vec<i64>) -> Result<usize> {
-        call!(self.mark_replayed(ids))
-    }
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
         call!(self.dead_letter_counts())
     }
     async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
         call!(self.dropped_dead_letters())
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for FaultyStore {
+    async fn mark_replayed(&self, ids: Vec<i64>) -> Result<usize> {
+        call!(self.mark_replayed(ids))
     }
     async fn discard(&self, reason: Option<RejectReason>, source: Option<&str>) -> Result<u64> {
         let (real, source) = (self.real.clone(), source.map(str::to_owned));
@@ -242,10 +246,14 @@ impl Readiness for FaultyStore {
 }
 
 #[async_trait]
-impl Retention for FaultyStore {
+impl TickRetention for FaultyStore {
     async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
         call!(self.remove_ticks(before))
     }
+}
+
+#[async_trait]
+impl BarRetention for FaultyStore {
     async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed> {
         call!(self.remove_bars(interval, before))
     }

@@ -1,8 +1,8 @@
-//! Rows out of a store into a file: CSV or Parquet, of any side of the ports.
+//! Rows out of a store into a file: CSV or Parquet, of any side that can be read.
 //!
 //! Model: symbol by symbol, oldest rows first, in segments that are on the disk before the next is
 //! read (see the module `part`): an export that is cut off goes on where it stopped when it is asked
-//! for again, without a double. The file has its name only when it is whole. Until then the disk holds
+//! for again, without a duplicate. The file has its name only when it is whole. Until then the disk holds
 //! it up to twice.
 //!
 //! What it does not do: hold the store still. Rows that come while it runs are in the file when they
@@ -22,7 +22,7 @@ use self::{
     pages::{Page, Pages},
     part::{Checkpoint, Part, What},
 };
-use crate::{Result, Store, StoreError, blocking::blocking, csv_rows};
+use crate::{PriceReader, Result, StoreError, blocking::blocking, csv_rows};
 
 /// Which rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ impl Segment {
 /// Conflict: the file is there already, or another process is writing it. Invalid: what was begun
 /// under this name is of other rows. Unavailable: the store's, or the disk's; ask again to go on.
 pub async fn export(
-    store: &dyn Store,
+    store: &dyn PriceReader,
     options: &ExportOptions,
     mut progress: impl FnMut(ExportProgress),
 ) -> Result<ExportProgress> {

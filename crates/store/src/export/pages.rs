@@ -1,4 +1,4 @@
-//! A symbol's rows from the oldest to the newest, a page at a time, through the ports.
+//! A symbol's rows from the oldest to the newest, a page at a time, through the port.
 //!
 //! Model: the ports answer with the *latest* rows of a range, so a range is asked for that is short
 //! enough to be answered whole: one that turns out too full is halved, after a sparse one the next is
@@ -7,7 +7,7 @@
 use market::{Bar, Interval, Symbol, Tick, Timestamp};
 
 use super::Kind;
-use crate::{BarQuery, Result, Store};
+use crate::{BarQuery, PriceReader, Result};
 
 /// Rows that a range may have, about.
 const PAGE_ROWS: usize = 20_000;
@@ -34,7 +34,7 @@ impl Page {
 
 /// The rows of one symbol in `[next, end)`.
 pub(super) struct Pages<'a> {
-    store: &'a dyn Store,
+    store: &'a dyn PriceReader,
     symbol: Symbol,
     kind: Kind,
     /// Everything before it was given.
@@ -47,7 +47,7 @@ pub(super) struct Pages<'a> {
 
 impl<'a> Pages<'a> {
     pub(super) async fn new(
-        store: &'a dyn Store,
+        store: &'a dyn PriceReader,
         symbol: Symbol,
         kind: Kind,
         from: Timestamp,

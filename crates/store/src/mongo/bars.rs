@@ -33,7 +33,7 @@ use super::{
     recent::{Known, State},
     schema::duplicates,
 };
-use crate::{BarQuery, Result, check};
+use crate::{BarQuery, Result, StoreError, check};
 
 /// How old what is remembered of other processes' parts may be, while others append too: so long a
 /// bar may be told without what they added. What is stored and read is right at any time.
@@ -42,6 +42,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 8;
 /// Documents read beyond a limit at first, for bars that lie in several parts.
 const SPARE: i64 = 8;
+
+/// The bars of one symbol and interval.
+pub(super) type Series = (Symbol, Interval);
 
 /// A bar's key; sorts as [`crate::Appended::bars`] does.
 pub(super) type Key = (Symbol, Interval, Timestamp);
@@ -147,29 +150,63 @@ impl Inner {
             .await
     }
 
+    /// Takes note of the newest bar of each series that this process begins to write.
+    async fn look_at_new_series(&self, writer: &mut Writer, keys: &BTreeSet<Key>) -> Result<()> {
+        let series: BTreeSet<Series> = keys
+            .iter()
+            .map(|(symbol, interval, _)| (symbol.clone(), *interval))
+            .filter(|series| !writer.recent.contains_key(series))
+            .collect();
+        let newest: Vec<(Series, Option<BarDocument>)> = stream::iter(series)
+            .map(|series| async move {
+                let all = doc! { "symbol": series.0.as_str(), "interval": series.1.as_str() };
+                let newest = self.newest_bar(all).await?;
+                Ok::<_, StoreError>((series, newest))
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        for (series, newest) in newest {
+            if let Some(bar) = newest {
+                writer.there(series, bar.start_us);
+            }
+        }
+        Ok(())
+    }
+
     /// What these bars are made of now. Of our own parts memory alone is trusted: in the database
     /// somebody who folds them may just have put something that he will correct.
     pub(super) async fn bars_before(
         &self,
-        writer: &Writer,
+        writer: &mut Writer,
         keys: &BTreeSet<Key>,
     ) -> Result<HashMap<Key, Known>> {
+        self.look_at_new_series(writer, keys).await?;
         let mut before = HashMap::with_capacity(keys.len());
         let mut to_look_up = Vec::new();
         for key in keys {
             let start = key.2;
             let recent = writer.recent.get(&(key.0.clone(), key.1));
             let known = match recent.and_then(|recent| Some((recent, recent.newest()?))) {
-                None => Known {
-                    start,
-                    state: Some(State::default()),
-                    looked: Instant::now(),
-                },
-                Some((_, newest)) if newest.start < start => Known {
-                    start,
-                    state: Some(State::default()),
-                    looked: newest.looked,
-                },
+                None => {
+                    to_look_up.push(key.clone());
+                    Known {
+                        start,
+                        state: Some(State::default()),
+                        looked: Instant::now(),
+                    }
+                }
+                Some((recent, newest)) if newest.start < start => {
+                    let put = self.put_of(key).is_some_and(|(_, newest)| start <= newest);
+                    if put || recent.may_be_there(start) {
+                        to_look_up.push(key.clone());
+                    }
+                    Known {
+                        start,
+                        state: Some(State::default()),
+                        looked: newest.looked,
+                    }
+                }
                 Some((recent, _)) => match recent.of(start) {
                     Some(known) if known.state.is_some() => known.clone(),
                     _ => continue,
@@ -177,7 +214,9 @@ impl Inner {
             };
             let changed = writer.others_at.is_some_and(|at| at > known.looked);
             let came = self.came_since(key, known.looked);
-            if recent.is_none() || came || changed && known.looked.elapsed() >= LOOK_AGAIN {
+            if to_look_up.last() != Some(key)
+                && (came || changed && known.looked.elapsed() >= LOOK_AGAIN)
+            {
                 to_look_up.push(key.clone());
             }
             before.insert(key.clone(), known);
@@ -316,17 +355,21 @@ impl Inner {
     }
 
     /// Whether a bar has come here, of a symbol and interval, since somebody looked.
-    fn came_since(&self, (symbol, interval, _): &Key, looked: Instant) -> bool {
+    fn came_since(&self, key: &Key, looked: Instant) -> bool {
+        self.put_of(key).is_some_and(|(at, _)| at >= looked)
+    }
+
+    /// When a bar of the same series was last put here, and the start of the newest of them.
+    fn put_of(&self, (symbol, interval, _): &Key) -> Option<(Instant, Timestamp)> {
         let put = self
             .names
             .put
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let at = put.get(&(symbol.clone(), *interval));
-        at.is_some_and(|at| *at >= looked)
+        put.get(&(symbol.clone(), *interval)).copied()
     }
 
-    /// See [`crate::BarStore::put_bars`].
+    /// See [`crate::PriceWriter::put_bars`].
     pub(super) async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
         check::bars(&bars)?;
         if bars.is_empty() {
@@ -354,15 +397,24 @@ impl Inner {
             .put
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        put.extend(
-            keys.into_iter()
-                .map(|(symbol, interval, _)| ((symbol, interval), at)),
-        );
+        for (symbol, interval, start) in keys {
+            let (last, newest) = put.entry((symbol, interval)).or_insert((at, start));
+            (*last, *newest) = (at, start.max(*newest));
+        }
         Ok(bars.len())
     }
 
-    /// See [`crate::BarStore::bars`].
-    pub(super) async fn read_bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
+    /// See [`crate::PriceReader::bars_of`].
+    pub(super) async fn read_bars_of(&self, queries: &[BarQuery]) -> Result<Vec<Vec<Bar>>> {
+        // The queries are moved into the stream: a borrow of them would have to outlive it.
+        stream::iter(queries.to_vec())
+            .map(|query| async move { self.read_bars(&query).await })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn read_bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
         let Some(limit) = limit_of(query.limit).filter(|_| query.from < query.until) else {
             return Ok(Vec::new());
         };

@@ -1,4 +1,4 @@
-//! Dead letters: numbered in the order in which they were put aside, bounded in number.
+//! Dead letters: numbered in the order in which they came, bounded in number.
 //!
 //! Policy when full: see [`crate::quota`]. How many letters a source has is counted when it is first
 //! met and again from time to time, not with every batch; in between, what this process adds is
@@ -11,7 +11,7 @@ use std::{
 
 use futures::TryStreamExt;
 use market::{Reject, RejectReason, Timestamp};
-use mongodb::bson::{Bson, Document, doc, serialize_to_bson};
+use mongodb::bson::{Document, doc, serialize_to_bson};
 
 use super::{
     Inner,
@@ -20,11 +20,10 @@ use super::{
     schema::is_duplicate,
 };
 use crate::{
-    DeadLetter, DeadLetterState, DroppedCount, PutAside, ReasonCount, Result, StoreError, quota,
+    DeadLetter, DeadLetterQuota, DeadLetterState, DroppedCount, ReasonCount, RejectReport, Result,
+    StoreError, quota,
 };
 
-/// Letters removed by one command at most.
-const REMOVED_AT_ONCE: i64 = 10_000;
 /// Messages that one question names at most.
 const ASKED_AT_ONCE: usize = 1_000;
 /// How long a count of letters is believed: others may have replayed or discarded some, or added.
@@ -36,48 +35,59 @@ pub(super) struct Room {
     of_source: HashMap<String, Known>,
 }
 
+/// How full the collection is while letters go in, one after the other.
+struct Filling {
+    quota: DeadLetterQuota,
+    /// The letters of each source that letters go in of.
+    of_source: HashMap<String, u64>,
+    total: u64,
+    /// Those that may make room, oldest first, with their sources.
+    replayed: BTreeMap<i64, String>,
+    /// Those of them that do.
+    removed: Vec<(i64, String)>,
+}
+
 struct Known {
     letters: u64,
     counted: Instant,
 }
 
 impl Inner {
-    /// See [`crate::DeadLetterStore::put_aside`].
-    pub(super) async fn put_aside(
+    /// See [`crate::DeadLetterLog::reject`].
+    pub(super) async fn reject(
         &self,
         mut rejects: Vec<Reject>,
         at: Timestamp,
-    ) -> Result<PutAside> {
-        let known = self.known_messages(&rejects).await?;
-        rejects.retain(|r| r.message.as_ref().is_none_or(|m| !known.contains(m)));
-        let mut done = PutAside::default();
+    ) -> Result<RejectReport> {
+        let mut known = self.known_messages(&rejects).await?;
+        // Of those of one message the first counts.
+        rejects.retain(|r| r.message.as_ref().is_none_or(|m| known.insert(m.clone())));
+        let mut done = RejectReport::default();
         if rejects.is_empty() {
             return Ok(done);
         }
         // Held while letters go in: the counts are those of everything that this process has added.
         let mut room = self.letter_room.lock().await;
-        let mut wanted: BTreeMap<String, u64> = BTreeMap::new();
+        let mut sources: HashSet<String> = HashSet::new();
+        let mut count = room.of_source.len();
         let mut letters = Vec::with_capacity(rejects.len());
-        let mut sources = room.of_source.len();
         for reject in rejects {
             let known =
-                |source: &str| room.of_source.contains_key(source) || wanted.contains_key(source);
-            let source = quota::source_of(&reject, sources, known);
-            sources += usize::from(!known(&source));
-            *wanted.entry(source.clone()).or_insert(0) += 1;
+                |source: &str| room.of_source.contains_key(source) || sources.contains(source);
+            let source = quota::source_of(&reject, count, known);
+            count += usize::from(!known(&source));
+            sources.insert(source.clone());
             letters.push((source, reject));
         }
-        let mut free = self.free_for(&mut room, wanted).await?;
-        letters.retain(|(source, reject)| match free.get_mut(source) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                true
-            }
-            _ => {
+        let mut filling = self.filling(&mut room, &sources, &letters).await?;
+        letters.retain(|(source, reject)| {
+            let fits = filling.take(source);
+            if !fits {
                 done.drop_one(source, reject.reason);
-                false
             }
+            fits
         });
+        self.remove(&mut room, filling.removed).await?;
         if !letters.is_empty() {
             let first = self.next_numbers("dead_letter", letters.len()).await?;
             let sources: Vec<String> = letters.iter().map(|(source, _)| source.clone()).collect();
@@ -98,38 +108,36 @@ impl Inner {
         Ok(done)
     }
 
-    /// How many of the letters that each source wants to add go in; replayed ones make room.
-    async fn free_for(
+    /// How full the collection is, with the replayed letters that may make room for these.
+    async fn filling(
         &self,
         room: &mut Room,
-        wanted: BTreeMap<String, u64>,
-    ) -> Result<BTreeMap<String, u64>> {
-        // From the collection's statistics: counting would cost more the more there are.
-        let mut total = self.dead_letters.estimated_document_count().await?;
-        let mut fits = BTreeMap::new();
-        for (source, wanted) in wanted {
-            let per_source = self.letter_quota.per_source;
-            let mut free = per_source.saturating_sub(self.letters_of(room, &source).await?);
-            if free < wanted {
-                let more = (wanted - free).min(per_source);
-                let removed = self.remove_replayed(Some(&source), more).await?;
-                room.less(&source, removed);
-                total = total.saturating_sub(removed);
-                free += removed;
-            }
-            let mut kept = wanted.min(free);
-            let in_all = self.letter_quota.total.saturating_sub(total);
-            if in_all < kept {
-                let removed = self.remove_replayed(None, kept - in_all).await?;
-                // Whose they were is not known: all are counted anew.
-                room.of_source.retain(|_, _| removed == 0);
-                total = total.saturating_sub(removed);
-                kept = kept.min(in_all + removed);
-            }
-            total += kept;
-            fits.insert(source, kept);
+        sources: &HashSet<String>,
+        letters: &[(String, Reject)],
+    ) -> Result<Filling> {
+        let mut filling = Filling {
+            quota: self.dead_letter_quota,
+            of_source: HashMap::new(),
+            // From the collection's statistics: counting would cost more the more there are.
+            total: self.dead_letters.estimated_document_count().await?,
+            replayed: BTreeMap::new(),
+            removed: Vec::new(),
+        };
+        let most = letters.len() as u64;
+        if filling.total + most > filling.quota.total {
+            let oldest = self.oldest_replayed(None, letters.len()).await?;
+            filling.replayed.extend(oldest);
         }
-        Ok(fits)
+        for source in sources {
+            let of_source = self.letters_of(room, source).await?;
+            filling.of_source.insert(source.clone(), of_source);
+            let wanted = letters.iter().filter(|(of, _)| of == source).count() as u64;
+            if of_source + wanted > filling.quota.per_source {
+                let oldest = self.oldest_replayed(Some(source), letters.len()).await?;
+                filling.replayed.extend(oldest);
+            }
+        }
+        Ok(filling)
     }
 
     /// How many letters a source has.
@@ -149,36 +157,51 @@ impl Inner {
         Ok(letters)
     }
 
-    /// Removes the oldest replayed letters, of one source if given; says how many.
-    async fn remove_replayed(&self, source: Option<&str>, wanted: u64) -> Result<u64> {
+    /// The oldest replayed letters, of one source if given, with their sources.
+    async fn oldest_replayed(
+        &self,
+        source: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(i64, String)>> {
         let mut filter = doc! { "state": "replayed" };
         if let Some(source) = source {
             filter.insert("source", source);
         }
-        let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-        let mut removed = 0;
-        while removed < wanted {
-            let ids: Vec<Document> = self
-                .dead_letters
-                .clone_with_type::<Document>()
-                .find(filter.clone())
-                .projection(doc! { "_id": 1 })
-                .sort(doc! { "_id": 1 })
-                .limit((wanted - removed).min(REMOVED_AT_ONCE))
-                .await?
-                .try_collect()
-                .await?;
-            let ids: Vec<Bson> = ids.iter().filter_map(|d| d.get("_id").cloned()).collect();
-            if ids.is_empty() {
-                break;
-            }
-            let gone = self
-                .dead_letters
-                .delete_many(doc! { "_id": { "$in": ids } })
-                .await?;
-            removed += i64::try_from(gone.deleted_count.max(1)).unwrap_or(i64::MAX);
+        let mut found = self
+            .dead_letters
+            .clone_with_type::<Document>()
+            .find(filter)
+            .projection(doc! { "_id": 1, "source": 1 })
+            .sort(doc! { "_id": 1 })
+            .limit(limit_of(limit).unwrap_or(1))
+            .await?;
+        let mut letters = Vec::new();
+        while let Some(letter) = found.try_next().await? {
+            let source = letter.get_str("source").map_err(fault::foreign)?;
+            letters.push((
+                letter.get_i64("_id").map_err(fault::foreign)?,
+                source.to_owned(),
+            ));
         }
-        Ok(removed.cast_unsigned())
+        Ok(letters)
+    }
+
+    /// Removes replayed letters that make room for others.
+    async fn remove(&self, room: &mut Room, letters: Vec<(i64, String)>) -> Result<()> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = letters.iter().map(|(id, _)| *id).collect();
+        for ids in ids.chunks(ASKED_AT_ONCE) {
+            let some = doc! { "_id": { "$in": ids.to_vec() } };
+            self.dead_letters.delete_many(some).await?;
+        }
+        for (_, source) in letters {
+            if let Some(known) = room.of_source.get_mut(&source) {
+                known.letters = known.letters.saturating_sub(1);
+            }
+        }
+        Ok(())
     }
 
     async fn count_dropped(&self, dropped: &[DroppedCount]) -> Result<()> {
@@ -221,7 +244,7 @@ impl Inner {
         Ok(known)
     }
 
-    /// See [`crate::DeadLetterStore::open_dead_letters`].
+    /// See [`crate::DeadLetterLog::open_dead_letters`].
     pub(super) async fn open_dead_letters(
         &self,
         reason: Option<RejectReason>,
@@ -265,7 +288,7 @@ impl Inner {
         Ok(usize::try_from(marked.modified_count).unwrap_or(usize::MAX))
     }
 
-    /// See [`crate::DeadLetterStore::dead_letter_counts`]: along the index on state and reason.
+    /// See [`crate::DeadLetterLog::dead_letter_counts`]: along the index on state and reason.
     pub(super) async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
         let mut counts: BTreeMap<RejectReason, ReasonCount> = BTreeMap::new();
         for reason in RejectReason::ALL {
@@ -286,7 +309,7 @@ impl Inner {
         Ok(counts.into_values().collect())
     }
 
-    /// See [`crate::DeadLetterStore::dropped_dead_letters`].
+    /// See [`crate::DeadLetterLog::dropped_dead_letters`].
     pub(super) async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
         let mut documents = self.dropped_letters.find(doc! {}).await?;
         let mut counts = Vec::new();
@@ -327,10 +350,29 @@ impl Inner {
     }
 }
 
-impl Room {
-    fn less(&mut self, source: &str, removed: u64) {
-        if let Some(known) = self.of_source.get_mut(source) {
-            known.letters = known.letters.saturating_sub(removed);
+impl Filling {
+    /// Whether there is room for one more letter of a source, or is made by a replayed one.
+    fn take(&mut self, source: &str) -> bool {
+        let of_source = |filling: &Self| filling.of_source.get(source).copied().unwrap_or(0);
+        let oldest = if of_source(self) >= self.quota.per_source {
+            let mut replayed = self.replayed.iter();
+            replayed.find(|(_, of)| *of == source).map(|(id, _)| *id)
+        } else if self.total >= self.quota.total {
+            self.replayed.keys().next().copied()
+        } else {
+            *self.of_source.entry(source.to_owned()).or_insert(0) += 1;
+            self.total += 1;
+            return true;
+        };
+        let Some((id, of)) = oldest.and_then(|id| self.replayed.remove_entry(&id)) else {
+            return false;
+        };
+        // One goes and one comes.
+        if let Some(known) = self.of_source.get_mut(&of) {
+            *known -= 1;
         }
+        *self.of_source.entry(source.to_owned()).or_insert(0) += 1;
+        self.removed.push((id, of));
+        true
     }
 }

@@ -13,7 +13,7 @@
 //! it. So retention first tells up to when it removes (see the module `retention`), and a part that
 //! starts before that is replaced by its fold only where the fold has all that the part and the new
 //! ticks of this append have: at least as many trades, as early and as late ones, as high and as low.
-//! Otherwise the new ticks are merged into the part as it is stored, and doubles leave it as it is.
+//! Otherwise the new ticks are merged into the part as it is stored, and duplicates leave it as it is.
 //! Longer bars go by the same rule: most of them are folded from shorter ones that are still there
 //! and right. What this costs: where a process died between its ticks and bars, and retention took
 //! some ticks of the same bar before the rest came again, nobody can tell which of them the bar

@@ -3,14 +3,16 @@
 //! A document per symbol says which intervals it has bars of and whether it has ticks; it is
 //! written once for each of these, and this process remembers what it has written.
 
-use std::sync::PoisonError;
+use std::{collections::HashMap, sync::PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use market::{Interval, Symbol};
 use mongodb::bson::{Bson, Document, doc};
 
 use super::{Inner, fault, limit_of};
-use crate::{Instrument, Result, StoreError, SymbolPage, SymbolPlace, SymbolQuery};
+use crate::{
+    Instrument, InstrumentQuote, Result, StoreError, SymbolPage, SymbolPlace, SymbolQuery,
+};
 
 /// Symbols looked up at the same time.
 const AT_ONCE: usize = 8;
@@ -104,7 +106,7 @@ impl Inner {
         documents.into_iter().map(named).collect()
     }
 
-    /// See [`crate::BarStore::instruments`]: a few look-ups per symbol, however much is stored.
+    /// See [`crate::PriceReader::instruments`]: a few look-ups per symbol, however much is stored.
     pub(super) async fn instruments(&self) -> Result<Vec<Instrument>> {
         let symbols = self.symbols().await?;
         let found: Vec<Option<Instrument>> = stream::iter(symbols)
@@ -115,21 +117,35 @@ impl Inner {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// See [`crate::BarStore::instrument`].
-    pub(super) async fn instrument_of(&self, symbol: &Symbol) -> Result<Option<Instrument>> {
-        let found = self.symbols.find_one(doc! { "_id": symbol.as_str() });
-        match found.await? {
-            Some(document) => self.instrument(symbol.clone(), document).await,
-            None => Ok(None),
-        }
+    /// See [`crate::PriceReader::quotes`].
+    pub(super) async fn quotes(&self, symbols: &[Symbol]) -> Result<Vec<InstrumentQuote>> {
+        let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
+        let documents: Vec<Document> = self
+            .symbols
+            .find(doc! { "_id": { "$in": names } })
+            .await?
+            .try_collect()
+            .await?;
+        let found: HashMap<Symbol, Document> =
+            documents.into_iter().map(named).collect::<Result<_>>()?;
+        let asked: Vec<(Symbol, Document)> = symbols
+            .iter()
+            .filter_map(|symbol| Some((symbol.clone(), found.get(symbol)?.clone())))
+            .collect();
+        let quotes: Vec<Option<InstrumentQuote>> = stream::iter(asked)
+            .map(|(symbol, document)| self.quote(symbol, document))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(quotes.into_iter().flatten().collect())
     }
 
-    /// See [`crate::BarStore::symbols`].
+    /// See [`crate::PriceReader::symbols`].
     pub(super) async fn symbol_page(&self, query: &SymbolQuery) -> Result<SymbolPage> {
         let mut page = SymbolPage::default();
         for (begins, bars_only, after) in query.parts() {
             // One more than there is room for tells whether there is a next page.
-            let room = query.limit - page.instruments.len() + 1;
+            let room = query.limit - page.quotes.len() + 1;
             let filter = filter(&query.text, begins, bars_only, &after);
             let documents: Vec<Document> = self
                 .symbols
@@ -142,38 +158,55 @@ impl Inner {
             let named: Vec<(Symbol, Document)> =
                 documents.into_iter().map(named).collect::<Result<_>>()?;
             let more = named.len() == room;
-            let mut found: Vec<(Symbol, Option<Instrument>)> = stream::iter(named)
+            let mut found: Vec<(Symbol, Option<InstrumentQuote>)> = stream::iter(named)
                 .take(room - 1)
                 .map(|(symbol, document)| async move {
-                    let instrument = self.instrument(symbol.clone(), document).await?;
-                    Ok::<_, StoreError>((symbol, instrument))
+                    let quote = self.quote(symbol.clone(), document).await?;
+                    Ok::<_, StoreError>((symbol, quote))
                 })
                 .buffered(AT_ONCE)
                 .try_collect()
                 .await?;
             let last = found.last().map(|(symbol, _)| symbol.clone());
-            let some = found.drain(..).filter_map(|(_, instrument)| instrument);
-            page.instruments.extend(some);
+            let some = found.drain(..).filter_map(|(_, quote)| quote);
+            page.quotes.extend(some);
             if more {
                 let place = |symbol| SymbolPlace {
                     begins,
                     bars_only,
                     symbol,
                 };
-                let end = page.instruments.last().map(|last| last.symbol.clone());
+                let end = page.quotes.last().map(|quote| &quote.instrument);
                 page.next = match last {
                     Some(last) => Some(place(last)),
                     // The parts before have filled the page: the next one begins with this part.
-                    None => end.map(|symbol| SymbolPlace {
-                        begins: symbol.as_str().starts_with(&query.text),
-                        bars_only: page.instruments.last().is_some_and(|i| i.bars_only),
-                        symbol,
+                    None => end.map(|end| SymbolPlace {
+                        begins: end.symbol.as_str().starts_with(&query.text),
+                        bars_only: end.bars_only,
+                        symbol: end.symbol.clone(),
                     }),
                 };
                 return Ok(page);
             }
         }
         Ok(page)
+    }
+
+    /// A symbol of its document, with its previous close.
+    async fn quote(&self, symbol: Symbol, document: Document) -> Result<Option<InstrumentQuote>> {
+        let Some(instrument) = self.instrument(symbol, document).await? else {
+            return Ok(None);
+        };
+        let filter = doc! {
+            "symbol": instrument.symbol.as_str(),
+            "interval": Interval::D1.as_str(),
+        };
+        let before = instrument.day().as_micros().saturating_sub(1);
+        let bar = self.latest_bars(filter, i64::MIN, before, 1).await?;
+        Ok(Some(InstrumentQuote {
+            previous_close: bar.first().map(|bar| bar.close),
+            instrument,
+        }))
     }
 
     async fn instrument(&self, symbol: Symbol, document: Document) -> Result<Option<Instrument>> {

@@ -9,14 +9,14 @@
 //! Nothing here needs transactions, change streams, time-series collections or averages on the
 //! server: what two writes have to agree on is made so that it can be done again.
 //! - **Positions** come from a counter document, one `$inc` per append, so they grow over every
-//!   process that writes to the database. Doubles leave gaps.
+//!   process that writes to the database. Duplicates leave gaps.
 //! - **Bars** lie in parts, one for each process that stored ticks of them, and readers merge them;
-//!   see the module `bars`. A part that a double belongs to (its first append may have died between
+//!   see the module `bars`. A part that a duplicate belongs to (its first append may have died between
 //!   ticks and bars) is folded anew from the ticks of that process; see the module `fold`, also for
 //!   what holds where retention has removed them.
 //! - **A batch** is not atomic: after a failure, some of its ticks may be there. Appending it again
 //!   completes it, and in the same process the ticks of the failed attempt count as stored, not as
-//!   doubles, so that those who follow the answers miss none.
+//!   duplicates, so that those who follow the answers miss none.
 //!
 //! One process at a time should write a symbol, which the bus's partitions see to. If two do, the
 //! ticks and bars are still right; only the positions of that symbol may then become visible out of
@@ -37,6 +37,7 @@ mod instruments;
 mod keys;
 mod ledger;
 mod outside;
+mod ports;
 mod ranges;
 mod recent;
 mod retention;
@@ -50,8 +51,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
-use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
+use market::{Interval, Symbol, Timestamp};
 use mongodb::{
     Client, Collection, Database,
     bson::{Document, doc},
@@ -60,18 +60,13 @@ use mongodb::{
 use tokio::sync::Mutex;
 
 use self::{
-    bars::Key,
+    bars::{Key, Series},
     dead_letters::Room,
     documents::{BarDocument, DeadLetterDocument, TickDocument},
     ranges::Ranges,
     recent::Recent,
 };
-use crate::{
-    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, DroppedCount, ForecastLedger,
-    Instrument, LedgerQuery, LedgerRow, LetterQuota, OpenForecast, PutAside, Readiness,
-    ReasonCount, Recorded, Removed, Result, Retention, ScoreRow, StepOutcome, StoreError,
-    StoredTick, SymbolPage, SymbolQuery, TickStore,
-};
+use crate::{DeadLetterQuota, Result, StoreError};
 
 /// What a [`MongoStore`] is connected with.
 #[derive(Clone, PartialEq, Eq)]
@@ -91,7 +86,7 @@ pub struct MongoOptions {
     pub name_shard_key: Option<bool>,
     /// How many dead letters are kept. Of several processes, each looks from time to time how many
     /// there are: together they may keep some more.
-    pub letter_quota: LetterQuota,
+    pub dead_letter_quota: DeadLetterQuota,
 }
 
 impl MongoOptions {
@@ -103,7 +98,7 @@ impl MongoOptions {
             collection: "stock_data".into(),
             timeout: Duration::from_secs(10),
             name_shard_key: None,
-            letter_quota: LetterQuota::default(),
+            dead_letter_quota: DeadLetterQuota::default(),
         }
     }
 }
@@ -135,7 +130,7 @@ struct Inner {
     symbols: Collection<Document>,
     meta: Collection<Document>,
     dropped_letters: Collection<Document>,
-    letter_quota: LetterQuota,
+    dead_letter_quota: DeadLetterQuota,
     /// How many letters each source has, as far as this process knows.
     letter_room: Mutex<Room>,
     /// See [`MongoOptions::name_shard_key`].
@@ -173,8 +168,8 @@ struct Names {
     bars: String,
     /// What is known to stand in the symbols' documents.
     noted: std::sync::Mutex<HashSet<(Symbol, &'static str)>>,
-    /// When a bar of a symbol and interval was last put here.
-    put: std::sync::Mutex<HashMap<(Symbol, Interval), Instant>>,
+    /// When a bar of a symbol and interval was last put here, and the start of the newest of them.
+    put: std::sync::Mutex<HashMap<Series, (Instant, Timestamp)>>,
 }
 
 impl MongoStore {
@@ -216,7 +211,7 @@ impl MongoStore {
                 put: std::sync::Mutex::default(),
             },
             dropped_letters: database.collection(&name("dropped_dead_letters")),
-            letter_quota: options.letter_quota,
+            dead_letter_quota: options.dead_letter_quota,
             letter_room: Mutex::default(),
             name_shard_key,
             one_sum_per_group: server.contains_key("ferretdbVersion"),
@@ -285,140 +280,4 @@ impl Inner {
 /// A limit as the driver takes it; `None` when nothing is asked for.
 fn limit_of(limit: usize) -> Option<i64> {
     (limit > 0).then(|| i64::try_from(limit).unwrap_or(i64::MAX))
-}
-
-#[async_trait]
-impl TickStore for MongoStore {
-    async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
-        self.inner.noted(self.inner.append(ticks).await)
-    }
-
-    async fn ticks_after(
-        &self,
-        symbol: &Symbol,
-        position: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredTick>> {
-        self.inner.ticks_after(symbol, position, limit).await
-    }
-
-    async fn ticks(
-        &self,
-        symbol: &Symbol,
-        from: Timestamp,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Tick>> {
-        self.inner.ticks(symbol, from, until, limit).await
-    }
-
-    async fn latest_tick(&self, symbol: &Symbol) -> Result<Option<StoredTick>> {
-        self.inner.latest_tick(symbol).await
-    }
-}
-
-#[async_trait]
-impl BarStore for MongoStore {
-    async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
-        self.inner.noted(self.inner.put_bars(bars).await)
-    }
-
-    async fn bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
-        self.inner.read_bars(query).await
-    }
-
-    async fn instruments(&self) -> Result<Vec<Instrument>> {
-        self.inner.instruments().await
-    }
-
-    async fn symbols(&self, query: &SymbolQuery) -> Result<SymbolPage> {
-        self.inner.symbol_page(query).await
-    }
-
-    async fn instrument(&self, symbol: &Symbol) -> Result<Option<Instrument>> {
-        self.inner.instrument_of(symbol).await
-    }
-}
-
-#[async_trait]
-impl ForecastLedger for MongoStore {
-    async fn record(&self, fans: Vec<Fan>) -> Result<Vec<Recorded>> {
-        self.inner.noted(self.inner.record(fans).await)
-    }
-
-    async fn due(
-        &self,
-        symbol: &Symbol,
-        interval: Interval,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<OpenForecast>> {
-        self.inner.due(symbol, interval, now, limit).await
-    }
-
-    async fn score(&self, outcomes: Vec<StepOutcome>) -> Result<usize> {
-        self.inner.noted(self.inner.score(outcomes).await)
-    }
-
-    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
-        self.inner.ledger(query).await
-    }
-
-    async fn scoreboard(
-        &self,
-        symbol: Option<&Symbol>,
-        interval: Option<Interval>,
-    ) -> Result<Vec<ScoreRow>> {
-        self.inner.scoreboard(symbol, interval).await
-    }
-}
-
-#[async_trait]
-impl DeadLetterStore for MongoStore {
-    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<PutAside> {
-        self.inner.noted(self.inner.put_aside(rejects, at).await)
-    }
-
-    async fn open_dead_letters(
-        &self,
-        reason: Option<RejectReason>,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>> {
-        self.inner.open_dead_letters(reason, after, limit).await
-    }
-
-    async fn mark_replayed(&self, ids: Vec<i64>) -> Result<usize> {
-        self.inner.noted(self.inner.mark_replayed(ids).await)
-    }
-
-    async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
-        self.inner.dead_letter_counts().await
-    }
-
-    async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
-        self.inner.dropped_dead_letters().await
-    }
-
-    async fn discard(&self, reason: Option<RejectReason>, source: Option<&str>) -> Result<u64> {
-        self.inner.discard(reason, source).await
-    }
-}
-
-#[async_trait]
-impl Readiness for MongoStore {
-    async fn ready(&self) -> Result<()> {
-        self.inner.ready().await
-    }
-}
-
-#[async_trait]
-impl Retention for MongoStore {
-    async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
-        self.inner.remove_ticks(before).await
-    }
-
-    async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed> {
-        self.inner.remove_bars(interval, before).await
-    }
 }

@@ -9,7 +9,7 @@ use market::{Bar, Timestamp};
 
 use super::{
     Writer,
-    bars::{Key, merge_into},
+    bars::{Key, Series, merge_into},
 };
 
 /// How long a write that failed here may still reach the server.
@@ -49,26 +49,36 @@ pub(super) struct Known {
 /// The latest bars of a symbol and interval that this process has written parts of, by start. Of
 /// what is later it has written nothing; of what is earlier it does not know, and folds it anew.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Recent(Vec<Known>);
+pub(super) struct Recent {
+    known: Vec<Known>,
+    /// The newest bar that was there before this process wrote any: of those up to it others may have
+    /// written parts.
+    there_until: Option<Timestamp>,
+}
 
 impl Recent {
     pub(super) fn newest(&self) -> Option<&Known> {
-        self.0.last()
+        self.known.last()
     }
 
     pub(super) fn of(&self, start: Timestamp) -> Option<&Known> {
-        self.0.iter().find(|known| known.start == start)
+        self.known.iter().find(|known| known.start == start)
+    }
+
+    /// Whether there may be something of a bar that is later than all that this process has written.
+    pub(super) fn may_be_there(&self, start: Timestamp) -> bool {
+        self.there_until.is_some_and(|until| start <= until)
     }
 
     fn learn(&mut self, known: Known) {
-        match self.0.binary_search_by_key(&known.start, |k| k.start) {
-            Ok(at) => self.0[at] = known,
+        match self.known.binary_search_by_key(&known.start, |k| k.start) {
+            Ok(at) => self.known[at] = known,
             // Too old to be remembered, when as many are as may be.
-            Err(0) if self.0.len() >= REMEMBERED => {}
+            Err(0) if self.known.len() >= REMEMBERED => {}
             Err(at) => {
-                self.0.insert(at, known);
-                if self.0.len() > REMEMBERED {
-                    self.0.remove(0);
+                self.known.insert(at, known);
+                if self.known.len() > REMEMBERED {
+                    self.known.remove(0);
                 }
             }
         }
@@ -81,6 +91,12 @@ impl Writer {
             .entry((symbol, interval))
             .or_default()
             .learn(known);
+    }
+
+    /// Takes note of a bar that is there, whoever wrote it.
+    pub(super) fn there(&mut self, series: Series, start: Timestamp) {
+        let until = &mut self.recent.entry(series).or_default().there_until;
+        *until = (*until).max(Some(start));
     }
 
     /// The bars among these that an append which failed may still be changing.

@@ -1,4 +1,4 @@
-//! See [`crate::Retention`].
+//! See [`crate::TickRetention`] and [`crate::BarRetention`].
 //!
 //! Model: symbol by symbol along the index on symbol and time: no index on time alone is needed, and
 //! no run holds up the writers for long.
@@ -51,7 +51,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn newest_bar(&self, filter: Document) -> Result<Option<BarDocument>> {
+    pub(super) async fn newest_bar(&self, filter: Document) -> Result<Option<BarDocument>> {
         let newest_first = doc! { "start_us": -1 };
         Ok(self.bars.find_one(filter).sort(newest_first).await?)
     }

@@ -21,16 +21,16 @@ use super::{
 use crate::{Appended, Result, StoredTick, check};
 
 /// Ticks of failed appends that are remembered as told of at most; then all of these appends are
-/// forgotten, and what is left of them counts as doubles.
+/// forgotten, and what is left of them counts as duplicates.
 const TOLD_KEPT: usize = 1_000_000;
 /// `_id`s that one question names at most.
 const IDS_ASKED: usize = 1_000;
 
-/// A batch without its own doubles, in order.
+/// A batch without its own duplicates, in order.
 struct Batch {
     ids: Vec<String>,
     ticks: Vec<Tick>,
-    doubles: usize,
+    duplicates: usize,
 }
 
 fn without_doubles(ticks: Vec<Tick>) -> Batch {
@@ -39,7 +39,7 @@ fn without_doubles(ticks: Vec<Tick>) -> Batch {
     let mut batch = Batch {
         ids: Vec::with_capacity(before),
         ticks: Vec::with_capacity(before),
-        doubles: 0,
+        duplicates: 0,
     };
     for tick in ticks {
         let id = keys::tick(&tick.symbol, tick.key());
@@ -48,12 +48,12 @@ fn without_doubles(ticks: Vec<Tick>) -> Batch {
             batch.ticks.push(tick);
         }
     }
-    batch.doubles = before - batch.ticks.len();
+    batch.duplicates = before - batch.ticks.len();
     batch
 }
 
 impl Inner {
-    /// See [`crate::TickStore::append`].
+    /// See [`crate::PriceWriter::append`].
     pub(super) async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
         check::ticks(&ticks)?;
         if ticks.is_empty() {
@@ -65,7 +65,7 @@ impl Inner {
             writer.number = self.new_writer().await?;
         }
         let keys: BTreeSet<Key> = batch.ticks.iter().flat_map(bars_of).collect();
-        let before = self.bars_before(&writer, &keys).await?;
+        let before = self.bars_before(&mut writer, &keys).await?;
         let first = self.next_numbers("position", batch.ticks.len()).await?;
         let last = first + i64::try_from(batch.ticks.len()).unwrap_or(i64::MAX) - 1;
         if writer.last != 0 && first != writer.last + 1 {
@@ -109,14 +109,14 @@ impl Inner {
             .collect();
         let inserted = self.ticks.insert_many(&documents).ordered(false).await;
         let there: HashSet<usize> = duplicates(inserted)?.into_iter().collect();
-        let doubles: Vec<&str> = batch
+        let repeated: Vec<&str> = batch
             .ids
             .iter()
             .enumerate()
             .filter(|(i, _)| there.contains(i))
             .map(|(_, id)| id.as_str())
             .collect();
-        let positions = self.positions_of(&doubles).await?;
+        let positions = self.positions_of(&repeated).await?;
         let mut stored: Vec<StoredTick> = Vec::with_capacity(documents.len());
         let mut new: Vec<&Tick> = Vec::with_capacity(documents.len());
         let mut old: Vec<(&Tick, i64)> = Vec::with_capacity(there.len());
@@ -152,7 +152,7 @@ impl Inner {
                 self.note(symbol, instruments::field(interval)).await?;
             }
         }
-        let duplicates = batch.doubles + batch.ticks.len() - stored.len();
+        let duplicates = batch.duplicates + batch.ticks.len() - stored.len();
         metrics::counter!("tickcast_store_duplicate_ticks_total").increment(duplicates as u64);
         Ok(Appended {
             duplicates,
@@ -192,7 +192,7 @@ impl Inner {
             .await?)
     }
 
-    /// See [`crate::TickStore::ticks_after`].
+    /// See [`crate::PriceReader::ticks_after`].
     pub(super) async fn ticks_after(
         &self,
         symbol: &Symbol,
@@ -209,7 +209,7 @@ impl Inner {
         Ok(found.into_iter().map(TickDocument::into_stored).collect())
     }
 
-    /// See [`crate::TickStore::ticks`].
+    /// See [`crate::PriceReader::ticks`].
     pub(super) async fn ticks(
         &self,
         symbol: &Symbol,
@@ -230,7 +230,7 @@ impl Inner {
         Ok(found.into_iter().map(TickDocument::into_tick).collect())
     }
 
-    /// See [`crate::TickStore::latest_tick`].
+    /// See [`crate::PriceReader::latest_tick`].
     pub(super) async fn latest_tick(&self, symbol: &Symbol) -> Result<Option<StoredTick>> {
         let Some(newest) = self.newest_tick(symbol).await? else {
             return Ok(None);

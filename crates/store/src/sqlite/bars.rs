@@ -1,4 +1,4 @@
-//! Bars: merged from ticks, put as they come, read; and the instruments.
+//! Bars: merged from ticks, put as they come, read.
 //!
 //! Rule ([`market::Bar`] has it whole): what a bar that came as a bar covers is told by it alone; ticks
 //! outside of that are merged into it. `bars` has what is seen. Of a bar that went on with ticks the part
@@ -9,11 +9,11 @@ use market::{Bar, Coverage, Interval, Symbol, Tick, TickKey, Timestamp, bars_fro
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{
-    symbols::{interval_code, intervals_of, seq_from, symbol_from},
+    symbols::{interval_code, seq_from},
     ticks::{limit_of, read_tick},
     writer::Writer,
 };
-use crate::{BarQuery, Instrument, Result, StoreError, SymbolPage, SymbolPlace, SymbolQuery};
+use crate::{BarQuery, Result};
 
 /// The columns that [`read_bar`] reads, in its order.
 const COLUMNS: &str =
@@ -161,7 +161,7 @@ pub(super) fn merge(
     Ok(merged)
 }
 
-/// See [`crate::BarStore::put_bars`].
+/// See [`crate::PriceWriter::put_bars`].
 pub(super) fn put(writer: &mut Writer, bars: &[Bar]) -> Result<usize> {
     let Writer { conn, symbols, .. } = &mut *writer;
     let mut statements = Statements::new(conn)?;
@@ -301,8 +301,17 @@ fn read_came(whole: &Bar, row: &Row<'_>) -> Result<Bar> {
     })
 }
 
-/// See [`crate::BarStore::bars`].
-pub(super) fn read(conn: &Connection, query: &BarQuery) -> Result<Vec<Bar>> {
+/// See [`crate::PriceReader::bars_of`].
+pub(super) fn read_each(conn: &Connection, queries: &[BarQuery]) -> Result<Vec<Vec<Bar>>> {
+    if let [query] = queries {
+        return Ok(vec![read(conn, query)?]);
+    }
+    // One snapshot for all of them.
+    let snapshot = conn.unchecked_transaction()?;
+    queries.iter().map(|query| read(&snapshot, query)).collect()
+}
+
+fn read(conn: &Connection, query: &BarQuery) -> Result<Vec<Bar>> {
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM bars
          WHERE symbol_id = (SELECT id FROM symbols WHERE name = ?1) AND interval = ?2
@@ -323,132 +332,4 @@ pub(super) fn read(conn: &Connection, query: &BarQuery) -> Result<Vec<Bar>> {
     }
     bars.reverse();
     Ok(bars)
-}
-
-/// See [`crate::BarStore::instruments`]: one row and one look-up per symbol, however much is stored.
-pub(super) fn instruments(conn: &Connection) -> Result<Vec<Instrument>> {
-    // One snapshot for both statements.
-    let snapshot = conn.unchecked_transaction()?;
-    let mut symbols = snapshot.prepare_cached(
-        "SELECT id, name, intervals, tick_ts FROM symbols WHERE intervals > 0 ORDER BY name",
-    )?;
-    let mut rows = symbols.query([])?;
-    let mut instruments = Vec::new();
-    while let Some(row) = rows.next()? {
-        instruments.push(read_instrument(&snapshot, row)?);
-    }
-    Ok(instruments)
-}
-
-/// See [`crate::BarStore::instrument`].
-pub(super) fn instrument(conn: &Connection, symbol: &Symbol) -> Result<Option<Instrument>> {
-    let snapshot = conn.unchecked_transaction()?;
-    let mut found = snapshot.prepare_cached(
-        "SELECT id, name, intervals, tick_ts FROM symbols WHERE name = ?1 AND intervals > 0",
-    )?;
-    let mut rows = found.query([symbol.as_str()])?;
-    let row = rows.next()?;
-    row.map(|row| read_instrument(&snapshot, row)).transpose()
-}
-
-/// The names that begin with a text, in the order of the index `symbols_listed`, which is used only
-/// where its own expression and condition stand here.
-const SYMBOLS_THAT_BEGIN: &str = "SELECT id, name, intervals, tick_ts FROM symbols
-     WHERE intervals > 0 AND (tick_ts IS NULL) = ?1 AND name > ?2 AND name >= ?3 AND name < ?4
-     ORDER BY name LIMIT ?5";
-
-/// The names that hold a text elsewhere.
-const SYMBOLS_THAT_HOLD: &str = "SELECT id, name, intervals, tick_ts FROM symbols
-     WHERE intervals > 0 AND (tick_ts IS NULL) = ?1 AND name > ?2 AND instr(name, ?3) > 1
-     ORDER BY name LIMIT ?4";
-
-/// See [`crate::BarStore::symbols`].
-pub(super) fn symbols(conn: &Connection, query: &SymbolQuery) -> Result<SymbolPage> {
-    let snapshot = conn.unchecked_transaction()?;
-    let mut page = SymbolPage::default();
-    for (begins, bars_only, after) in query.parts() {
-        // One more than there is room for tells whether there is a next page.
-        let room = query.limit - page.instruments.len();
-        let most = limit_of(room.saturating_add(1));
-        let text = query.text.as_str();
-        let mut found;
-        let mut rows = if begins {
-            found = snapshot.prepare_cached(SYMBOLS_THAT_BEGIN)?;
-            // Symbols are ASCII: nothing that begins with the text sorts behind this.
-            let end = format!("{text}\u{10ffff}");
-            found.query((bars_only, after, text, end, most))?
-        } else {
-            found = snapshot.prepare_cached(SYMBOLS_THAT_HOLD)?;
-            found.query((bars_only, after, text, most))?
-        };
-        while let Some(row) = rows.next()? {
-            if page.instruments.len() == query.limit {
-                page.next = page.instruments.last().map(|last| SymbolPlace {
-                    begins: last.symbol.as_str().starts_with(text),
-                    bars_only: last.bars_only,
-                    symbol: last.symbol.clone(),
-                });
-                return Ok(page);
-            }
-            page.instruments.push(read_instrument(&snapshot, row)?);
-        }
-    }
-    Ok(page)
-}
-
-/// An instrument of a row of (id, name, intervals, tick_ts).
-fn read_instrument(conn: &Connection, row: &Row<'_>) -> Result<Instrument> {
-    let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
-    let intervals = intervals_of(row.get(2)?);
-    let tick_ts: Option<i64> = row.get(3)?;
-    let missing = || StoreError::Internal {
-        detail: format!("{name} is marked as having bars and has none"),
-    };
-    let shortest = intervals.first().copied().ok_or_else(missing)?;
-    let mut latest_bar = conn.prepare_cached(
-        "SELECT start, close FROM bars WHERE symbol_id = ?1 AND interval = ?2
-         ORDER BY start DESC LIMIT 1",
-    )?;
-    let (start, last_price): (i64, f64) = latest_bar
-        .query_row((id, interval_code(shortest)), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?
-        .ok_or_else(missing)?;
-    Ok(Instrument {
-        symbol: symbol_from(&name)?,
-        last_price,
-        last: Timestamp::from_micros(tick_ts.unwrap_or(start)),
-        intervals,
-        bars_only: tick_ts.is_none(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{SqliteOptions, SqliteStore};
-
-    #[tokio::test]
-    async fn symbols_are_listed_by_an_index() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(SqliteOptions::new(dir.path()))
-            .await
-            .unwrap();
-        store.close().await.unwrap();
-        let conn = super::super::schema::open_reader(dir.path()).unwrap();
-        for sql in [SYMBOLS_THAT_BEGIN, SYMBOLS_THAT_HOLD] {
-            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let mut rows = plan.raw_query();
-            let mut steps = String::new();
-            while let Some(row) = rows.next().unwrap() {
-                steps += &row.get::<_, String>(3).unwrap();
-            }
-            assert!(
-                steps.contains("INDEX symbols_listed (<expr>=? AND name>?"),
-                "{steps}"
-            );
-            assert!(!steps.contains("TEMP B-TREE"), "{steps}");
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Dead letters: put aside, listed, marked as replayed, counted, discarded, and bounded in number.
+//! Dead letters: taken in, listed, marked as replayed, counted, discarded, and bounded in number.
 //!
 //! Policy when full: see [`crate::quota`]. Metric: `tickcast_store_dead_letters_removed_total`, the
 //! replayed ones that made room.
@@ -11,7 +11,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{fault::damaged, symbols::seq_from, ticks::limit_of, writer::Writer};
 use crate::{
-    DeadLetter, DeadLetterState, DroppedCount, LetterQuota, PutAside, ReasonCount, Result, quota,
+    DeadLetter, DeadLetterQuota, DeadLetterState, DroppedCount, ReasonCount, RejectReport, Result,
+    quota,
 };
 
 /// Letters that one command discards at most.
@@ -42,14 +43,14 @@ fn count(
 
 /// How full the table is, while letters go in.
 struct Room {
-    quota: LetterQuota,
+    quota: DeadLetterQuota,
     /// The letters of each source that has a row, open and replayed.
     of_source: BTreeMap<String, u64>,
     total: u64,
 }
 
 impl Room {
-    fn read(conn: &Connection, quota: LetterQuota) -> Result<Self> {
+    fn read(conn: &Connection, quota: DeadLetterQuota) -> Result<Self> {
         let mut of_source = BTreeMap::new();
         // As many rows as there are sources and reasons: once for a batch.
         let mut statement = conn.prepare_cached(
@@ -118,18 +119,18 @@ fn is_known(conn: &Connection, message: &str) -> Result<bool> {
     Ok(known.exists([message])?)
 }
 
-/// See [`crate::DeadLetterStore::put_aside`].
-pub(super) fn put_aside(
+/// See [`crate::DeadLetterLog::reject`].
+pub(super) fn reject(
     writer: &mut Writer,
     rejects: &[Reject],
     at: Timestamp,
-) -> Result<PutAside> {
+) -> Result<RejectReport> {
     let conn = &writer.conn;
-    let mut done = PutAside::default();
+    let mut done = RejectReport::default();
     if rejects.is_empty() {
         return Ok(done);
     }
-    let mut room = Room::read(conn, writer.letter_quota)?;
+    let mut room = Room::read(conn, writer.dead_letter_quota)?;
     let mut insert = conn.prepare_cached(
         "INSERT INTO dead_letters (at, reason, detail, origin, payload, message, source)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -137,9 +138,20 @@ pub(super) fn put_aside(
     let mut added: BTreeMap<(String, RejectReason), i64> = BTreeMap::new();
     // Sources without any room left: not asked again for each of thousands of letters.
     let mut full = BTreeSet::new();
+    // Before any is removed to make room: what is there of a message does not come again with it.
+    let mut messages = BTreeSet::new();
+    for message in rejects
+        .iter()
+        .filter_map(|reject| reject.message.as_deref())
+    {
+        if !messages.contains(message) && is_known(conn, message)? {
+            messages.insert(message);
+        }
+    }
     for reject in rejects {
+        // Of those of one message the first counts.
         if let Some(message) = &reject.message
-            && is_known(conn, message)?
+            && !messages.insert(message)
         {
             continue;
         }
@@ -175,7 +187,7 @@ pub(super) fn put_aside(
     Ok(done)
 }
 
-/// See [`crate::DeadLetterStore::open_dead_letters`].
+/// See [`crate::DeadLetterLog::open_dead_letters`].
 pub(super) fn open(
     conn: &Connection,
     reason: Option<RejectReason>,
@@ -276,7 +288,7 @@ pub(super) fn discard(
     Ok(total)
 }
 
-/// See [`crate::DeadLetterStore::dead_letter_counts`].
+/// See [`crate::DeadLetterLog::dead_letter_counts`].
 pub(super) fn counts(conn: &Connection) -> Result<Vec<ReasonCount>> {
     let mut statement = conn.prepare_cached(
         "SELECT reason, sum(open), sum(replayed) FROM dead_letter_sources
@@ -295,7 +307,7 @@ pub(super) fn counts(conn: &Connection) -> Result<Vec<ReasonCount>> {
     Ok(counts)
 }
 
-/// See [`crate::DeadLetterStore::dropped_dead_letters`].
+/// See [`crate::DeadLetterLog::dropped_dead_letters`].
 pub(super) fn dropped(conn: &Connection) -> Result<Vec<DroppedCount>> {
     let mut statement = conn.prepare_cached(
         "SELECT source, reason, dropped FROM dead_letter_sources

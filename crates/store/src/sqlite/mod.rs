@@ -17,7 +17,9 @@ mod checkpoints;
 mod dead_letters;
 mod fault;
 mod health;
+mod instruments;
 mod ledger;
+mod ports;
 mod probe;
 mod readers;
 mod retention;
@@ -34,8 +36,6 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use async_trait::async_trait;
-use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
 use metrics::gauge;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -49,12 +49,7 @@ use self::{
     readers::Readers,
     writer::{Command, Writer},
 };
-use crate::{
-    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, DroppedCount, ForecastLedger,
-    Instrument, LedgerQuery, LedgerRow, LetterQuota, OpenForecast, PutAside, Readiness,
-    ReasonCount, Recorded, Removed, Result, Retention, ScoreRow, StepOutcome, StoreError,
-    StoredTick, SymbolPage, SymbolQuery, TickStore, blocking::blocking, check, lock::lock,
-};
+use crate::{DeadLetterQuota, Result, StoreError, blocking::blocking, lock::lock};
 
 /// What a [`SqliteStore`] is opened with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +64,7 @@ pub struct SqliteOptions {
     /// Commands that wait for the writer at most; callers wait beyond. 0 counts as 1.
     pub queue: usize,
     /// How many dead letters are kept.
-    pub letter_quota: LetterQuota,
+    pub dead_letter_quota: DeadLetterQuota,
     /// Pages (of 4 KiB) that the WAL grows by between two checkpoints: fewer make a smaller WAL and more
     /// syncs. 0 counts as 1.
     pub checkpoint_pages: u32,
@@ -86,7 +81,7 @@ impl SqliteOptions {
             full_sync: false,
             readers: 4,
             queue: 64,
-            letter_quota: LetterQuota::default(),
+            dead_letter_quota: DeadLetterQuota::default(),
             checkpoint_pages: checkpoints::PAGES,
             max_bytes: None,
         }
@@ -225,7 +220,7 @@ fn open(options: &SqliteOptions) -> Result<Inner> {
     let checkpoints = Checkpoints::start(dir, &mut conn, options.checkpoint_pages.max(1))?;
     let health = Health::new(dir);
     health.check_at_opening();
-    let writer = Writer::new(conn, lock, options.letter_quota, Arc::clone(&health))?;
+    let writer = Writer::new(conn, lock, options.dead_letter_quota, Arc::clone(&health))?;
     let readers = Readers::open(dir, options.readers)?;
     let (commands, queue) = mpsc::channel(options.queue.max(1));
     let thread = thread::Builder::new()
@@ -244,228 +239,12 @@ fn open(options: &SqliteOptions) -> Result<Inner> {
     })
 }
 
-#[async_trait]
-impl TickStore for SqliteStore {
-    async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
-        if ticks.is_empty() {
-            return Ok(Appended::default());
-        }
-        check::ticks(&ticks)?;
-        self.write(ticks.len(), |writer| ticks::append(writer, ticks))
-            .await
-    }
-
-    async fn ticks_after(
-        &self,
-        symbol: &Symbol,
-        position: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredTick>> {
-        let symbol = symbol.clone();
-        self.read(move |conn| ticks::after(conn, &symbol, position, limit))
-            .await
-    }
-
-    async fn ticks(
-        &self,
-        symbol: &Symbol,
-        from: Timestamp,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Tick>> {
-        let symbol = symbol.clone();
-        self.read(move |conn| ticks::between(conn, &symbol, from, until, limit))
-            .await
-    }
-
-    async fn latest_tick(&self, symbol: &Symbol) -> Result<Option<StoredTick>> {
-        let symbol = symbol.clone();
-        self.read(move |conn| ticks::latest(conn, &symbol)).await
-    }
-}
-
-#[async_trait]
-impl BarStore for SqliteStore {
-    async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
-        if bars.is_empty() {
-            return Ok(0);
-        }
-        check::bars(&bars)?;
-        self.write(bars.len(), move |writer| bars::put(writer, &bars))
-            .await
-    }
-
-    async fn bars(&self, query: &BarQuery) -> Result<Vec<Bar>> {
-        let query = query.clone();
-        self.read(move |conn| bars::read(conn, &query)).await
-    }
-
-    async fn instruments(&self) -> Result<Vec<Instrument>> {
-        self.read(bars::instruments).await
-    }
-
-    async fn symbols(&self, query: &SymbolQuery) -> Result<SymbolPage> {
-        let query = query.clone();
-        self.read(move |conn| bars::symbols(conn, &query)).await
-    }
-
-    async fn instrument(&self, symbol: &Symbol) -> Result<Option<Instrument>> {
-        let symbol = symbol.clone();
-        self.read(move |conn| bars::instrument(conn, &symbol)).await
-    }
-}
-
-#[async_trait]
-impl ForecastLedger for SqliteStore {
-    async fn record(&self, fans: Vec<Fan>) -> Result<Vec<Recorded>> {
-        fans.iter().try_for_each(check::fan)?;
-        self.write(fans.len(), move |writer| ledger::record(writer, &fans))
-            .await
-    }
-
-    async fn due(
-        &self,
-        symbol: &Symbol,
-        interval: Interval,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<OpenForecast>> {
-        let symbol = symbol.clone();
-        self.read(move |conn| ledger::due(conn, &symbol, interval, now, limit))
-            .await
-    }
-
-    async fn score(&self, outcomes: Vec<StepOutcome>) -> Result<usize> {
-        check::outcomes(&outcomes)?;
-        self.write(outcomes.len(), |writer| ledger::score(writer, outcomes))
-            .await
-    }
-
-    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
-        let query = query.clone();
-        self.read(move |conn| ledger::read(conn, &query)).await
-    }
-
-    async fn scoreboard(
-        &self,
-        symbol: Option<&Symbol>,
-        interval: Option<Interval>,
-    ) -> Result<Vec<ScoreRow>> {
-        let symbol = symbol.cloned();
-        self.read(move |conn| scores::read(conn, symbol.as_ref(), interval))
-            .await
-    }
-}
-
-#[async_trait]
-impl DeadLetterStore for SqliteStore {
-    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<PutAside> {
-        self.write(rejects.len(), move |writer| {
-            dead_letters::put_aside(writer, &rejects, at)
-        })
-        .await
-    }
-
-    async fn open_dead_letters(
-        &self,
-        reason: Option<RejectReason>,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>> {
-        self.read(move |conn| dead_letters::open(conn, reason, after, limit))
-            .await
-    }
-
-    async fn mark_replayed(&self, ids: Vec<i64>) -> Result<usize> {
-        self.write(ids.len(), move |writer| {
-            dead_letters::mark_replayed(writer, &ids)
-        })
-        .await
-    }
-
-    async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
-        self.read(dead_letters::counts).await
-    }
-
-    async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
-        self.read(dead_letters::dropped).await
-    }
-
-    async fn discard(&self, reason: Option<RejectReason>, source: Option<&str>) -> Result<u64> {
-        let mut discarded = 0;
-        loop {
-            let source = source.map(str::to_owned);
-            let some = move |w: &mut Writer| dead_letters::discard(w, reason, source.as_deref());
-            let removed = self.write(dead_letters::DISCARDED_AT_ONCE, some).await?;
-            discarded += removed as u64;
-            if removed < dead_letters::DISCARDED_AT_ONCE {
-                return Ok(discarded);
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Retention for SqliteStore {
-    async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
-        let mut removed = Removed::default();
-        for symbol in self.read(retention::symbols).await? {
-            removed.symbols += 1;
-            loop {
-                let symbol = symbol.clone();
-                let take = move |w: &mut Writer| retention::remove_ticks(w, &symbol, before);
-                let rows = self.write(retention::ROWS_AT_ONCE, take).await?;
-                removed.rows += rows as u64;
-                if rows < retention::ROWS_AT_ONCE {
-                    break;
-                }
-            }
-        }
-        Ok(removed)
-    }
-
-    async fn remove_bars(&self, interval: Interval, before: Timestamp) -> Result<Removed> {
-        let mut removed = Removed::default();
-        for symbol in self.read(retention::symbols).await? {
-            removed.symbols += 1;
-            loop {
-                let symbol = symbol.clone();
-                let take =
-                    move |w: &mut Writer| retention::remove_bars(w, &symbol, interval, before);
-                let rows = self.write(retention::ROWS_AT_ONCE, take).await?;
-                removed.rows += rows as u64;
-                if rows < retention::ROWS_AT_ONCE {
-                    break;
-                }
-            }
-        }
-        Ok(removed)
-    }
-}
-
-#[async_trait]
-impl Readiness for SqliteStore {
-    async fn ready(&self) -> Result<()> {
-        self.read(probe::read).await?;
-        if self.inner.commands.is_closed() {
-            return Err(closed());
-        }
-        let Some(failing) = self.inner.health.is_failing()? else {
-            return Ok(());
-        };
-        // One probe at a time, and not at every question.
-        let Some(_turn) = self.inner.probes.turn() else {
-            return Err(failing);
-        };
-        self.write(probe::ROWS, probe::write).await?;
-        self.inner.health.recovered();
-        self.write(1, probe::tidy).await
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use market::{Symbol, Tick, Timestamp};
+
     use super::*;
+    use crate::{PriceReader as _, PriceWriter as _, check};
 
     #[tokio::test]
     async fn a_command_that_is_undone_leaves_nothing_in_memory_either() {

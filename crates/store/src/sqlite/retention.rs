@@ -1,4 +1,4 @@
-//! See [`crate::Retention`].
+//! See [`crate::TickRetention`] and [`crate::BarRetention`].
 //!
 //! Model: a symbol at a time, and a few thousand rows per command, so that appends get their turn in
 //! between. The row of the symbol keeps its latest tick and greatest position, which the next

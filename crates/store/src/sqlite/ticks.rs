@@ -85,7 +85,7 @@ pub(super) fn read_tick(symbol: &Symbol, row: &Row<'_>, from: usize) -> Result<T
     })
 }
 
-/// See [`crate::TickStore::ticks_after`]: walks the symbol's pages of positions.
+/// See [`crate::PriceReader::ticks_after`]: walks the symbol's pages of positions.
 pub(super) fn after(
     conn: &Connection,
     symbol: &Symbol,
@@ -117,7 +117,7 @@ pub(super) fn after(
     Ok(ticks)
 }
 
-/// See [`crate::TickStore::ticks`].
+/// See [`crate::PriceReader::ticks`].
 pub(super) fn between(
     conn: &Connection,
     symbol: &Symbol,
@@ -145,7 +145,7 @@ pub(super) fn between(
     Ok(ticks)
 }
 
-/// See [`crate::TickStore::latest_tick`].
+/// See [`crate::PriceReader::latest_tick`].
 pub(super) fn latest(conn: &Connection, symbol: &Symbol) -> Result<Option<StoredTick>> {
     let mut statement = conn.prepare_cached(
         "SELECT tick_position, tick_ts, tick_seq, tick_price, tick_size FROM symbols

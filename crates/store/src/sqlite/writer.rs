@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{checkpoints::Checkpoints, fault::closed, health::Health, symbols::Symbols};
-use crate::{LetterQuota, Result, StoreError};
+use crate::{DeadLetterQuota, Result, StoreError};
 
 /// A group takes no further command once it has so many rows.
 pub(super) const GROUP_ROWS: usize = 8_192;
@@ -30,7 +30,7 @@ pub(super) struct Writer {
     pub(super) symbols: Symbols,
     /// The position that the next tick gets.
     pub(super) next_position: i64,
-    pub(super) letter_quota: LetterQuota,
+    pub(super) dead_letter_quota: DeadLetterQuota,
     /// A rollback happened and the state could not be read since.
     stale: bool,
     health: Arc<Health>,
@@ -109,14 +109,14 @@ impl Writer {
     pub(super) fn new(
         conn: Connection,
         lock: File,
-        letter_quota: LetterQuota,
+        dead_letter_quota: DeadLetterQuota,
         health: Arc<Health>,
     ) -> Result<Self> {
         let mut writer = Self {
             conn,
             symbols: Symbols::default(),
             next_position: 1,
-            letter_quota,
+            dead_letter_quota,
             stale: false,
             health,
             failed: None,

@@ -3,24 +3,24 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use store::{LetterQuota, SqliteOptions, SqliteStore, Store};
+use store::{DeadLetterQuota, SqliteOptions, SqliteStore};
 
-use crate::suite::{Place, StoreUnderTest, contract_tests};
+use crate::suite::{Database, Place, StoreUnderTest, contract_tests};
 
 struct Sqlite;
 
 struct Directory {
     dir: tempfile::TempDir,
-    letter_quota: LetterQuota,
+    dead_letter_quota: DeadLetterQuota,
     open: Option<SqliteStore>,
 }
 
 #[async_trait]
 impl StoreUnderTest for Sqlite {
-    async fn place(&self, letter_quota: LetterQuota) -> Box<dyn Place> {
+    async fn place(&self, dead_letter_quota: DeadLetterQuota) -> Box<dyn Place> {
         Box::new(Directory {
             dir: tempfile::tempdir().unwrap(),
-            letter_quota,
+            dead_letter_quota,
             open: None,
         })
     }
@@ -28,12 +28,12 @@ impl StoreUnderTest for Sqlite {
 
 #[async_trait]
 impl Place for Directory {
-    async fn open(&mut self) -> Arc<dyn Store> {
+    async fn open(&mut self) -> Arc<dyn Database> {
         if let Some(store) = self.open.take() {
             store.close().await.unwrap();
         }
         let store = SqliteStore::open(SqliteOptions {
-            letter_quota: self.letter_quota,
+            dead_letter_quota: self.dead_letter_quota,
             ..SqliteOptions::new(self.dir.path())
         })
         .await

@@ -16,11 +16,13 @@ use mongodb::{
     bson::{Document, doc},
 };
 use store::{
-    BarQuery, BarStore, LetterQuota, Retention, Store, StoreError, TickStore,
+    BarQuery, DeadLetterQuota, PriceReader, PriceWriter, StoreError, TickRetention,
     mongo::{MongoOptions, MongoStore},
 };
 
-use crate::suite::{Place, StoreUnderTest, all_of, assert_bars_are_the_fold, contract_tests, tick};
+use crate::suite::{
+    Database, Place, StoreUnderTest, all_of, assert_bars_are_the_fold, contract_tests, tick,
+};
 
 fn uri() -> String {
     std::env::var("MONGODB_URI").unwrap_or_else(|_| {
@@ -43,9 +45,9 @@ struct OneDatabase(MongoOptions);
 
 #[async_trait]
 impl StoreUnderTest for Mongo {
-    async fn place(&self, letter_quota: LetterQuota) -> Box<dyn Place> {
+    async fn place(&self, dead_letter_quota: DeadLetterQuota) -> Box<dyn Place> {
         Box::new(OneDatabase(MongoOptions {
-            letter_quota,
+            dead_letter_quota,
             ..options()
         }))
     }
@@ -53,7 +55,7 @@ impl StoreUnderTest for Mongo {
 
 #[async_trait]
 impl Place for OneDatabase {
-    async fn open(&mut self) -> Arc<dyn Store> {
+    async fn open(&mut self) -> Arc<dyn Database> {
         Arc::new(MongoStore::connect(self.0.clone()).await.unwrap())
     }
 }
@@ -268,7 +270,7 @@ async fn a_database_of_schema_version_1_is_taken_over() {
         .await
         .unwrap();
     let store = MongoStore::connect(options.clone()).await.unwrap();
-    // Ten doubles and ten new ones.
+    // Ten duplicates and ten new ones.
     store.append(ticks[10..].to_vec()).await.unwrap();
     assert_bars_are_the_fold(&store, &ticks).await;
     let schema = collection("_meta").find_one(doc! { "_id": "schema" }).await;

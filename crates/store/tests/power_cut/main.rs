@@ -21,7 +21,7 @@ use std::{fs, path::Path};
 use disk::{Disk, Image};
 use market::ErrorKind;
 use random::Random;
-use store::{Readiness, SqliteOptions, SqliteStore, StoreError, TickStore};
+use store::{PriceWriter, Readiness, SqliteOptions, SqliteStore, StoreError};
 use vfs::Op;
 
 /// Commands of a recorded run.

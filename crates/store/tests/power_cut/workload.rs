@@ -11,8 +11,8 @@ use market::{
     wire::{Band, Fan},
 };
 use store::{
-    BarQuery, BarStore, DeadLetterStore, ForecastLedger, LedgerQuery, Readiness, SqliteOptions,
-    SqliteStore, StoreError, TickStore,
+    BarQuery, DeadLetterLog, ForecastLedger, LedgerQuery, PriceReader, PriceWriter, Readiness,
+    SqliteOptions, SqliteStore, StoreError,
 };
 
 use super::vfs::Recording;
@@ -88,7 +88,7 @@ async fn command(store: &SqliteStore, n: u64) -> Result<(), StoreError> {
         Kind::Ticks => store.append(ticks(n)).await.map(drop),
         Kind::Letter => {
             let at = Timestamp::from_secs(n as i64);
-            store.put_aside(vec![letter(n)], at).await.map(drop)
+            store.reject(vec![letter(n)], at).await.map(drop)
         }
         Kind::Forecast => store.record(vec![fan(n)]).await.map(drop),
     }

@@ -1,9 +1,9 @@
-//! Bars that come as bars, and instruments.
+//! Bars that come as bars, and reads of bars.
 
-use market::{Bar, ErrorKind, Interval};
-use store::{Instrument, Store, SymbolQuery};
+use market::{Bar, ErrorKind, Interval, Timestamp};
+use store::BarQuery;
 
-use super::{PLENTY, START, StoreUnderTest, all_of, bar, symbol, tick};
+use super::{Database, PLENTY, START, StoreUnderTest, all_of, bar, symbol, tick};
 
 pub async fn bars_come_back_as_they_were_put(side: &dyn StoreUnderTest) {
     let mut place = side.place(PLENTY).await;
@@ -67,7 +67,7 @@ fn came_after(ms: i64, volume: f64) -> Bar {
     came
 }
 
-async fn minute(store: &dyn store::Store) -> Bar {
+async fn minute(store: &dyn Database) -> Bar {
     let mut bars = store.bars(&all_of("A", Interval::M1)).await.unwrap();
     assert_eq!(bars.len(), 1);
     bars.remove(0)
@@ -216,46 +216,6 @@ pub async fn an_import_of_thousands_of_bars_is_whole(side: &dyn StoreUnderTest) 
     }
 }
 
-pub async fn instruments_tell_the_latest_state_of_each_symbol(side: &dyn StoreUnderTest) {
-    let mut place = side.place(PLENTY).await;
-    let store = place.open().await;
-    store
-        .put_bars(vec![
-            bar("IMPORTED", Interval::D1, 4, 14.0),
-            bar("IMPORTED", Interval::D1, 2, 12.0),
-            bar("IMPORTED", Interval::H1, 1, 11.0),
-        ])
-        .await
-        .unwrap();
-    store
-        .append(vec![
-            tick("LIVE", 5_000, 2, 70.0, 1.0),
-            tick("LIVE", 100, 1, 60.0, 1.0),
-        ])
-        .await
-        .unwrap();
-    let expected = [
-        Instrument {
-            symbol: symbol("IMPORTED"),
-            last_price: 11.0,
-            last: bar("IMPORTED", Interval::H1, 1, 0.0).start,
-            intervals: vec![Interval::H1, Interval::D1],
-            bars_only: true,
-        },
-        Instrument {
-            symbol: symbol("LIVE"),
-            last_price: 70.0,
-            last: START.plus_micros(5_000_000),
-            intervals: Interval::ALL.to_vec(),
-            bars_only: false,
-        },
-    ];
-    assert_eq!(store.instruments().await.unwrap(), expected);
-    drop(store);
-    let store = place.open().await;
-    assert_eq!(store.instruments().await.unwrap(), expected);
-}
-
 pub async fn bars_that_cannot_be_kept_are_refused_as_a_whole(side: &dyn StoreUnderTest) {
     let mut place = side.place(PLENTY).await;
     let store = place.open().await;
@@ -268,93 +228,49 @@ pub async fn bars_that_cannot_be_kept_are_refused_as_a_whole(side: &dyn StoreUnd
     assert_eq!(store.instruments().await.unwrap(), []);
 }
 
-/// The names of every page, and how many pages there were.
-async fn pages(store: &dyn Store, text: &str, limit: usize) -> (Vec<String>, usize) {
-    let mut query = SymbolQuery {
-        text: text.to_owned(),
-        after: None,
+pub async fn bars_of_many_queries_come_in_one_call_in_their_order(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    let bars: Vec<Bar> = (0..40)
+        .flat_map(|nth| {
+            [
+                bar("A", Interval::M1, nth, 10.0 + f64::from(nth)),
+                bar("B", Interval::D1, nth, 90.0 - f64::from(nth)),
+            ]
+        })
+        .collect();
+    store.put_bars(bars.clone()).await.unwrap();
+    let of = |name: &str, interval: Interval| -> Vec<Bar> {
+        let is_it = |b: &&Bar| b.symbol.as_str() == name && b.interval == interval;
+        bars.iter().filter(is_it).cloned().collect()
+    };
+    let (minutes, days) = (of("A", Interval::M1), of("B", Interval::D1));
+    let query = |name: &str, interval, from: Timestamp, until: Timestamp, limit| BarQuery {
+        symbol: symbol(name),
+        interval,
+        from,
+        until,
         limit,
     };
-    let (mut names, mut count) = (Vec::new(), 0);
-    loop {
-        let page = store.symbols(&query).await.unwrap();
-        assert!(page.instruments.len() <= limit);
-        names.extend(page.instruments.iter().map(|i| i.symbol.to_string()));
-        count += 1;
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return (names, count),
-        }
-    }
-}
-
-/// Imported `H…` and `USD/H0`, live `L…` and `BTC/USD`.
-async fn some_symbols(store: &dyn Store) {
-    let names = ["H0", "H1", "H2", "H3", "H4", "USD/H0"];
-    let bars = names.map(|name| bar(name, Interval::D1, 0, 10.0));
-    store.put_bars(bars.into()).await.unwrap();
-    let names = ["L3", "L1", "BTC/USD", "L2"];
-    let ticks = names.map(|name| tick(name, 1, 1, 50.0, 3.0));
-    store.append(ticks.into()).await.unwrap();
-}
-
-pub async fn symbols_are_listed_in_pages_those_with_ticks_first(side: &dyn StoreUnderTest) {
-    let mut place = side.place(PLENTY).await;
-    let store = place.open().await;
-    assert_eq!(pages(&*store, "", 3).await, (vec![], 1));
-    some_symbols(&*store).await;
-    let all = [
-        "BTC/USD", "L1", "L2", "L3", "H0", "H1", "H2", "H3", "H4", "USD/H0",
+    let queries = [
+        query("B", Interval::D1, days[3].start, days[9].start, 99),
+        query("A", Interval::D1, Timestamp::MIN, Timestamp::MAX, 99),
+        query("A", Interval::M1, Timestamp::MIN, Timestamp::MAX, 2),
+        query("NONE", Interval::M1, Timestamp::MIN, Timestamp::MAX, 2),
+        query("A", Interval::M1, Timestamp::MIN, minutes[5].start, 1),
+        query("B", Interval::D1, days[3].start, days[9].start, 99),
+        query("B", Interval::D1, Timestamp::MIN, Timestamp::MAX, 0),
     ];
-    for limit in 1..=11 {
-        let (names, count) = pages(&*store, "", limit).await;
-        assert_eq!(names, all, "{limit}");
-        assert_eq!(count, all.len().div_ceil(limit), "{limit}");
-    }
-    let first = SymbolQuery {
-        limit: 5,
-        ..SymbolQuery::default()
-    };
-    let listed = store.symbols(&first).await.unwrap().instruments;
-    let whole = store.instruments().await.unwrap();
-    let found = |one: &Instrument| whole.iter().any(|other| other == one);
-    assert!(listed.iter().all(found), "{listed:?}");
-}
-
-pub async fn symbols_are_found_by_how_they_begin_then_by_what_they_hold(side: &dyn StoreUnderTest) {
-    let mut place = side.place(PLENTY).await;
-    let store = place.open().await;
-    some_symbols(&*store).await;
-    for (text, names) in [
-        ("L", vec!["L1", "L2", "L3"]),
-        ("H", vec!["H0", "H1", "H2", "H3", "H4", "USD/H0"]),
-        ("USD", vec!["USD/H0", "BTC/USD"]),
-        ("/", vec!["BTC/USD", "USD/H0"]),
-        ("H3", vec!["H3"]),
-        (".", vec![]),
-        ("%", vec![]),
-        ("ZZZ", vec![]),
-    ] {
-        for limit in [1, 2, 9] {
-            let (found, count) = pages(&*store, text, limit).await;
-            assert_eq!(found, names, "{text} by {limit}");
-            assert_eq!(
-                count,
-                names.len().div_ceil(limit).max(1),
-                "{text} by {limit}"
-            );
-        }
-    }
-}
-
-pub async fn one_symbol_is_told_of_by_itself(side: &dyn StoreUnderTest) {
-    let mut place = side.place(PLENTY).await;
-    let store = place.open().await;
-    assert_eq!(store.instrument(&symbol("H1")).await.unwrap(), None);
-    some_symbols(&*store).await;
-    for expected in store.instruments().await.unwrap() {
-        let found = store.instrument(&expected.symbol).await.unwrap();
-        assert_eq!(found, Some(expected));
-    }
-    assert_eq!(store.instrument(&symbol("H")).await.unwrap(), None);
+    let found = store.bars_of(&queries).await.unwrap();
+    let expected = [
+        days[3..9].to_vec(),
+        vec![],
+        minutes[38..].to_vec(),
+        vec![],
+        minutes[4..5].to_vec(),
+        days[3..9].to_vec(),
+        vec![],
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(store.bars_of(&[]).await.unwrap(), Vec::<Vec<Bar>>::new());
 }

@@ -2,17 +2,17 @@
 
 use market::{Reject, RejectReason, Timestamp};
 use store::{
-    DeadLetter, DeadLetterState, DroppedCount, LetterQuota, PutAside, ReasonCount, Store,
+    DeadLetter, DeadLetterQuota, DeadLetterState, DroppedCount, ReasonCount, RejectReport,
     quota::{MOST_SOURCES, OTHERS},
 };
 
-use super::{PLENTY, StoreUnderTest};
+use super::{Database, PLENTY, StoreUnderTest};
 
 fn reject(reason: RejectReason, payload: &str) -> Reject {
     Reject::new(reason, "what was expected", "csv:prices.csv:17", payload)
 }
 
-async fn open(store: &dyn Store, reason: Option<RejectReason>) -> Vec<DeadLetter> {
+async fn open(store: &dyn Database, reason: Option<RejectReason>) -> Vec<DeadLetter> {
     store
         .open_dead_letters(reason, 0, usize::MAX)
         .await
@@ -31,8 +31,8 @@ pub async fn dead_letters_come_back_with_reason_origin_and_payload(side: &dyn St
         .map(|reason| reject(reason, "{\"half\": \u{fffd}é\0\n"))
         .collect();
     let at = Timestamp::from_micros(1_700_000_000_123_456);
-    store.put_aside(rejects.clone(), at).await.unwrap();
-    store.put_aside(vec![], at).await.unwrap();
+    store.reject(rejects.clone(), at).await.unwrap();
+    store.reject(vec![], at).await.unwrap();
     drop(store);
     let store = place.open().await;
     let letters = open(store.as_ref(), None).await;
@@ -53,17 +53,17 @@ pub async fn a_letter_of_a_message_that_comes_again_is_kept_once(side: &dyn Stor
     };
     let store = place.open().await;
     let batch = vec![of("a"), reject(RejectReason::BadPrice, "-"), of("b")];
-    store.put_aside(batch.clone(), at).await.unwrap();
+    store.reject(batch.clone(), at).await.unwrap();
     drop(store);
     let store = place.open().await;
-    store.put_aside(batch, at).await.unwrap();
-    store.put_aside(vec![of("b"), of("c")], at).await.unwrap();
+    store.reject(batch, at).await.unwrap();
+    store.reject(vec![of("b"), of("c")], at).await.unwrap();
     let letters = open(store.as_ref(), None).await;
     assert_eq!(payloads(&letters), ["a", "-", "b", "-", "c"]);
     assert_eq!(letters[0].reject, of("a"));
     let ids: Vec<i64> = letters[..3].iter().map(|l| l.id).collect();
     store.mark_replayed(ids).await.unwrap();
-    store.put_aside(vec![of("a")], at).await.unwrap();
+    store.reject(vec![of("a")], at).await.unwrap();
     assert_eq!(payloads(&open(store.as_ref(), None).await), ["-", "c"]);
     let counts = store.dead_letter_counts().await.unwrap();
     assert_eq!((counts[0].open, counts[0].replayed), (2, 3));
@@ -79,7 +79,7 @@ pub async fn dead_letters_are_listed_in_pages_and_by_reason(side: &dyn StoreUnde
         })
         .collect();
     store
-        .put_aside(rejects, Timestamp::from_secs(1))
+        .reject(rejects, Timestamp::from_secs(1))
         .await
         .unwrap();
     let first = store.open_dead_letters(None, 0, 4).await.unwrap();
@@ -102,7 +102,7 @@ pub async fn a_replayed_letter_is_no_longer_open(side: &dyn StoreUnderTest) {
         reject(RejectReason::BadBar, "2"),
     ];
     store
-        .put_aside(rejects, Timestamp::from_secs(1))
+        .reject(rejects, Timestamp::from_secs(1))
         .await
         .unwrap();
     assert_eq!(store.mark_replayed(vec![]).await.unwrap(), 0);
@@ -131,8 +131,8 @@ pub async fn a_replayed_letter_is_no_longer_open(side: &dyn StoreUnderTest) {
 }
 
 /// Room for so many of a source and in all.
-fn quota(per_source: u64, total: u64) -> LetterQuota {
-    LetterQuota { per_source, total }
+fn quota(per_source: u64, total: u64) -> DeadLetterQuota {
+    DeadLetterQuota { per_source, total }
 }
 
 /// Letters of a source, their payloads numbered.
@@ -149,15 +149,15 @@ fn of(source: &str, numbers: std::ops::Range<u32>) -> Vec<Reject> {
     numbers.map(letter).collect()
 }
 
-async fn put(store: &dyn Store, rejects: Vec<Reject>) -> PutAside {
+async fn put(store: &dyn Database, rejects: Vec<Reject>) -> RejectReport {
     store
-        .put_aside(rejects, Timestamp::from_secs(1))
+        .reject(rejects, Timestamp::from_secs(1))
         .await
         .unwrap()
 }
 
 /// All letters of all reasons: (open, replayed).
-async fn totals(store: &dyn Store) -> (u64, u64) {
+async fn totals(store: &dyn Database) -> (u64, u64) {
     let counts = store.dead_letter_counts().await.unwrap();
     counts
         .iter()
@@ -278,11 +278,11 @@ pub async fn a_letter_that_is_there_does_not_count_as_dropped_when_it_comes_agai
         .collect();
     put(&*store, named.clone()).await;
     let done = put(&*store, named.clone()).await;
-    assert_eq!(done, PutAside::default());
+    assert_eq!(done, RejectReport::default());
     let ids = open(&*store, None).await.iter().map(|l| l.id).collect();
     store.mark_replayed(ids).await.unwrap();
     // Replayed ones are known as well: nothing is removed for what is not going in.
-    assert_eq!(put(&*store, named).await, PutAside::default());
+    assert_eq!(put(&*store, named).await, RejectReport::default());
     assert_eq!(totals(&*store).await, (0, 2));
 }
 

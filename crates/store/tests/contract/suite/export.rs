@@ -3,12 +3,9 @@
 use std::{fs, path::Path};
 
 use market::{ErrorKind, Interval, Symbol, Tick, Timestamp};
-use store::{
-    Store,
-    export::{ExportOptions, Format, Kind, export},
-};
+use store::export::{ExportOptions, Format, Kind, export};
 
-use super::{START, StoreUnderTest, bar, symbol, tick};
+use super::{Database, START, StoreUnderTest, bar, symbol, tick};
 
 fn options(output: &Path, kind: Kind, symbols: &[&str]) -> ExportOptions {
     ExportOptions {
@@ -26,7 +23,7 @@ fn options(output: &Path, kind: Kind, symbols: &[&str]) -> ExportOptions {
     }
 }
 
-async fn lines_of(store: &dyn Store, options: &ExportOptions) -> Vec<String> {
+async fn lines_of(store: &dyn Database, options: &ExportOptions) -> Vec<String> {
     export(store, options, |_| {}).await.unwrap();
     let text = fs::read_to_string(&options.output).unwrap();
     fs::remove_file(&options.output).unwrap();

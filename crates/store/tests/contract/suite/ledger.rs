@@ -6,9 +6,9 @@ use market::{
     ErrorKind, Interval, Timestamp,
     wire::{Band, Fan},
 };
-use store::{LedgerQuery, Recorded, ScoreRow, StepOutcome, Store};
+use store::{LedgerQuery, Recorded, ScoreRow, StepOutcome};
 
-use super::{PLENTY, START, StoreUnderTest, symbol};
+use super::{Database, PLENTY, START, StoreUnderTest, symbol};
 
 /// A fan of three minutes by `model` from the `nth` minute, made as its origin's bar closes. Its
 /// mean is 100, 101, 102; its 80 % band is 1 wide on each side, its 95 % band 2.
@@ -46,7 +46,7 @@ fn query(name: &str) -> LedgerQuery {
     }
 }
 
-async fn recorded(store: &Arc<dyn Store>, fan: &Fan) -> i64 {
+async fn recorded(store: &Arc<dyn Database>, fan: &Fan) -> i64 {
     match store.record(vec![fan.clone()]).await.unwrap()[..] {
         [Recorded::New(id)] => id,
         ref other => panic!("not new: {other:?}"),

@@ -230,15 +230,15 @@ pub async fn a_double_leaves_bars_whose_other_ticks_were_removed_as_they_are(
     let store = place.open().await;
     store.append(all.clone()).await.unwrap();
     store.remove_ticks(cut).await.unwrap();
-    let doubles = all[10..12].to_vec();
-    let again = store.append(doubles.clone()).await.unwrap();
+    let duplicates = all[10..12].to_vec();
+    let again = store.append(duplicates.clone()).await.unwrap();
     assert_eq!((again.stored.len(), again.duplicates), (0, 2));
     assert_bars_are_the_fold(&*store, &all).await;
     // Nor does it matter who gets them again, or what is new beside them.
     drop(store);
     let store = place.open().await;
     let late = tick("ABC", 2_900, 1, 50.0, 4.0);
-    let with_new = [doubles, vec![late.clone()]].concat();
+    let with_new = [duplicates, vec![late.clone()]].concat();
     let again = store.append(with_new).await.unwrap();
     assert_eq!((again.stored.len(), again.duplicates), (1, 2));
     all.push(late);

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use market::{ErrorKind, Interval, Tick, Timestamp, bars_from_ticks};
+use market::{Bar, ErrorKind, Interval, Tick, Timestamp, bars_from_ticks};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
 use store::{Appended, StoredTick};
 
-use super::{PLENTY, START, StoreUnderTest, all_of, assert_bars_are_the_fold, symbol, tick};
+use super::{PLENTY, START, StoreUnderTest, all_of, assert_bars_are_the_fold, bar, symbol, tick};
 
 pub async fn a_tick_is_stored_once_within_a_batch_and_across_batches(side: &dyn StoreUnderTest) {
     let mut place = side.place(PLENTY).await;
@@ -305,6 +305,37 @@ pub async fn a_late_tick_corrects_its_bars(side: &dyn StoreUnderTest) {
     assert_eq!((day.open, day.close, day.trades), (90.0, 120.0, 4));
     let stored = store.bars(&all_of("A", Interval::D1)).await.unwrap();
     assert_eq!(stored.iter().collect::<Vec<_>>(), [day]);
+}
+
+pub async fn a_bar_is_told_whole_after_reopening_though_older_ticks_came_first(
+    side: &dyn StoreUnderTest,
+) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    let mut all = vec![tick("A", 60_000, 1, 100.0, 1.0)];
+    store.append(all.clone()).await.unwrap();
+    drop(store);
+    let store = place.open().await;
+    // One of the minute before, then one of the minute that the first process had begun.
+    for tick in [
+        tick("A", 1_000, 1, 90.0, 1.0),
+        tick("A", 70_000, 1, 80.0, 1.0),
+    ] {
+        all.push(tick.clone());
+        let told = store.append(vec![tick.clone()]).await.unwrap().bars;
+        let mut expected = bars_from_ticks(&all, &Interval::ALL);
+        expected.retain(|bar| bar.start == bar.interval.start_of(tick.ts));
+        assert_eq!(told, expected);
+    }
+    // So is one that came as a bar, before any tick of its time.
+    let mut later = bar("A", Interval::M1, 9, 50.0);
+    (later.first, later.last) = Bar::keys_until(later.interval, later.start, later.start);
+    store.put_bars(vec![later.clone()]).await.unwrap();
+    let next = tick("A", 120_000, 1, 70.0, 1.0);
+    store.append(vec![next]).await.unwrap();
+    let inside = tick("A", 9 * 60_000 + 1_000, 1, 60.0, 1.0);
+    let told = store.append(vec![inside.clone()]).await.unwrap().bars;
+    assert!(told.contains(&later.with_ticks([&inside])), "{told:?}");
 }
 
 pub async fn ticks_that_cannot_be_kept_are_refused_as_a_whole(side: &dyn StoreUnderTest) {

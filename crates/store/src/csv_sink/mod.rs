@@ -8,17 +8,17 @@
 //! did not finish is cut off when the file is opened again: it was never acknowledged. `tickcast
 //! import` reads every file.
 //!
-//! Doubles are looked for among the last 20,000 rows of a file, more than a consumer has polled and
+//! Duplicates are looked for among the last 20,000 rows of a file, more than a consumer has polled and
 //! not committed when it dies. What comes again from further back is written again; the import drops
 //! it by its key.
 //!
-//! What it does not do: answer reads, keep forecasts, make bars of ticks, replay dead letters, share
-//! its folder with another process. So it stands behind `ingest` and `consume`, not behind pages,
-//! and it is outside the contract suite of the stores. Positions of stored ticks begin anew with each
+//! What it does not do: answer reads, keep forecasts, make bars of ticks, replay dead letters, remove
+//! bars, share its folder with another process: it has only the ports of what it does. So it stands
+//! behind `ingest` and `consume`, not behind pages. Positions of stored ticks begin anew with each
 //! process.
 
+mod dead_letters;
 mod files;
-mod letters;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -29,14 +29,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
+use market::{Bar, Reject, RejectReason, Symbol, Tick, Timestamp};
 
-use self::{files::SymbolFiles, letters::Letters};
+use self::{dead_letters::Letters, files::SymbolFiles};
 use crate::{
-    Appended, BarQuery, BarStore, DeadLetter, DeadLetterStore, DroppedCount, ForecastLedger,
-    Instrument, LedgerQuery, LedgerRow, LetterQuota, OpenForecast, PutAside, Readiness,
-    ReasonCount, Recorded, Removed, Result, Retention, ScoreRow, StepOutcome, StoreError,
-    StoredTick, SymbolPage, SymbolQuery, TickStore, blocking::blocking, lock::lock,
+    Appended, DeadLetter, DeadLetterLog, DeadLetterQuota, DroppedCount, PriceWriter, Readiness,
+    ReasonCount, RejectReport, Removed, Result, StoreError, StoredTick, TickRetention,
+    blocking::blocking, lock::lock,
 };
 
 /// Symbols whose files are open at once.
@@ -50,7 +49,7 @@ pub struct CsvSinkOptions {
     /// Whether every append waits for the disk.
     pub full_sync: bool,
     /// How many dead letters are kept.
-    pub letter_quota: LetterQuota,
+    pub dead_letter_quota: DeadLetterQuota,
 }
 
 impl CsvSinkOptions {
@@ -59,7 +58,7 @@ impl CsvSinkOptions {
         Self {
             dir: dir.into(),
             full_sync: false,
-            letter_quota: LetterQuota::default(),
+            dead_letter_quota: DeadLetterQuota::default(),
         }
     }
 }
@@ -160,7 +159,7 @@ fn open(options: &CsvSinkOptions) -> Result<State> {
     let CsvSinkOptions {
         dir,
         full_sync,
-        letter_quota,
+        dead_letter_quota,
     } = options;
     let lock = lock(dir)?;
     let opened = || -> std::io::Result<State> {
@@ -176,7 +175,7 @@ fn open(options: &CsvSinkOptions) -> Result<State> {
             full_sync: *full_sync,
             symbols: HashMap::new(),
             open: VecDeque::new(),
-            letters: Letters::open(dir, *full_sync, *letter_quota)?,
+            letters: Letters::open(dir, *full_sync, *dead_letter_quota)?,
             next_position: 1,
             _lock: lock,
         })
@@ -264,93 +263,21 @@ impl State {
     }
 }
 
-/// What is not kept here.
-fn not_kept<T>(what: &str) -> Result<T> {
-    Err(StoreError::Invalid {
-        detail: format!(
-            "a store of CSV files is for writing only and has no {what}: import its files into another store (tickcast import)"
-        ),
-    })
-}
-
 #[async_trait]
-impl TickStore for CsvSink {
+impl PriceWriter for CsvSink {
     async fn append(&self, ticks: Vec<Tick>) -> Result<Appended> {
         self.write(|state| state.append(ticks)).await
     }
 
-    async fn ticks_after(&self, _: &Symbol, _: u64, _: usize) -> Result<Vec<StoredTick>> {
-        not_kept("order of storage")
-    }
-
-    async fn ticks(&self, _: &Symbol, _: Timestamp, _: Timestamp, _: usize) -> Result<Vec<Tick>> {
-        not_kept("way to read ticks")
-    }
-
-    async fn latest_tick(&self, _: &Symbol) -> Result<Option<StoredTick>> {
-        not_kept("way to read ticks")
-    }
-}
-
-#[async_trait]
-impl BarStore for CsvSink {
     async fn put_bars(&self, bars: Vec<Bar>) -> Result<usize> {
         self.write(move |state| state.put_bars(&bars)).await
     }
-
-    async fn bars(&self, _: &BarQuery) -> Result<Vec<Bar>> {
-        not_kept("way to read bars")
-    }
-
-    /// None: nothing can be read of any.
-    async fn instruments(&self) -> Result<Vec<Instrument>> {
-        Ok(Vec::new())
-    }
-
-    /// None, as there.
-    async fn symbols(&self, _: &SymbolQuery) -> Result<SymbolPage> {
-        Ok(SymbolPage::default())
-    }
-
-    /// None, as there.
-    async fn instrument(&self, _: &Symbol) -> Result<Option<Instrument>> {
-        Ok(None)
-    }
 }
 
 #[async_trait]
-impl ForecastLedger for CsvSink {
-    async fn record(&self, _: Vec<Fan>) -> Result<Vec<Recorded>> {
-        not_kept("ledger")
-    }
-
-    async fn due(
-        &self,
-        _: &Symbol,
-        _: Interval,
-        _: Timestamp,
-        _: usize,
-    ) -> Result<Vec<OpenForecast>> {
-        not_kept("ledger")
-    }
-
-    async fn score(&self, _: Vec<StepOutcome>) -> Result<usize> {
-        not_kept("ledger")
-    }
-
-    async fn ledger(&self, _: &LedgerQuery) -> Result<Vec<LedgerRow>> {
-        not_kept("ledger")
-    }
-
-    async fn scoreboard(&self, _: Option<&Symbol>, _: Option<Interval>) -> Result<Vec<ScoreRow>> {
-        not_kept("ledger")
-    }
-}
-
-#[async_trait]
-impl DeadLetterStore for CsvSink {
-    async fn put_aside(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<PutAside> {
-        self.write(move |state| state.letters.put_aside(rejects, at))
+impl DeadLetterLog for CsvSink {
+    async fn reject(&self, rejects: Vec<Reject>, at: Timestamp) -> Result<RejectReport> {
+        self.write(move |state| state.letters.reject(rejects, at))
             .await
     }
 
@@ -364,20 +291,12 @@ impl DeadLetterStore for CsvSink {
             .await
     }
 
-    async fn mark_replayed(&self, _: Vec<i64>) -> Result<usize> {
-        not_kept("replay of dead letters")
-    }
-
     async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
         self.with(|state| Ok(state.letters.counts())).await
     }
 
     async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
         self.with(|state| Ok(state.letters.dropped())).await
-    }
-
-    async fn discard(&self, _: Option<RejectReason>, _: Option<&str>) -> Result<u64> {
-        not_kept("way to discard dead letters")
     }
 }
 
@@ -407,15 +326,10 @@ impl Readiness for CsvSink {
 }
 
 #[async_trait]
-impl Retention for CsvSink {
+impl TickRetention for CsvSink {
     /// Whole finished days; the newest day of a symbol stays.
     async fn remove_ticks(&self, before: Timestamp) -> Result<Removed> {
         self.with(move |state| state.remove_ticks(before)).await
-    }
-
-    /// Nothing: bars that came as bars are in one file each.
-    async fn remove_bars(&self, _: Interval, _: Timestamp) -> Result<Removed> {
-        Ok(Removed::default())
     }
 }
 

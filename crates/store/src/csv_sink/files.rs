@@ -15,7 +15,7 @@ use market::{Bar, Interval, Symbol, Tick, TickKey, Timestamp};
 
 use crate::csv_rows::{BAR_HEADER, TICK_HEADER, write_bar, write_tick};
 
-/// Rows at the end of a file that doubles are looked for among: as many as a consumer stores at most
+/// Rows at the end of a file that duplicates are looked for among: as many as a consumer stores at most
 /// between two commits, 10,000 and a batch. A single message of more rows than that goes beyond it.
 const RECENT_ROWS: usize = 20_000;
 /// More bytes than that many rows have.
@@ -41,7 +41,7 @@ pub(super) fn day_of(ts: Timestamp) -> String {
     start.split('T').next().unwrap_or(&start).to_owned()
 }
 
-/// Keys of the last rows, of which a double is not written again.
+/// Keys of the last rows, of which a duplicate is not written again.
 #[derive(Default)]
 struct Recent {
     keys: HashSet<TickKey>,

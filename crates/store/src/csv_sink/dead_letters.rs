@@ -13,7 +13,9 @@ use market::{Reject, RejectReason, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::files::Appender;
-use crate::{DeadLetter, DeadLetterState, DroppedCount, LetterQuota, PutAside, ReasonCount, quota};
+use crate::{
+    DeadLetter, DeadLetterQuota, DeadLetterState, DroppedCount, ReasonCount, RejectReport, quota,
+};
 
 #[derive(Serialize, Deserialize)]
 struct Line {
@@ -26,7 +28,7 @@ struct Line {
 pub(super) struct Letters {
     path: PathBuf,
     out: Appender,
-    quota: LetterQuota,
+    quota: DeadLetterQuota,
     counts: BTreeMap<RejectReason, u64>,
     of_source: HashMap<String, u64>,
     not_kept: BTreeMap<(String, RejectReason), u64>,
@@ -38,7 +40,7 @@ pub(super) struct Letters {
 const REMEMBERED: usize = 20_000;
 
 impl Letters {
-    pub(super) fn open(dir: &Path, sync: bool, quota: LetterQuota) -> io::Result<Self> {
+    pub(super) fn open(dir: &Path, sync: bool, quota: DeadLetterQuota) -> io::Result<Self> {
         let path = dir.join("dead-letters.jsonl");
         let out = Appender::open(&path, "", sync)?;
         let mut letters = Self {
@@ -58,22 +60,22 @@ impl Letters {
         Ok(letters)
     }
 
-    pub(super) fn put_aside(
+    pub(super) fn reject(
         &mut self,
         rejects: Vec<Reject>,
         at: Timestamp,
-    ) -> io::Result<PutAside> {
+    ) -> io::Result<RejectReport> {
         let mut bytes = Vec::new();
-        let mut done = PutAside::default();
+        let mut done = RejectReport::default();
         // What the batch adds: counted only once it is written.
         let mut added: HashMap<String, u64> = HashMap::new();
         let mut kept = Vec::new();
+        let mut of_batch: HashSet<String> = HashSet::new();
         let total: u64 = self.counts.values().sum();
         for reject in rejects {
-            if reject
-                .message
-                .as_ref()
-                .is_some_and(|m| self.messages.contains(m))
+            // Of those of one message the first counts.
+            if let Some(message) = &reject.message
+                && (self.messages.contains(message) || !of_batch.insert(message.clone()))
             {
                 continue;
             }

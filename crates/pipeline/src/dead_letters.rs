@@ -7,7 +7,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    hash::{DefaultHasher, Hasher},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,7 +15,8 @@ use async_trait::async_trait;
 use bus::{BusError, Position};
 use market::{Reject, RejectReason, TickRules};
 use serde::Serialize;
-use store::{PutAside, Store};
+use siphasher::sip::SipHasher13;
+use store::{DeadLetterStore, RejectReport};
 
 use crate::{Result, Sink, backoff::Backoff, clock::Clock};
 
@@ -25,7 +25,7 @@ const LETTERS_AT_ONCE: usize = 500;
 /// Letters that a report lists at most.
 const LISTED: usize = 100;
 
-/// Where dead letters are told of besides the store: a topic that others may watch.
+/// Where dead letters are published besides the store: a topic that others may watch.
 #[async_trait]
 pub trait DeadLetterOutlet: Send + Sync + 'static {
     /// Publishes rows that could not be used, each with where its message stood, if it came from
@@ -71,17 +71,17 @@ fn name(message: String, reject: &mut Reject, seen: &mut HashMap<(String, u64), 
     *before += 1;
 }
 
-/// Another release of Rust may hash otherwise: then letters that come again just then double.
+/// The names are stored, so the hash is one that never changes: SipHash-1-3 with keys of 0. The standard
+/// library's hasher, which named the letters of earlier versions, is the same until a release of Rust
+/// changes it.
 fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(text.as_bytes());
-    hasher.finish()
+    SipHasher13::new().hash(text.as_bytes())
 }
 
-/// Tells the outlet of rows that are in the store, trying again while the bus is away. What the bus
+/// Publishes rejected rows that are in the store, trying again while the bus is down. What the bus
 /// refuses for good (no right to write the topic, a setting) is said in the log and left at that: the
 /// letters are in the store, and good rows must not wait for it.
-pub(crate) async fn tell(
+pub(crate) async fn publish(
     outlet: Option<&dyn DeadLetterOutlet>,
     rejects: &[(Option<Position>, Reject)],
     backoff: &mut Backoff,
@@ -93,7 +93,7 @@ pub(crate) async fn tell(
         match outlet.publish(rejects).await {
             Ok(()) => return,
             Err(e @ BusError::Unavailable { .. }) => {
-                tracing::warn!(error = %e, "telling of dead letters is tried again");
+                tracing::warn!(error = %e, "publishing dead letters is tried again");
                 tokio::time::sleep(backoff.next_wait()).await;
             }
             Err(BusError::Closed) => return,
@@ -128,7 +128,7 @@ struct Unsaid {
 
 impl Drops {
     /// Takes note of what became of a batch, and warns when some of it was not kept.
-    pub(crate) fn note(&self, done: &PutAside) {
+    pub(crate) fn note(&self, done: &RejectReport) {
         let Some(first) = done.dropped.first() else {
             return;
         };
@@ -170,7 +170,7 @@ pub struct ReplayReport {
 /// # Errors
 /// The store's; what was replayed before stays replayed.
 pub async fn replay(
-    store: &Arc<dyn Store>,
+    store: &dyn DeadLetterStore,
     sink: &Sink,
     rules: &TickRules,
     clock: &Arc<dyn Clock>,
@@ -236,6 +236,26 @@ impl ReplayReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_are_stored_stay_as_they_are() {
+        let at = Position {
+            partition: 3,
+            offset: 42,
+        };
+        let reject = || Reject::new(RejectReason::BadPrice, "", "", "ABC,1700000000,-1");
+        let mut of_a_message = [(Some(at), reject()), (Some(at), reject())];
+        name_messages("t", &mut of_a_message);
+        let names = of_a_message.map(|(_, r)| r.message.unwrap());
+        assert_eq!(
+            names,
+            ["t/3/42/0922c622f50e5dde.0", "t/3/42/0922c622f50e5dde.1"]
+        );
+        let mut of_a_batch = [reject()];
+        name_batch("rest:x", r#"{"batches":3}"#, &mut of_a_batch);
+        let name = of_a_batch[0].message.as_deref();
+        assert_eq!(name, Some("rest:x/f21899e4c9cb50f2/0922c622f50e5dde.0"));
+    }
 
     #[test]
     fn a_row_of_a_message_has_one_name_whatever_else_of_it_is_refused() {
