@@ -2,6 +2,8 @@
 //! [`suite::StoreUnderTest`].
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod sqlite;
 #[cfg(test)]
 mod suite;

@@ -4,6 +4,9 @@
 //! server the tests fail.
 
 #[cfg(test)]
+#[path = "../contract/model/mod.rs"]
+mod model;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 #[path = "../contract/suite/mod.rs"]

@@ -138,6 +138,13 @@ macro_rules! contract_tests {
             discarding_makes_room_and_forgets_what_was_dropped,
             sources_without_number_share_the_quota_of_the_others,
         );
+        mod model {
+            use super::*;
+            crate::suite::contract_tests!($side; model / prices: prices_are_those_of_the_model);
+            crate::suite::contract_tests!($side; model / ledger: the_ledger_is_that_of_the_model);
+            crate::suite::contract_tests!($side; model / dead_letters: dead_letters_are_those_of_the_model);
+            crate::suite::contract_tests!($side; model / retention: what_is_left_is_what_the_model_leaves);
+        }
     };
     ($side:expr; $part:ident: $($name:ident),* $(,)?) => {
         contract_tests!($side; suite / $part: $($name),*);
