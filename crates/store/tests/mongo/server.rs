@@ -51,6 +51,11 @@ impl StoreUnderTest for Mongo {
             ..options()
         }))
     }
+
+    /// A call takes as long as many of an embedded store.
+    fn model_cases(&self) -> u32 {
+        3
+    }
 }
 
 #[async_trait]

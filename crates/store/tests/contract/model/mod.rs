@@ -3,7 +3,8 @@
 //! Model: [`Reference`] says what a state is, which calls come next, what they change, and how a store is
 //! compared with it. [`holds`] makes up sequences and, of one that fails, finds a short one that still fails.
 //!
-//! `TICKCAST_MODEL_CASES` sets how many sequences are tried of each model, 8 without it.
+//! `TICKCAST_MODEL_CASES` sets how many sequences are tried of each model; without it a few, so that the tests
+//! stay quick.
 
 pub mod dead_letters;
 pub mod ledger;
@@ -42,10 +43,10 @@ pub trait Reference: ReferenceStateMachine {
     async fn compare(store: &dyn Database, state: &Self::State);
 }
 
-fn cases() -> u32 {
+fn cases(side: &dyn StoreUnderTest) -> u32 {
     match std::env::var("TICKCAST_MODEL_CASES") {
         Ok(cases) => cases.parse().unwrap(),
-        Err(_) => 8,
+        Err(_) => side.model_cases(),
     }
 }
 
@@ -74,7 +75,7 @@ async fn run<R: Reference>(
 /// Whether a side answers as the model does.
 pub async fn holds<R: Reference>(side: &dyn StoreUnderTest) {
     let config = Config {
-        cases: cases(),
+        cases: cases(side),
         failure_persistence: None,
         ..Config::default()
     };

@@ -49,6 +49,11 @@ impl<T> Database for T where
 pub trait StoreUnderTest: Send + Sync {
     /// An empty place, gone when dropped, whose stores keep so many dead letters.
     async fn place(&self, dead_letter_quota: DeadLetterQuota) -> Box<dyn Place>;
+
+    /// Sequences of calls that are tried of each reference model, where nothing else is set.
+    fn model_cases(&self) -> u32 {
+        8
+    }
 }
 
 /// Where a store lives.
