@@ -12,7 +12,8 @@ use std::{
 };
 
 use bus::{EventBus, Payload, Record};
-use market::{Bar, Reject, Symbol, Tick, TickKey};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use market::{Bar, Reject, Symbol, Tick, TickKey, Timestamp};
 use store::PriceReader;
 
 use crate::{DeadLetterOutlet, Result, Sink, backoff::Backoff, dead_letters};
@@ -23,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 /// How long the look before publishing may take.
 const LOOK_BEFORE: Duration = Duration::from_secs(1);
+/// Symbols that are looked for at the same time.
+const SYMBOLS_AT_ONCE: usize = 8;
 /// Ticks that one look reads at most.
 const TICKS_AT_ONCE: usize = 50_000;
 /// Rows of one record at most.
@@ -117,13 +120,22 @@ async fn leave_out_stored(
     store: &dyn PriceReader,
     missing: &mut BTreeMap<Symbol, BTreeSet<TickKey>>,
 ) -> Result<()> {
-    for (symbol, keys) in missing.iter_mut() {
-        let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
-            continue;
-        };
-        let until = last.ts.plus_micros(1);
-        let found = store.ticks(symbol, first.ts, until, TICKS_AT_ONCE).await?;
-        for tick in found {
+    let asked: Vec<(Symbol, Timestamp, Timestamp)> = missing
+        .iter()
+        .filter_map(|(symbol, keys)| {
+            let until = keys.last()?.ts.plus_micros(1);
+            Some((symbol.clone(), keys.first()?.ts, until))
+        })
+        .collect();
+    let found: Vec<Vec<Tick>> = stream::iter(asked)
+        .map(|(symbol, from, until)| async move {
+            store.ticks(&symbol, from, until, TICKS_AT_ONCE).await
+        })
+        .buffer_unordered(SYMBOLS_AT_ONCE)
+        .try_collect()
+        .await?;
+    for tick in found.into_iter().flatten() {
+        if let Some(keys) = missing.get_mut(&tick.symbol) {
             keys.remove(&tick.key());
         }
     }
