@@ -1,15 +1,18 @@
-//! What decides in the training loop, without doing it: when to train.
+//! What decides in the training loop, without doing it: when to train, whether a candidate may take the
+//! champion's place.
 //!
 //! - [`calendar`]: the sessions of exchanges, early closes included, with an overlay of extra closures.
 //! - [`schedule`]: cron in a time zone, or minutes around the open or close of every session; missed fires.
+//! - [`gate`]: verdicts on candidates, with an error budget that holds for a year of gates.
 //!
-//! Everything is a pure function: the time is an argument, nothing is read or written. Times are UTC
-//! ([`market::Timestamp`]); the zone of an exchange or a schedule is only used where a wall clock is meant.
+//! Everything is a pure function: the time and the seed are arguments, nothing is read or written. Times are
+//! UTC ([`market::Timestamp`]); the zone of an exchange or a schedule is only used where a wall clock is meant.
 //!
 //! What it does not do: run jobs, keep anything, fit models.
 
 pub mod calendar;
 mod error;
+pub mod gate;
 pub mod schedule;
 mod zone;
 
