@@ -170,7 +170,20 @@ async fn over_a_sink_prices_and_letters_are_stored_and_letters_cannot_be_replaye
     let spec = SourceSpec::once(Box::new(source));
     let pipeline = start_with(config, StorePorts::of_sink(Arc::clone(&sink)), vec![spec]).await;
     let bar = market::Bar::from_tick(&tick("AAA", 0, 0, 5.0), Interval::D1);
-    assert_eq!(pipeline.sink.write_bars(vec![bar]).await.unwrap(), 1);
+    assert_eq!(
+        pipeline.sink.write_bars(vec![bar.clone()]).await.unwrap(),
+        1
+    );
+    let import = SourceBatch {
+        source: "csv:x.csv".into(),
+        source_offset: None,
+        received: std::time::Instant::now(),
+        ticks: Vec::new(),
+        bars: vec![bar],
+        rejects: Vec::new(),
+    };
+    let imported = pipeline.import().run(stream::iter([Ok(import)]), |_| {});
+    assert_eq!(imported.await.unwrap().bars.new, 1);
     let counts = || async { sink.dead_letter_counts().await.unwrap() };
     until(|| async { pipeline.stats().await.stored.total == 1_800 }).await;
     until(|| async { counts().await.iter().any(|count| count.open == 1) }).await;

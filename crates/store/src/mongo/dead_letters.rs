@@ -177,7 +177,8 @@ impl Inner {
             .await?;
         let mut letters = Vec::new();
         while let Some(letter) = found.try_next().await? {
-            let source = letter.get_str("source").map_err(fault::foreign)?;
+            // Letters of builds without quotas have none.
+            let source = letter.get_str("source").unwrap_or_default();
             letters.push((
                 letter.get_i64("_id").map_err(fault::foreign)?,
                 source.to_owned(),

@@ -10,18 +10,18 @@ use std::{
 };
 
 use async_trait::async_trait;
-use market::{ErrorKind, Interval, Tick, Timestamp};
+use market::{ErrorKind, Interval, Reject, RejectReason, Tick, Timestamp};
 use mongodb::{
     Client,
     bson::{Document, doc},
 };
 use store::{
-    BarQuery, DeadLetterQuota, PriceReader, PriceWriter, StoreError, TickRetention,
+    BarQuery, DeadLetterLog, DeadLetterQuota, PriceReader, PriceWriter, StoreError, TickRetention,
     mongo::{MongoOptions, MongoStore},
 };
 
 use crate::suite::{
-    Database, Place, StoreUnderTest, all_of, assert_bars_are_the_fold, contract_tests, tick,
+    Database, Place, START, StoreUnderTest, all_of, assert_bars_are_the_fold, contract_tests, tick,
 };
 
 fn uri() -> String {
@@ -280,6 +280,41 @@ async fn a_database_of_schema_version_1_is_taken_over() {
     assert_bars_are_the_fold(&store, &ticks).await;
     let schema = collection("_meta").find_one(doc! { "_id": "schema" }).await;
     assert_eq!(schema.unwrap().unwrap().get_i32("version").unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replayed_letter_of_a_build_without_quotas_makes_room() {
+    let options = MongoOptions {
+        dead_letter_quota: DeadLetterQuota {
+            per_source: 9,
+            total: 1,
+        },
+        ..options()
+    };
+    let letters = database(&options)
+        .await
+        .collection::<Document>("stock_data_dead_letters");
+    let old = doc! {
+        "_id": 0_i64,
+        "at_us": 1_i64,
+        "reason": "bad_price",
+        "detail": "",
+        "origin": "a:1",
+        "payload": "old",
+        "state": "replayed",
+    };
+    letters.insert_one(old).await.unwrap();
+    let store = MongoStore::connect(options).await.unwrap();
+    let reject = |payload: &str| Reject::new(RejectReason::BadPrice, "", "a:2", payload);
+    let done = store
+        .reject(vec![reject("new"), reject("too many")], START)
+        .await
+        .unwrap();
+    assert_eq!((done.kept, done.dropped_in_all()), (1, 1));
+    let open = store.open_dead_letters(None, 0, 9).await.unwrap();
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0].reject.payload, "new");
+    assert_eq!(letters.count_documents(doc! {}).await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
