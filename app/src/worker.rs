@@ -1,7 +1,8 @@
 //! The page's side of the forecasting worker (its messages: `frontend/worker/worker.js`).
 //!
-//! Model: a page that may have to do without its server calls [`load`] while it has one; that starts
-//! the page's one worker, whose download is no part of the page's. One question is under way at a
+//! Model: a page that may have to do without its server calls [`keep`] while it has one; that starts
+//! the page's one worker, whose download is no part of the page's, and lets it fetch the state that the
+//! server forecasts by. One question is under way at a
 //! time: a second one is refused until the first is answered. A worker that failed is let go of, and
 //! the next question starts another.
 //!
@@ -32,6 +33,26 @@ pub struct Question {
     pub season: usize,
     /// Whether logarithms are fitted.
     pub log: bool,
+    /// The series by name: a state that is kept of it forecasts.
+    pub series: String,
+    /// The start of each value, in microseconds.
+    pub starts: Vec<i64>,
+}
+
+/// A state of the server to keep, for the time without it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Keep {
+    /// The series by name.
+    pub series: String,
+    /// The model by name.
+    pub model: String,
+    /// Where it is.
+    pub url: String,
+}
+
+#[derive(Serialize)]
+struct KeepMessage<'a> {
+    keep: &'a Keep,
 }
 
 /// What the page shows of the worker's answer, which is the command line's JSON.
@@ -47,10 +68,15 @@ pub struct Answer {
     pub upper: BTreeMap<String, Vec<f64>>,
     /// Seconds of fit and forecast.
     pub seconds: f64,
+    /// Whether a state of the server made it.
+    #[serde(skip)]
+    pub served: bool,
 }
 
 #[derive(Deserialize)]
 struct Reply {
+    #[serde(default)]
+    served: bool,
     answer: Option<Answer>,
     error: Option<Refusal>,
 }
@@ -87,11 +113,10 @@ thread_local! {
     static FORECASTER: Forecaster = Forecaster::default();
 }
 
-/// Starts the worker when it is not running, so that it is there when the server is not. Where it
-/// cannot be had, the next question says why.
-pub fn load() {
+/// Lets the worker fetch a state and keep it. Where it cannot, it forecasts by a fit of its own.
+pub fn keep(keep: &Keep) {
     FORECASTER.with(|forecaster| {
-        let _ = forecaster.load();
+        let _ = forecaster.send(&KeepMessage { keep });
     });
 }
 
@@ -140,9 +165,9 @@ impl Forecaster {
         }
     }
 
-    fn send(&self, question: &Question) -> Result<(), JsValue> {
+    fn send(&self, message: &impl Serialize) -> Result<(), JsValue> {
         self.load()?;
-        let text = serde_json::to_string(question).map_err(|e| e.to_string())?;
+        let text = serde_json::to_string(message).map_err(|e| e.to_string())?;
         let message = js_sys::JSON::parse(&text)?;
         match self.0.running.borrow().as_ref() {
             Some(running) => running.worker.post_message(&message),
@@ -158,9 +183,10 @@ impl Forecaster {
         // From bytes, as everything else: another way of reading is another copy of the code.
         match serde_json::from_slice(text.as_bytes()) {
             Ok(Reply {
+                served,
                 answer: Some(answer),
                 ..
-            }) => self.tell(Ok(answer)),
+            }) => self.tell(Ok(Answer { served, ..answer })),
             Ok(Reply {
                 error: Some(Refusal { kind, message }),
                 ..

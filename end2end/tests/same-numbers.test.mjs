@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 
+import { eventually } from "../harness/eventually.mjs";
 import { NO_SOURCE, withServer } from "../harness/scenario.mjs";
 
 const scenario = withServer(NO_SOURCE);
@@ -133,6 +134,72 @@ scenario("what the server predicts is what the worker forecasts", {}, async (pag
         assert.deepEqual([band.lower, band.upper], [low, high], `${model} of ${name} at ${band.level}`);
       }
       assert.equal(prediction.bands.length, LEVELS.length);
+    }
+  }
+});
+
+scenario("the browser goes on with the server's state of a model to the same bits", {}, async (page, server) => {
+  await page.goto("/");
+  // Models are fitted anew at multiples of 50 s: one lies at second 140, the next at 190.
+  const begin = Math.floor(Date.now() / 50e3) * 50 - 190;
+  const price = (second) => 100 + Math.sin(second * second) * 0.2 + second * 0.01;
+  const ticks = (from, to) =>
+    Array.from({ length: to - from }, (_, at) => from + at).map((second) => ({
+      symbol: "STATE",
+      ts: new Date((begin + second) * 1000).toISOString(),
+      seq: second + 1,
+      price: price(second),
+      size: 1,
+    }));
+  await server.push(ticks(0, 150));
+  const asked = { symbol: "STATE", interval: "1s", horizon: HORIZON, levels: LEVELS };
+  const models = [...PLAIN, "arima(1,1,1)"];
+  const urls = models.map((model) => `/state?symbol=STATE&interval=1s&model=${encodeURIComponent(model)}`);
+  // One worker each, as a page has one; the state is taken before the newer prices come.
+  await page.evaluate(([models, urls]) => {
+    window.workers = models.map((model, at) => {
+      const worker = new Worker("/worker/main.js", { type: "module" });
+      worker.postMessage({ keep: { series: "STATE 1s", model, url: urls[at] } });
+      return worker;
+    });
+  }, [models, urls]);
+  const ask = (at, request) =>
+    page.evaluate(([at, request]) => {
+      const worker = window.workers[at];
+      return new Promise((resolve) => {
+        worker.onmessage = ({ data }) => resolve(data);
+        worker.postMessage({ id: at, ...request });
+      });
+    }, [at, request]);
+  const seconds = Array.from({ length: 170 }, (_, second) => second);
+  const request = (model, last) => ({
+    series: "STATE 1s",
+    model,
+    horizon: HORIZON,
+    levels: LEVELS,
+    starts: seconds.slice(0, last + 1).map((second) => (begin + second) * 1e6),
+    values: seconds.slice(0, last + 1).map(price),
+  });
+  for (const [at, model] of models.entries()) {
+    await eventually(`the state of ${model} is kept`, async () => (await ask(at, request(model, 149))).served);
+  }
+  await server.push(ticks(150, 170));
+  for (const [at, model] of models.entries()) {
+    const answer = await fetch(`${server.url}/predict`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ ...asked, model }),
+    });
+    const prediction = await answer.json();
+    assert.ok(answer.ok, `${model}: ${JSON.stringify(prediction)}`);
+    const last = prediction.origin.start_us / 1e6 - begin;
+    assert.equal(last, 169);
+    const reply = await ask(at, request(model, last));
+    assert.ok(reply.served, model);
+    assert.deepEqual(reply.answer.mean, prediction.mean, model);
+    for (const band of prediction.bands) {
+      const said = [reply.answer.lower[band.level], reply.answer.upper[band.level]];
+      assert.deepEqual([band.lower, band.upper], said, `${model} at ${band.level}`);
     }
   }
 });

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use market::{
-    Bar, Interval, Timestamp,
+    Bar, Interval, MAX_CARRIED_BARS, Timestamp, timed_closes,
     wire::{Band, Fan},
 };
 
@@ -22,7 +22,7 @@ use crate::{
     erase::{Erase, text},
     format,
     live::{Connection, Live},
-    worker::{self, Answer, Question},
+    worker::{self, Answer, Keep, Question},
 };
 
 /// A page that was live for this long is worth the worker's download.
@@ -41,18 +41,7 @@ pub fn BrowserForecast(state: ChartState, models: StoredValue<Vec<String>>) -> i
     let connection = live.connection;
     let away =
         Memo::new(move |_| matches!(connection.get(), Connection::Stale | Connection::Offline));
-    Effect::new(move |_| {
-        if connection.get() == Connection::Live {
-            set_timeout(
-                move || {
-                    if connection.try_get_untracked() == Some(Connection::Live) {
-                        worker::load();
-                    }
-                },
-                WORKER_AFTER,
-            );
-        }
-    });
+    keep_state(state, connection);
     let ours =
         Memo::new(move |_| own.with(|own| own.is_some() && state.data.with(|d| d.fan == *own)));
     let shown = Memo::new(move |_| away.get() || ours.get());
@@ -137,14 +126,54 @@ pub fn BrowserForecast(state: ChartState, models: StoredValue<Vec<String>>) -> i
     .erased()
 }
 
+/// Lets the worker keep the state of the model shown, once the page has been live for a while and whenever
+/// another series or model is shown.
+fn keep_state(state: ChartState, connection: RwSignal<Connection>) {
+    let shown = Memo::new(move |_| {
+        let live = connection.get() == Connection::Live;
+        live.then(|| state.data.with(|d| keep_of(d, &d.query.model)))
+    });
+    Effect::new(move |_| {
+        let Some(keep) = shown.get() else { return };
+        set_timeout(
+            move || {
+                if shown.try_get_untracked().flatten().as_ref() == Some(&keep) {
+                    worker::keep(&keep);
+                }
+            },
+            WORKER_AFTER,
+        );
+    });
+}
+
+fn keep_of(data: &ChartData, model: &str) -> Keep {
+    let (symbol, interval) = (data.query.symbol.as_str(), data.interval);
+    let escaped = |text: &str| String::from(js_sys::encode_uri_component(text));
+    Keep {
+        series: series_name(data),
+        model: model.to_owned(),
+        url: format!(
+            "/state?symbol={}&interval={interval}&model={}",
+            escaped(symbol),
+            escaped(model)
+        ),
+    }
+}
+
+fn series_name(data: &ChartData) -> String {
+    format!("{} {}", data.query.symbol, data.interval)
+}
+
 /// What to ask of the bars shown, with the last one that the model sees.
 fn question(data: &ChartData, model: String) -> Option<(Question, Bar, Interval)> {
     let bars = data.bars.as_slice();
     // Of a live chart the last bar may have been cut short with the connection.
     let closed = &bars[..bars.len().saturating_sub(usize::from(data.live))];
     let last = closed.last()?.clone();
-    let values: Vec<f64> = closed.iter().map(|bar| bar.close).collect();
+    let (starts, values) = timed_closes(closed, data.interval, usize::MAX, MAX_CARRIED_BARS);
     let question = Question {
+        series: series_name(data),
+        starts: starts.iter().map(|start| start.as_micros()).collect(),
         // As the server forecasts stored bars; the logarithm has nothing to say of other prices.
         log: values.iter().all(|close| *close > 0.0),
         values,
@@ -192,8 +221,13 @@ fn fan(answer: Answer, model: &str, last: &Bar, interval: Interval) -> Fan {
 
 fn note(answer: &Answer, bars: usize) -> String {
     format!(
-        "Made in this browser by {} from {bars} bars, in {}\u{a0}ms; the server has not seen it.",
+        "Made in this browser by {} from {}, in {}\u{a0}ms; the server has not seen it.",
         answer.model,
+        if answer.served {
+            "the server's state of it".to_owned()
+        } else {
+            format!("{bars} bars")
+        },
         format::fixed(answer.seconds * 1_000.0, 0),
     )
 }

@@ -85,6 +85,21 @@ pub struct CalibrationOptions {
     pub rate: f64,
 }
 
+/// The most steps that are calibrated: each is a tracker of its own.
+const MOST_STEPS: usize = 60;
+
+impl CalibrationOptions {
+    /// The options that everybody uses who forecasts so many steps ahead.
+    #[must_use]
+    pub fn new(method: Calibration, horizon: usize) -> Self {
+        Self {
+            method,
+            horizon: horizon.clamp(1, MOST_STEPS),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for CalibrationOptions {
     fn default() -> Self {
         Self {

@@ -85,6 +85,10 @@ mod tests {
                 };
                 let spec: ModelSpec = name.parse().unwrap();
                 let mut state = spec.fit_owned(&series(), &options).unwrap();
+                // What is handed out has taken values since its fit.
+                for value in [80.25, 81.0, 80.0] {
+                    state.update(value).unwrap();
+                }
                 let bytes = state.save().unwrap();
                 let mut read = Fitted::load(&bytes).unwrap();
                 for value in [None, Some(80.5), Some(f64::NAN), Some(81.25)] {

@@ -131,6 +131,7 @@ fn no_forecast_of_a_backtest_changes_with_the_first_value_after_its_origin() {
                     model: Configured {
                         model: Providers::classical().parse(model).unwrap(),
                         options: options(log),
+                        calibration: layout.calibration,
                     },
                     made: Mutex::default(),
                 };

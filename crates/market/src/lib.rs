@@ -11,6 +11,7 @@
 //! order books.
 
 mod bar;
+mod closes;
 mod error;
 mod excerpt;
 mod interval;
@@ -20,6 +21,7 @@ mod time;
 pub mod wire;
 
 pub use bar::{AggregationSource, Bar, Coverage, bars_from_ticks};
+pub use closes::{MAX_CARRIED_BARS, timed_closes};
 pub use error::{ErrorKind, MarketError, Result};
 pub use excerpt::{EXCERPT_CHARS, excerpt};
 pub use interval::Interval;

@@ -206,9 +206,38 @@ pub struct Prediction {
     pub mean: Vec<f64>,
     /// Prediction intervals, narrowest first.
     pub bands: Vec<Band>,
+    /// The model's own intervals at the same levels, where those of `bands` are calibrated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_bands: Vec<Band>,
+    /// How `bands` are calibrated: `none`, `split` or `adaptive`.
+    pub calibration: String,
     /// The starts of the bars forecast, when a symbol was asked for.
     #[serde(rename = "targets_us", default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Timestamp>,
+    /// Where it was made from, when a symbol was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<PredictionOrigin>,
+}
+
+/// Where a forecast of a stored symbol was made from, and by which state of its model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PredictionOrigin {
+    /// The start of the last closed bar that the model saw.
+    #[serde(rename = "start_us")]
+    pub start: Timestamp,
+    /// The close of that bar.
+    pub close: f64,
+    /// What tells the state from every other of the series and model; equal for equal closes, in every process.
+    pub state: String,
+    /// When the model was fitted, by the server's wall clock.
+    #[serde(rename = "fitted_at_us")]
+    pub fitted_at: Timestamp,
+    /// The start of the first bar that it was fitted to.
+    #[serde(rename = "fitted_from_us")]
+    pub fitted_from: Timestamp,
+    /// The start of the last bar that it was fitted to; it was updated with those since.
+    #[serde(rename = "fitted_to_us")]
+    pub fitted_to: Timestamp,
 }
 
 /// What a client of `/forecast` may send.

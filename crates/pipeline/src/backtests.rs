@@ -18,7 +18,7 @@ use std::{
 };
 
 use forecast::{
-    BASELINES, CancelToken, FitOptions, ForecastModel, Providers,
+    BASELINES, Calibration, CalibrationOptions, CancelToken, FitOptions, ForecastModel, Providers,
     backtest::{Backtest, Control, Report, Window},
 };
 use futures::{FutureExt as _, future::BoxFuture};
@@ -27,9 +27,9 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Clock, PipelineError, Result,
-    closes::{Closes, StoredCloses},
     config::BacktestConfig,
     cpu::Cpu,
+    series_reader::{Closes, SeriesReader},
     stats::{BacktestStats, Counters},
 };
 
@@ -93,7 +93,7 @@ pub struct Backtests {
 }
 
 struct Inner {
-    closes: StoredCloses,
+    reader: SeriesReader,
     /// What a request may name.
     models: Providers,
     config: BacktestConfig,
@@ -122,7 +122,7 @@ struct Job {
 
 impl Backtests {
     pub(crate) fn new(
-        closes: StoredCloses,
+        reader: SeriesReader,
         models: Providers,
         config: BacktestConfig,
         clock: &dyn Clock,
@@ -134,7 +134,7 @@ impl Backtests {
         let first = u64::try_from(clock.now().as_micros()).unwrap_or(1);
         Self {
             inner: Arc::new(Inner {
-                closes,
+                reader,
                 models,
                 config,
                 slots,
@@ -167,8 +167,8 @@ impl Backtests {
         let mut series = Vec::with_capacity(plan.symbols.len());
         for symbol in &plan.symbols {
             let read = inner
-                .closes
-                .read(symbol, request.interval, inner.config.window_bars);
+                .reader
+                .closes(symbol, request.interval, inner.config.window_bars);
             match read.await {
                 Ok(closes) => series.push((symbol.clone(), Ok(closes))),
                 Err(e @ PipelineError::NotFound { .. }) => {
@@ -209,8 +209,8 @@ impl Backtests {
     pub async fn closes(&self, symbol: &Symbol, interval: Interval) -> Result<usize> {
         let inner = &self.inner;
         let read = inner
-            .closes
-            .read(symbol, interval, inner.config.window_bars);
+            .reader
+            .closes(symbol, interval, inner.config.window_bars);
         match read.await {
             Ok(closes) => Ok(closes.values.len()),
             Err(PipelineError::NotFound { .. }) => Ok(0),
@@ -391,6 +391,7 @@ impl Plan {
                 log: request.log,
                 ..FitOptions::default()
             },
+            calibration: CalibrationOptions::new(config.calibration, horizon),
             ..Backtest::default()
         };
         let plan = Self {
@@ -430,7 +431,12 @@ impl Plan {
         };
         let each = self.models.iter().map(|model| {
             let cost = model.cost(values, false, &self.layout.options);
-            cost.seconds()
+            // A fit more, on the past without its end, for the calibration.
+            let fits = match self.layout.calibration.method {
+                Calibration::None => 1.0,
+                Calibration::Split | Calibration::Adaptive => 2.0,
+            };
+            fits * cost.seconds()
         });
         each.sum::<f64>() * (self.symbols.len() * self.layout.origins) as f64
     }

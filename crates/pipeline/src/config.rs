@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use forecast::{ModelRef, ModelSpec};
+use forecast::{Calibration, ModelRef, ModelSpec};
 use market::{Interval, Symbol, TickRules};
 use serde::{Deserialize, Serialize};
 
@@ -264,6 +264,8 @@ pub struct ForecastConfig {
     pub max_carried_bars: usize,
     /// Forecast the logarithm of the close.
     pub log: bool,
+    /// How intervals are calibrated.
+    pub calibration: Calibration,
     /// Answers that wait for a reader of `/forecast` at most; beyond, it is cut off. Of fans one of each
     /// series and model waits.
     pub queue_messages: usize,
@@ -286,8 +288,9 @@ impl Default for ForecastConfig {
             horizon_steps_by_interval: std::collections::BTreeMap::new(),
             levels: vec![80.0, 95.0],
             window_bars: 500,
-            max_carried_bars: 120,
+            max_carried_bars: market::MAX_CARRIED_BARS,
             log: true,
+            calibration: Calibration::default(),
             queue_messages: 1_024,
             max_subscriptions: 1_000,
         }
@@ -328,8 +331,6 @@ pub struct PredictConfig {
     pub timeout_ms: u64,
     /// The longest series of one's own.
     pub max_series: usize,
-    /// How many stored closes a model sees.
-    pub window_bars: usize,
 }
 
 impl Default for PredictConfig {
@@ -339,7 +340,6 @@ impl Default for PredictConfig {
             long_in_flight: 4,
             timeout_ms: 30_000,
             max_series: 20_000,
-            window_bars: 500,
         }
     }
 }
@@ -359,6 +359,8 @@ pub struct BacktestConfig {
     pub max_horizon: usize,
     /// How many stored closes a backtest sees.
     pub window_bars: usize,
+    /// How intervals are calibrated, inside each fold.
+    pub calibration: Calibration,
     /// The longest that a backtest may be estimated to take, in seconds on all cores of its own.
     pub max_seconds: u64,
 }
@@ -371,6 +373,7 @@ impl Default for BacktestConfig {
             max_fits: 50_000,
             max_horizon: 1_000,
             window_bars: 5_000,
+            calibration: Calibration::default(),
             max_seconds: 3_600,
         }
     }

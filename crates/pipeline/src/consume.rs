@@ -25,7 +25,7 @@ use crate::{
     config::{ConsumeConfig, PipelineConfig},
     dead_letters::{self, DeadLetterOutlet},
     follow::Decode,
-    forecasts::Forecaster,
+    forecasts::LiveForecaster,
     stats::Counters,
 };
 
@@ -55,7 +55,7 @@ pub(crate) struct ConsumeStage {
     /// Whether a message that comes again stands where it stood: on a bus that keeps its records.
     pub keeps: bool,
     /// Where the symbols of one's own partitions alone are forecast: by whom.
-    pub shared_with: Option<Forecaster>,
+    pub shared_with: Option<LiveForecaster>,
 }
 
 /// Rows of some deliveries, sorted by where they go.
@@ -78,7 +78,7 @@ impl ConsumeStage {
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
         dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
-        shared_with: Option<Forecaster>,
+        shared_with: Option<LiveForecaster>,
     ) -> Self {
         Self {
             bus,

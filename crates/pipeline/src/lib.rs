@@ -22,7 +22,6 @@
 mod backoff;
 mod backtests;
 mod clock;
-mod closes;
 mod config;
 mod consume;
 mod cpu;
@@ -38,6 +37,7 @@ mod predict;
 mod produce;
 mod push;
 mod retention;
+mod series_reader;
 mod sink;
 mod stages;
 mod start;

@@ -31,7 +31,7 @@ use crate::{
     PipelineError, Result,
     clock::MarketClock,
     dead_letters::Drops,
-    forecasts::Forecaster,
+    forecasts::LiveForecaster,
     live::{LiveHub, every_interval, newest_bars},
     stats::Counters,
 };
@@ -58,7 +58,7 @@ struct Inner {
     /// readers, nor where they see the topic.
     shows_ticks: bool,
     /// Absent where the ledger is: over a sink.
-    forecaster: Option<Forecaster>,
+    forecaster: Option<LiveForecaster>,
     market: Arc<MarketClock>,
     counters: Arc<Counters>,
     /// Symbols of which the store may hold ticks that were not published.
@@ -97,7 +97,7 @@ impl Sink {
         store: StorePorts,
         live: LiveHub,
         shows_ticks: bool,
-        forecaster: Option<Forecaster>,
+        forecaster: Option<LiveForecaster>,
         market: Arc<MarketClock>,
         counters: Arc<Counters>,
     ) -> Self {

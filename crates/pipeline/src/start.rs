@@ -15,17 +15,17 @@ use crate::{
     Backtests, Clock, ForecastHub, Import, LiveHub, Parts, PipelineConfig, PipelineError,
     PipelineStats, Predictor, Pushed, ReplayReport, Result, Role, Sink, SourceSpec, SourceStatus,
     clock::{MarketClock, MarketTime},
-    closes::StoredCloses,
     consume::ConsumeStage,
     cpu::Cpu,
     dead_letters::{self, DeadLetterOutlet},
     follow::Follower,
-    forecasts::{FanReader, Forecaster, QueueBounds, latest_in_ledger},
+    forecasts::{FanReader, LiveForecaster, QueueBounds, latest_in_ledger},
     lag::{self, LagWatch},
     live::{Backlog, Stored},
     nothing_stored::NothingStored,
     produce::Producer,
     push, retention,
+    series_reader::SeriesReader,
     stats::Counters,
     watch::Watches,
 };
@@ -59,7 +59,7 @@ pub struct Pipeline {
     watches: Watches,
     lag: LagWatch,
     /// Absent where the ledger is: over a sink.
-    forecaster: Option<Forecaster>,
+    forecaster: Option<LiveForecaster>,
     counters: Arc<Counters>,
     sources: Vec<watch::Receiver<SourceStatus>>,
     pub(crate) tasks: tokio::sync::Mutex<Tasks>,
@@ -192,20 +192,23 @@ impl Pipeline {
         })?;
         // A request may name what is configured; what else could be loaded from this machine, it may not.
         let requested = Providers::new(vec![Arc::new(live_models.clone()), Arc::new(Classical)]);
-        let closes = StoredCloses {
-            store: reader,
-            market: Arc::clone(&market),
-            max_carried_bars: config.forecast.max_carried_bars,
-        };
+        let series = SeriesReader::new(
+            Arc::clone(&reader),
+            Arc::clone(&market),
+            config.forecast.max_carried_bars,
+            config.forecast.window_bars,
+            role.consumes() && !shared_store,
+        );
         let predictor = Predictor::new(
-            closes.clone(),
+            series.clone(),
             requested.clone(),
             config.predict.clone(),
-            config.forecast.log,
+            config.forecast.clone(),
+            Arc::clone(&market),
             Arc::clone(&counters),
         )?;
         let backtests = Backtests::new(
-            closes,
+            series,
             requested,
             config.backtest.clone(),
             &*clock,
@@ -224,7 +227,7 @@ impl Pipeline {
             (!role.consumes()).then(|| config.forecast.intervals.clone()),
         );
         let forecaster = match &store.database {
-            Some(database) => Some(Forecaster::new(
+            Some(database) => Some(LiveForecaster::new(
                 database,
                 Arc::clone(&market),
                 config.forecast.clone(),
@@ -549,7 +552,7 @@ impl Pipeline {
             forecasts: self
                 .forecaster
                 .as_ref()
-                .map(Forecaster::stats)
+                .map(LiveForecaster::stats)
                 .unwrap_or_default(),
             predictions: self.predictor.stats(),
             backtests: self.backtests.stats(),

@@ -5,7 +5,7 @@ use std::{io::Write, path::PathBuf, sync::Arc, time::Instant};
 use chart::{Drawing as _, ErrorSeries, ErrorsChart, View};
 use clap::Args;
 use forecast::{
-    FitOptions, ForecastModel, History, Level, ModelRef, Training,
+    Calibration, CalibrationOptions, FitOptions, ForecastModel, History, Level, ModelRef, Training,
     backtest::{Backtest, Control, ModelReport, Report, Verdict, Window, overall},
 };
 use market::{Interval, Timestamp};
@@ -62,6 +62,9 @@ pub struct BacktestArgs {
     /// Level of a prediction interval in percent; may be given again
     #[arg(long = "level", value_name = "PERCENT", default_values_t = [80.0, 95.0])]
     levels: Vec<f64>,
+    /// How prediction intervals are calibrated, inside each fold: none (the model's own), split or adaptive
+    #[arg(long, value_name = "METHOD", default_value_t = Calibration::Adaptive)]
+    calibration: Calibration,
     /// Fit on logarithms, inside each fold
     #[arg(long)]
     log: bool,
@@ -249,6 +252,7 @@ fn layout(args: &BacktestArgs) -> Result<Backtest> {
             log: args.log,
             ..FitOptions::default()
         },
+        calibration: CalibrationOptions::new(args.calibration, args.gap + args.horizon),
     })
 }
 

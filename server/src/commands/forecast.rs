@@ -4,7 +4,8 @@ use std::{io::Write, path::PathBuf, time::Instant};
 
 use clap::{Args, ValueEnum};
 use forecast::{
-    Answer, FitOptions, Forecast, ForecastModel, History, Level, ModelRef, Point, Summary,
+    Answer, Calibration, CalibrationOptions, FitOptions, Forecast, ForecastModel, History, Level,
+    ModelRef, Point, ServedState, Summary,
 };
 use rayon::prelude::*;
 
@@ -66,6 +67,9 @@ pub struct ForecastArgs {
     /// Level of a prediction interval in percent; may be given again
     #[arg(long = "level", value_name = "PERCENT", default_values_t = [80.0, 95.0])]
     levels: Vec<f64>,
+    /// How prediction intervals are calibrated on past outcomes: none (the model's own), split or adaptive
+    #[arg(long, value_name = "METHOD", default_value_t = Calibration::Adaptive)]
+    calibration: Calibration,
     /// Fit on logarithms; the forecast comes back in the units of the input
     #[arg(long)]
     log: bool,
@@ -139,9 +143,10 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
             };
             let times_ms = series_input::times_ms(s);
             let history = History::from(&s.values).with_times(times_ms.as_deref());
-            let fitted = model.fit(&history, &options)?;
-            let forecast = fitted.forecast(args.horizon, &levels)?;
-            let summary = fitted.summary();
+            let calibration = CalibrationOptions::new(args.calibration, args.horizon);
+            let state = ServedState::fit(&*model, &history, &options, &calibration)?;
+            let forecast = state.forecast(args.horizon, &levels)?.forecast;
+            let summary = state.fitted().summary();
             bar.inc(1);
             let latest = &s.values[s.values.len().saturating_sub(STEP_VALUES)..];
             Ok(Outcome {

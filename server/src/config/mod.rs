@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use forecast::{BASELINES, Classical, ModelProvider as _, ModelRef};
+use forecast::{BASELINES, Calibration, Classical, ModelProvider as _, ModelRef};
 use market::{Interval, Symbol};
 use pipeline::RetentionConfig;
 
@@ -66,6 +66,8 @@ pub struct SimulateConfig {
 pub struct ForecastConfig {
     /// Models made at each closed bar; naive first.
     pub models: Vec<ModelRef>,
+    /// How intervals are calibrated.
+    pub calibration: Calibration,
     /// Intervals forecast for every symbol.
     pub intervals: Vec<Interval>,
     /// Steps.
@@ -277,8 +279,10 @@ fn read_forecast(l: &mut Layers) -> Option<ForecastConfig> {
             .ok_or(())
     });
     let window_bars = at_least(l, "forecast.window_bars", 10);
+    let calibration = l.one("forecast.calibration", str::parse::<Calibration>);
     Some(ForecastConfig {
         models,
+        calibration: calibration?,
         intervals,
         horizon_steps: horizon_steps?,
         window_bars: window_bars?,

@@ -423,7 +423,13 @@ const SETTINGS: &[Setting] = &[
         "forecast.window_bars",
         "500",
         "a number from 10",
-        "Closed bars that a live forecast is fitted on.",
+        "Closed bars that a forecast of a stored symbol is fitted on, live and on request.",
+    ),
+    setting(
+        "forecast.calibration",
+        "adaptive",
+        "none, split or adaptive",
+        "How prediction intervals are calibrated on past outcomes; none leaves the model's own.",
     ),
     setting(
         "live.heartbeat_ms",

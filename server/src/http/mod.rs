@@ -21,6 +21,7 @@ pub mod rates;
 pub mod routes;
 pub mod same_origin;
 pub mod serving;
+pub mod state;
 pub mod telemetry;
 pub mod trace;
 pub mod ws;
@@ -114,6 +115,7 @@ pub fn router(state: AppState, config: &Config) -> Router {
         .route("/login", get(login::page).post(login::login))
         .route("/logout", post(login::logout))
         .route("/predict", post(predict::predict))
+        .route("/state", get(state::state))
         .route("/live", get(ws::live))
         .route("/forecast", get(ws::forecast))
         // What is asked for here is asked for by programs: no page for them.

@@ -55,6 +55,7 @@ impl Kind {
         match (method.as_str(), uri.path()) {
             ("POST", "/api/ticks") => Some(Self::Push),
             ("POST", "/predict" | "/api/forecast" | "/api/chart") => Some(Self::Prediction),
+            ("GET", "/state") => Some(Self::Prediction),
             ("GET", path) if path.starts_with("/s/") => Some(Self::Prediction),
             ("POST", "/api/backtest") => Some(Self::Backtest),
             // Without scripts the page itself runs it.

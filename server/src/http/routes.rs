@@ -54,6 +54,7 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     (GET, "/live", READ),
     (GET, "/forecast", READ),
     (POST, "/predict", READ),
+    (GET, "/state", READ),
     (GET, "/api/pipeline", READ),
     (GET, "/api/deadletters", READ),
     (POST, "/api/ticks", WRITE),

@@ -256,6 +256,8 @@ pub fn pipeline_config(config: &Config) -> PipelineConfig {
         .forecast
         .intervals
         .clone_from(&config.forecast.intervals);
+    stages.forecast.calibration = config.forecast.calibration;
+    stages.backtest.calibration = config.forecast.calibration;
     stages.forecast.horizon_steps = config.forecast.horizon_steps;
     stages.forecast.window_bars = config.forecast.window_bars;
     stages.predict.in_flight = config.requests.in_flight;

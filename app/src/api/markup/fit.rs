@@ -37,6 +37,7 @@ pub fn panel(
     } else {
         String::new()
     };
+    let own = own_interval(prediction);
     let from = format!(
         "Fitted to {}{} closes up to {} UTC in {}.{season}",
         if fit.log { "the logarithms of " } else { "" },
@@ -62,6 +63,7 @@ pub fn panel(
     markup(view! {
         <p class="fit-model" data-testid="fit-model">{name}</p>
         <p>{from}</p>
+        <p data-testid="fit-intervals">{own}</p>
         <div class="fit-parts">
             <div class="fit-numbers">
                 {parameters(&summary.params)}
@@ -75,6 +77,26 @@ pub fn panel(
         <p data-testid="ljung-box">{in_words(summary.ljung_box)}</p>
         <p><a href=backtest data-testid="backtest-this">"Backtest this model here"</a></p>
     })
+}
+
+/// How the intervals shown came about, and what the model itself says of the last step.
+fn own_interval(prediction: &Prediction) -> String {
+    let widest = prediction.own_bands.last();
+    let (Some(band), Some(at)) = (widest, prediction.mean.len().checked_sub(1)) else {
+        return "The intervals are the model's own.".to_owned();
+    };
+    let (Some(lower), Some(upper)) = (band.lower.get(at), band.upper.get(at)) else {
+        return String::new();
+    };
+    format!(
+        "The intervals are calibrated on past outcomes ({} conformal). The model's own {}\u{a0}% interval {} is {} \
+         to {}.",
+        prediction.calibration,
+        format::fixed(band.level, 0),
+        format::ahead(u32::try_from(at + 1).unwrap_or(u32::MAX)),
+        estimate(Some(*lower)),
+        estimate(Some(*upper)),
+    )
 }
 
 fn parameters(parameters: &[Parameter]) -> AnyView {
@@ -177,6 +199,8 @@ fn in_words(test: Option<LjungBox>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use market::wire::Band;
+
     use super::*;
 
     fn panel_of(acf: Vec<f64>, ljung_box: Option<LjungBox>) -> String {
@@ -206,7 +230,14 @@ mod tests {
             observations: 500,
             mean: vec![1.0],
             bands: Vec::new(),
+            own_bands: vec![Band {
+                level: 95.0,
+                lower: vec![91.5],
+                upper: vec![108.25],
+            }],
+            calibration: "adaptive".into(),
             targets: Vec::new(),
+            origin: None,
         };
         let last = "2013-03-01".parse().unwrap();
         let symbol: Symbol = "BTC/USD".parse().unwrap();
@@ -225,6 +256,7 @@ mod tests {
         for text in [
             "auto-arima chose ARIMA(1,1,0) with drift",
             "the logarithms of 500 closes up to 2013-03-01 UTC in 12&#160;ms",
+            "calibrated on past outcomes (adaptive conformal). The model's own 95&#160;% interval one step ahead is 91.50 to 108.3",
             "<td>0.2500</td><td>0.04000</td>",
             "<td>&#8722;2501.25</td>",
             "<svg",

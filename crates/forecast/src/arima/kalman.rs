@@ -33,7 +33,7 @@ pub(crate) struct Filter {
     steady: bool,
     #[serde(skip)]
     scratch: Vec<f64>,
-    #[serde(skip)]
+    /// The covariance predicted one step ago, which says when the steady state is reached: part of the state.
     moved: Vec<f64>,
 }
 

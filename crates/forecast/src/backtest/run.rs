@@ -21,6 +21,7 @@ use crate::metrics::{naive_scale, naive_square_scale};
 use crate::output::{Forecast, Interval, Level, check_request};
 use crate::provider::{Classical, ForecastModel, ModelProvider as _};
 use crate::series::check_series;
+use crate::served::{Calibration, CalibrationOptions, ServedState};
 
 /// Which past a fold sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -49,8 +50,10 @@ pub struct Backtest {
     pub window: Window,
     /// Levels whose coverage and width are reported.
     pub levels: Vec<Level>,
-    /// How the named models are fitted; the season also scales MASE and RMSSE.
+    /// How the models are fitted; the season also scales MASE and RMSSE.
     pub options: FitOptions,
+    /// How their intervals are calibrated, inside each fold.
+    pub calibration: CalibrationOptions,
 }
 
 impl Default for Backtest {
@@ -63,6 +66,10 @@ impl Default for Backtest {
             window: Window::Expanding,
             levels: Level::DEFAULT.to_vec(),
             options: FitOptions::default(),
+            calibration: CalibrationOptions {
+                method: Calibration::None,
+                ..CalibrationOptions::default()
+            },
         }
     }
 }
@@ -87,6 +94,8 @@ pub struct Configured {
     pub model: Arc<dyn ForecastModel>,
     /// How it is fitted.
     pub options: FitOptions,
+    /// How its intervals are calibrated.
+    pub calibration: CalibrationOptions,
 }
 
 impl Forecaster for Configured {
@@ -95,9 +104,8 @@ impl Forecaster for Configured {
     }
 
     fn forecast(&self, past: &History<'_>, horizon: usize, levels: &[Level]) -> Result<Forecast> {
-        self.model
-            .fit(past, &self.options)?
-            .forecast(horizon, levels)
+        let state = ServedState::fit(&*self.model, past, &self.options, &self.calibration)?;
+        Ok(state.forecast(horizon, levels)?.forecast)
     }
 }
 
@@ -158,6 +166,7 @@ impl Backtest {
         Configured {
             model: Arc::clone(model),
             options: self.options.clone(),
+            calibration: self.calibration,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use forecast::{FitOptions, Level, ModelSpec};
+use forecast::{Calibration, FitOptions, Level, ModelSpec};
 use market::{
     Interval, Timestamp,
     wire::{Fan, ForecastMessage, ForecastRequest},
@@ -177,6 +177,7 @@ async fn a_new_bar_updates_the_models_and_the_fans_are_those_of_a_fresh_fit() {
     let store = Arc::new(open(dir.path()).await);
     let mut config = m1_only();
     config.forecast.models = vec![ModelSpec::Drift.into()];
+    config.forecast.calibration = Calibration::None;
     let pipeline = start(config, store.clone()).await;
     let close = |minute: i64| 50.0 + (minute * 7 % 11) as f64 + 0.1 * minute as f64;
     let minute = async |minute: i64| {

@@ -13,4 +13,5 @@ mod flow;
 mod forecasts;
 mod harness;
 mod live;
+mod one_answer;
 mod resume;

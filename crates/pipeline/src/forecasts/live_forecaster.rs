@@ -9,25 +9,26 @@ use std::{
     time::Duration,
 };
 
-use forecast::{ForecastModel, ModelRef};
+use forecast::{CancelToken, ForecastModel, ModelRef};
 use futures::{StreamExt, TryStreamExt};
 use market::{Bar, Interval, Symbol, Timestamp, wire::Fan};
 use rayon::prelude::*;
-use store::{BarQuery, DatabasePorts, PriceReader};
+use store::{DatabasePorts, PriceReader};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     hub::ForecastHub,
     ledger::Ledger,
-    series::{Origin, timed_closes},
-    updated::{Kept, REFIT_BARS, Seen, State, Step},
+    model_cache::{CachedModel, ModelCache, Refresh},
+    series::{Origin, recipe},
 };
 use crate::{
-    Result,
+    PipelineError, Result,
     clock::MarketClock,
     config::ForecastConfig,
     cpu::Cpu,
+    series_reader::SeriesReader,
     stats::{Counters, ForecastStats},
     watch::Watches,
 };
@@ -48,7 +49,7 @@ pub(crate) type LiveModel = (ModelRef, Arc<dyn ForecastModel>);
 
 /// What is remembered of a series. Instants are starts of bars.
 #[derive(Clone, Copy, Debug)]
-struct Followed {
+struct SeriesState {
     /// Whether the ledger has been asked for what was forecast before this process.
     loaded: bool,
     /// No bar before it waits to be forecast from; `None` when none at all does.
@@ -63,7 +64,7 @@ struct Followed {
     open_until: Timestamp,
 }
 
-impl Followed {
+impl SeriesState {
     const NEW: Self = Self {
         loaded: false,
         pending: Some(Timestamp::MIN),
@@ -76,7 +77,7 @@ impl Followed {
 
 /// Follows every series. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Forecaster {
+pub(crate) struct LiveForecaster {
     inner: Arc<Inner>,
 }
 
@@ -90,14 +91,17 @@ struct Inner {
     cpu: Cpu,
     counters: Arc<Counters>,
     ledger: Ledger,
-    followed: Mutex<HashMap<Key, Followed>>,
-    kept: Mutex<Kept>,
+    reader: SeriesReader,
+    cache: Arc<ModelCache>,
+    /// Stops every fit.
+    stop: CancelToken,
+    followed: Mutex<HashMap<Key, SeriesState>>,
     /// The second of market time that was last looked at.
     looked_at: AtomicI64,
     wake: Notify,
 }
 
-impl Forecaster {
+impl LiveForecaster {
     pub(crate) fn new(
         database: &DatabasePorts,
         market: Arc<MarketClock>,
@@ -107,6 +111,7 @@ impl Forecaster {
         cpu: Cpu,
         counters: Arc<Counters>,
     ) -> Self {
+        let (reader, cache) = hub.predictor().served();
         let ledger = Ledger::new(database, Arc::clone(&counters));
         Self {
             inner: Arc::new(Inner {
@@ -119,8 +124,10 @@ impl Forecaster {
                 cpu,
                 counters,
                 ledger,
+                reader,
+                cache,
+                stop: CancelToken::new(),
                 followed: Mutex::default(),
-                kept: Mutex::default(),
                 looked_at: AtomicI64::new(i64::MIN),
                 wake: Notify::new(),
             }),
@@ -130,6 +137,7 @@ impl Forecaster {
     /// Takes note of bars that have changed. Cheap; never waits.
     pub(crate) fn observe(&self, bars: &[Bar]) {
         let inner = &self.inner;
+        inner.reader.observe(bars);
         let mut followed = inner.followed();
         for bar in bars {
             if !inner.is_wanted(&bar.symbol, bar.interval) {
@@ -137,7 +145,7 @@ impl Forecaster {
             }
             let series = followed
                 .entry((bar.symbol.clone(), bar.interval))
-                .or_insert(Followed::NEW);
+                .or_insert(SeriesState::NEW);
             series.latest = series.latest.max(bar.start);
             if series.made.is_none_or(|made| bar.start > made) {
                 let pending = series.pending.map_or(bar.start, |p| p.min(bar.start));
@@ -156,7 +164,8 @@ impl Forecaster {
         self.inner
             .followed()
             .retain(|(symbol, _), _| !symbols.contains(symbol));
-        self.inner.kept().forget(symbols);
+        self.inner.cache.forget(symbols);
+        self.inner.reader.forget(symbols);
     }
 
     /// Follows what the store has from before this process.
@@ -168,7 +177,7 @@ impl Forecaster {
                 if self.inner.is_wanted(&instrument.symbol, *interval) {
                     followed
                         .entry((instrument.symbol.clone(), *interval))
-                        .or_insert(Followed::NEW);
+                        .or_insert(SeriesState::NEW);
                 }
             }
         }
@@ -178,6 +187,13 @@ impl Forecaster {
     /// Forecasts and scores until cancelled.
     pub(crate) async fn run(self, cancel: CancellationToken) {
         let inner = &self.inner;
+        // A fit that is under way ends with the task, and not after it.
+        let stops = inner.stop.clone();
+        let stopped = cancel.clone();
+        let _stops = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+            stopped.cancelled().await;
+            stops.cancel();
+        }));
         while !cancel.is_cancelled() {
             tokio::select! {
                 () = cancel.cancelled() => return,
@@ -218,12 +234,8 @@ impl Forecaster {
 }
 
 impl Inner {
-    fn followed(&self) -> MutexGuard<'_, HashMap<Key, Followed>> {
+    fn followed(&self) -> MutexGuard<'_, HashMap<Key, SeriesState>> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_wanted(&self, symbol: &Symbol, interval: Interval) -> bool {
@@ -233,7 +245,7 @@ impl Inner {
     fn follow_watched(&self) {
         let mut followed = self.followed();
         for key in self.watches.all() {
-            let series = followed.entry(key).or_insert(Followed::NEW);
+            let series = followed.entry(key).or_insert(SeriesState::NEW);
             // While nobody watched, nobody took note of its bars.
             series.pending = series.pending.or(Some(Timestamp::MIN));
         }
@@ -307,7 +319,7 @@ impl Inner {
             .filter(|(symbol, interval)| self.is_wanted(symbol, *interval))
             .cloned()
             .collect();
-        let origins: Vec<(Key, Option<Origin>)> = futures::stream::iter(wanted)
+        let origins: Vec<(Key, Option<Arc<Origin>>)> = futures::stream::iter(wanted)
             .map(|key| async move {
                 let origin = self.origin(&key, now).await?;
                 Ok::<_, crate::PipelineError>((key, origin))
@@ -315,19 +327,19 @@ impl Inner {
             .buffered(READS)
             .try_collect()
             .await?;
-        let models = self.models.clone();
-        let fresh: Vec<Origin> = origins.iter().filter_map(|(_, o)| o.clone()).collect();
+        let models = self.models.len();
+        let fresh: Vec<Arc<Origin>> = origins.iter().filter_map(|(_, o)| o.clone()).collect();
         let made_at = self.market.made_at();
-        let (timely, late): (Vec<Origin>, Vec<Origin>) = fresh.into_iter().partition(|origin| {
+        let (timely, late): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|origin| {
             let first = origin.interval.step_after(origin.start, 1);
             made_at <= origin.interval.end_of(first)
         });
-        self.counters.fans_too_late.add(late.len() * models.len());
+        self.counters.fans_too_late.add(late.len() * models);
         let fans = if timely.is_empty() {
             Vec::new()
         } else {
-            let tries = timely.len() * models.len();
-            let fans = self.fans(timely, models).await?;
+            let tries = timely.len() * models;
+            let fans = self.fans(timely).await?;
             self.counters.fans_made.add(fans.len());
             self.counters.fans_failed.add(tries - fans.len());
             fans
@@ -362,85 +374,75 @@ impl Inner {
     }
 
     /// The fans of every model at every origin; those that cannot be made are left out.
-    async fn fans(&self, origins: Vec<Origin>, models: Vec<LiveModel>) -> Result<Vec<Fan>> {
-        let kept: Vec<Vec<Option<State>>> = {
-            let mut kept = self.kept();
-            let mut of = |origin: &Origin| {
-                let key = (origin.symbol.clone(), origin.interval);
-                models
-                    .iter()
-                    .map(|(name, _)| kept.take(&key, name))
-                    .collect()
-            };
-            origins.iter().map(&mut of).collect()
-        };
+    async fn fans(&self, origins: Vec<Arc<Origin>>) -> Result<Vec<Fan>> {
+        let jobs: Vec<(Arc<Origin>, LiveModel, Option<CachedModel>)> = origins
+            .iter()
+            .flat_map(|origin| self.models.iter().map(move |model| (origin, model)))
+            .map(|(origin, model)| {
+                let kept = self.cache.get(&origin.key(), &model.0);
+                (Arc::clone(origin), model.clone(), kept)
+            })
+            .collect();
         let config = self.config.clone();
-        let made: Vec<(Fan, ModelRef, State, Step)> = self
+        let (stop, now) = (self.stop.clone(), self.market.wall());
+        type Made = (Fan, ModelRef, CachedModel, Refresh);
+        let one = move |(origin, (name, model), kept): (
+            Arc<Origin>,
+            LiveModel,
+            Option<CachedModel>,
+        )|
+              -> forecast::Result<Made> {
+            let recipe = recipe(&config, origin.interval);
+            let fit = || CachedModel::at(&origin.window, kept, &*model, &recipe, now);
+            let (state, refresh) = stop.scope(fit)?;
+            let fan = origin.fan(&name, &state, &config)?;
+            Ok((fan, name, state, refresh))
+        };
+        let made: Vec<Made> = self
             .cpu
             .run(move || {
-                origins
-                    .par_iter()
-                    .zip(kept)
-                    .flat_map_iter(|(origin, kept)| {
-                        let jobs = models.iter().zip(kept);
-                        jobs.map(move |(model, kept)| (origin, model, kept))
-                            .collect::<Vec<_>>()
-                    })
-                    .filter_map(|(origin, (name, model), kept)| {
-                        origin
-                            .fan(name, &**model, kept, &config)
+                jobs.into_par_iter()
+                    .filter_map(|job| {
+                        let (origin, (name, _), _) = &job;
+                        let (symbol, interval, name) =
+                            (origin.symbol.clone(), origin.interval, name.clone());
+                        one(job)
                             .inspect_err(|e| {
-                                tracing::debug!(symbol = %origin.symbol, interval = %origin.interval, model = %name, error = %e, "no forecast");
+                                tracing::debug!(%symbol, %interval, model = %name, error = %e, "no forecast");
                             })
                             .ok()
-                            .map(|(fan, state, step)| (fan, name.clone(), state, step))
                     })
                     .collect()
             })
             .await?;
-        let fitted = made.iter().filter(|(.., step)| *step == Step::Fitted);
+        let fitted = made.iter().filter(|(.., r)| *r == Refresh::Fitted);
         self.counters.fans_fitted.add(fitted.count());
-        let mut kept = self.kept();
         let fans = made.into_iter().map(|(fan, model, state, _)| {
-            kept.put((fan.symbol.clone(), fan.interval), model, state);
+            let key = (fan.symbol.clone(), fan.interval);
+            self.cache.put(key, model, state);
             fan
         });
         Ok(fans.collect())
     }
 
     /// The newest closed bar of a series with its window, when it has not been forecast from.
-    async fn origin(&self, key: &Key, now: Timestamp) -> Result<Option<Origin>> {
+    async fn origin(&self, key: &Key, now: Timestamp) -> Result<Option<Arc<Origin>>> {
         let (symbol, interval) = key;
         let made = self.followed().get(key).and_then(|s| s.made);
-        let window = self.config.window_bars.max(1);
-        let bars = self
-            .store
-            .bars(&BarQuery {
-                symbol: symbol.clone(),
-                interval: *interval,
-                from: Timestamp::MIN,
-                until: interval.start_of(now),
-                limit: window + REFIT_BARS,
-            })
-            .await?;
-        let Some(last) = bars.last() else {
-            return Ok(None);
+        let origin = match self.reader.origin(symbol, *interval).await {
+            Ok(origin) => origin,
+            Err(PipelineError::NotFound { .. }) => return Ok(None),
+            Err(e) => return Err(e),
         };
-        if made.is_some_and(|made| made >= last.start) {
+        // In a replay imported bars may lie ahead of event time: their outcomes are known.
+        let ahead = interval.end_of(origin.start) > now;
+        if ahead || made.is_some_and(|made| made >= origin.start) {
             return Ok(None);
         }
         if let Some(made) = made {
-            let passed = bars.iter().filter(|b| b.start > made).count() - 1;
-            self.counters.fans_skipped.add(passed);
+            let passed = origin.bars.iter().filter(|start| **start > made).count();
+            self.counters.fans_skipped.add(passed.saturating_sub(1));
         }
-        let most = self.config.max_carried_bars;
-        let (starts, values) = timed_closes(&bars, *interval, usize::MAX, most);
-        Ok(Some(Origin {
-            symbol: symbol.clone(),
-            interval: *interval,
-            start: last.start,
-            close: last.close,
-            seen: Seen::new(&starts, values, *interval, window),
-        }))
+        Ok(Some(origin))
     }
 }
