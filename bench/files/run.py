@@ -1,11 +1,14 @@
 """Times the reading of one table of trades as CSV and as Parquet, each reader in a process of its own.
 
 Prints rows a second, the most memory the process had, and the ratio to Tickcast's reading, which also checks
-every row and makes a trade of it; polars and pandas read the columns into memory.
+every row and makes a trade of it; polars and pandas read the columns into memory. The readers take turns, and
+the processor seconds of each process are printed too: on a machine that does something else besides, their ratio
+is the one to look at (of readers with one thread; the imports of Python's are among theirs).
 """
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -52,16 +55,28 @@ def write(folder: Path, rows: int) -> dict[str, Path]:
     return paths
 
 
-def time_of(command: list[str], runs: int) -> tuple[float, float, int]:
-    """Seconds (the median) and megabytes (the most) of so many runs, and the rows read."""
-    seconds, memory, rows = [], [], 0
-    for _ in range(runs):
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        fields = said.strip().split("\t")
-        seconds.append(float(fields[-2]))
-        memory.append(float(fields[-1]))
-        rows = int(fields[-5])
-    return statistics.median(seconds), max(memory), rows
+class Measured:
+    """The runs of one reader."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.command = command
+        self.seconds: list[float] = []
+        self.processor: list[float] = []
+        self.memory = 0.0
+        self.rows = 0
+
+    def run(self) -> None:
+        """Reads once more."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ran = subprocess.run(self.command, check=True, capture_output=True, text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        fields = ran.stdout.strip().split("\t")
+        self.seconds.append(float(fields[-2]))
+        self.processor.append(
+            after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        )
+        self.memory = max(self.memory, float(fields[-1]))
+        self.rows = int(fields[-5])
 
 
 def main() -> None:
@@ -79,16 +94,26 @@ def main() -> None:
                 read = PEERS[peer, kind]
                 code = FRAME.format(path=str(path), read=read)
                 commands[peer] = [sys.executable, "-c", code]
-            measured = {name: time_of(command, args.runs) for name, command in commands.items()}
-            ours = measured["tickcast"][0]
-            for name, (seconds, memory, rows) in measured.items():
-                if rows != args.rows:
-                    raise SystemExit(f"{name} read {rows} rows of {args.rows}")
+            measured = {name: Measured(command) for name, command in commands.items()}
+            for _ in range(args.runs):
+                for reader in measured.values():
+                    reader.run()
+            ours = measured["tickcast"]
+            our_seconds = statistics.median(ours.seconds)
+            our_processor = statistics.median(ours.processor)
+            for name, reader in measured.items():
+                if reader.rows != args.rows:
+                    raise SystemExit(f"{name} read {reader.rows} rows of {args.rows}")
+                seconds = statistics.median(reader.seconds)
+                processor = statistics.median(reader.processor)
                 goal = {"125b29b": {"csv": 1.5, "parquet": 3.0}[kind]}.get(name)
                 told = f"goal {goal:.1f}" if goal else ""
                 print(
-                    f"{f'{kind} of {args.rows} trades, {name}':<52} {rows / seconds:>12.0f} rows/s "
-                    f"{memory:>7.0f} MB   tickcast is {seconds / ours:.2f} times as fast {told}"
+                    f"{f'{kind} of {args.rows} trades, {name}':<40} {args.rows / seconds:>11.0f} rows/s "
+                    f"{processor:>6.2f} processor s {reader.memory:>6.0f} MB   tickcast: "
+                    f"{seconds / our_seconds:.2f} times as fast, {processor / our_processor:.2f} in "
+                    f"processor time {told}",
+                    flush=True,
                 )
 
 
