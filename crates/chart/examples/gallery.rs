@@ -11,20 +11,11 @@ use market::{
     Bar, Interval, Tick, Timestamp,
     wire::{Band, Fan},
 };
+use testing::SplitMix64;
 
-/// A walk that is the same every time.
-struct Walk(u64);
-
-impl Walk {
-    fn next(&mut self) -> f64 {
-        // Numerical Recipes' linear congruential generator; the sum of four is near enough normal.
-        (0..4)
-            .map(|_| {
-                self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) % (1 << 32);
-                self.0 as f64 / (1u64 << 32) as f64 - 0.5
-            })
-            .sum()
-    }
+/// A step of a walk that is the same every time, of variance 1/3.
+fn step(random: &mut SplitMix64) -> f64 {
+    random.normal() / 3f64.sqrt()
 }
 
 fn bars(
@@ -34,7 +25,7 @@ fn bars(
     price: f64,
     volatility: f64,
 ) -> Result<Vec<Bar>, Box<dyn Error>> {
-    let mut walk = Walk(7);
+    let mut walk = SplitMix64::new(7);
     let start: Timestamp = start.parse()?;
     let mut tick = Tick {
         symbol: "TICK".parse()?,
@@ -47,12 +38,12 @@ fn bars(
     for i in 0..n {
         tick.ts = interval.step_after(start, i);
         tick.seq = 0;
-        tick.size = 500.0 + 4000.0 * walk.next().abs();
+        tick.size = 500.0 + 4000.0 * step(&mut walk).abs();
         let mut bar = Bar::from_tick(&tick, interval);
         for seq in 1..8 {
             tick.seq = seq;
-            tick.size = 500.0 + 4000.0 * walk.next().abs();
-            tick.price += walk.next() * volatility;
+            tick.size = 500.0 + 4000.0 * step(&mut walk).abs();
+            tick.price += step(&mut walk) * volatility;
             bar.push(&tick);
         }
         bars.push(bar);
@@ -176,11 +167,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .into_iter()
                 .zip(1u8..)
                 .map(|(model, n)| {
-                    let mut walk = Walk(u64::from(n));
+                    let mut walk = SplitMix64::new(u64::from(n));
                     let error = |b: &Bar| {
                         (
                             b.start,
-                            (0.2 + 0.1 * f64::from(n) + 0.1 * walk.next()).abs(),
+                            (0.2 + 0.1 * f64::from(n) + 0.1 * step(&mut walk)).abs(),
                         )
                     };
                     ErrorSeries {
@@ -196,8 +187,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 view: small,
             };
             write(folder, &name("errors"), &errors)?;
-            let mut walk = Walk(3);
-            let values: Vec<f64> = (0..30).map(|_| walk.next() * 0.12).collect();
+            let mut walk = SplitMix64::new(3);
+            let values: Vec<f64> = (0..30).map(|_| step(&mut walk) * 0.12).collect();
             let acf = AcfChart {
                 of: "residuals of naive",
                 values: &values,

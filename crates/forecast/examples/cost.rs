@@ -4,16 +4,12 @@
 use std::time::Instant;
 
 use forecast::{FitOptions, ModelSpec};
+use testing::Lcg;
 
 fn series(n: usize, missing: bool) -> Vec<f64> {
-    let mut state = 42u64;
-    let mut level = 100.0;
-    (0..n)
-        .map(|t| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            level += (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+    let levels = Lcg::new(42, 1).walk(100.0).take(n).enumerate();
+    levels
+        .map(|(t, level)| {
             let gap = missing && t % 97 == 50;
             if gap { f64::NAN } else { level }
         })

@@ -4,24 +4,15 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use forecast::{FitOptions, ModelSpec};
+use testing::Lcg;
 
-/// A random walk with a little memory, from a fixed linear congruential generator.
+/// A random walk with a little memory, the same every time.
 fn series(n: usize) -> Vec<f64> {
-    let mut state = 42u64;
-    let mut noise = || {
-        let mut sum = 0.0;
-        for _ in 0..12 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            sum += (state >> 11) as f64 / (1u64 << 53) as f64;
-        }
-        sum - 6.0
-    };
+    let mut noise = Lcg::new(42, 1);
     let (mut level, mut last) = (5.0, 0.0);
     (0..n)
         .map(|_| {
-            let fresh = 0.01 * noise();
+            let fresh = 0.01 * noise.normal();
             level += fresh + 0.3 * last;
             last = fresh;
             level

@@ -165,24 +165,14 @@ mod tests {
     /// case of twenty.
     #[test]
     fn intervals_that_are_right_are_called_right_though_their_forecasts_overlap() {
-        let mut state = 2_026_u64;
-        let mut normal = || {
-            // Twelve uniform numbers of SplitMix64, summed: near enough to a normal one for shares.
-            (0..12).fold(-6.0, |sum, _| {
-                state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-                let mut z = state;
-                z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-                z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-                sum + ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-            })
-        };
+        let mut random = testing::SplitMix64::new(2_026);
         let (runs, count, horizon) = (400, 600_usize, 10_usize);
         let half = normal_quantile(0.9) * (horizon as f64).sqrt();
         let (mut wrong, mut wrong_by_all) = (0, 0);
         for _ in 0..runs {
             let mut walk = vec![0.0];
             for _ in 0..count + horizon {
-                walk.push(walk[walk.len() - 1] + normal());
+                walk.push(walk[walk.len() - 1] + random.normal());
             }
             let inside = (0..count)
                 .filter(|&at| (walk[at + horizon] - walk[at]).abs() <= half)

@@ -389,22 +389,11 @@ mod tests {
 
     /// A GARCH path from a fixed generator; steps are sums of uniform numbers.
     fn path(n: usize, alpha: f64, beta: f64) -> Vec<f64> {
-        let mut seed = 9u64;
-        let mut noise = || {
-            (0..12)
-                .map(|_| {
-                    seed = seed
-                        .wrapping_mul(6_364_136_223_846_793_005)
-                        .wrapping_add(99);
-                    (seed >> 11) as f64 / (1u64 << 53) as f64
-                })
-                .sum::<f64>()
-                - 6.0
-        };
+        let mut noise = testing::Lcg::new(9, 99);
         let (mut y, mut variance, mut last) = (vec![0.0], 1.0, 0.0);
         for _ in 1..n {
             variance = 1.0 - alpha - beta + alpha * last * last + beta * variance;
-            last = f64::sqrt(variance) * noise();
+            last = f64::sqrt(variance) * noise.normal();
             y.push(y[y.len() - 1] + last);
         }
         y

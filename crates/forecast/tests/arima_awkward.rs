@@ -2,14 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod support;
-
 use forecast::arima::{Arima, ArimaOrder, Constant, Method};
 use forecast::{FittedModel, Level, Model};
+use testing::noise;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-use self::support::noise;
 
 fn walk(n: usize, seed: u64) -> Vec<f64> {
     let mut level = 50.0;

@@ -9,21 +9,12 @@ use forecast::backtest::{
     Backtest, Control, Forecaster, Measures, Verdict, Window, diebold_mariano, overall,
 };
 use forecast::{CancelToken, Error, Forecast, ForecastModel, History, Level, Providers, Result};
+use testing::{Lcg, SplitMix64};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn series(n: usize) -> Vec<f64> {
-    let mut state = 5u64;
-    let mut level = 20.0;
-    (0..n)
-        .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(3);
-            level += (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-            level
-        })
-        .collect()
+    Lcg::new(5, 3).walk(20.0).take(n).collect()
 }
 
 fn models(names: &[&str]) -> Vec<Arc<dyn ForecastModel>> {
@@ -273,15 +264,11 @@ fn a_report_travels_as_json() {
 
 /// A walk of steps of mean 0, by `seed`.
 fn driftless(n: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut level = 100.0;
+    let mut random = SplitMix64::new(seed);
     (0..n)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            level += (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-            level
+        .scan(100.0, |level, _| {
+            *level += random.unit() - 0.5;
+            Some(*level)
         })
         .collect()
 }

@@ -5,13 +5,13 @@
 
 #[path = "support/models.rs"]
 mod models;
-mod support;
 
 use forecast::{ErrorKind, FitOptions, Fitted, FittedModel, Level, ModelSpec, Point};
+use testing::noise;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use self::{models::MODELS, support::noise};
+use self::models::MODELS;
 
 fn options(season: usize) -> FitOptions {
     FitOptions {

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use forecast::backtest::{Backtest, Configured, Control, FoldScore, Forecaster};
 use forecast::conformal::{AdaptiveConformal, SplitConformal};
 use forecast::{FitOptions, Forecast, ForecastModel, History, Level, ModelSpec, Providers, Result};
+use testing::Lcg;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -19,16 +20,9 @@ use self::models::MODELS;
 
 /// A positive seasonal walk.
 fn walk(n: usize) -> Vec<f64> {
-    let mut state = 11u64;
-    let mut level = 60.0;
-    (0..n)
-        .map(|t| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(7);
-            level += (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-            level + [0.0, 2.0, -1.0, 1.0][t % 4]
-        })
+    let levels = Lcg::new(11, 7).walk(60.0).take(n).enumerate();
+    levels
+        .map(|(t, level)| level + [0.0, 2.0, -1.0, 1.0][t % 4])
         .collect()
 }
 

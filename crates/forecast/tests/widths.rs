@@ -3,14 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod support;
-
 use forecast::theta::{Theta, ThetaKind};
 use forecast::{FitOptions, Fitted, FittedModel, Forecast, Level, Model, ModelSpec};
+use testing::noise;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-use self::support::noise;
 
 /// A walk from `level` with steps of size `unit`.
 fn walk(n: usize, seed: u64, level: f64, unit: f64) -> Vec<f64> {

@@ -6,17 +6,8 @@ mod file;
 #[path = "../fuzz/checks/rest.rs"]
 mod rest;
 
-/// The seeds of a target, by name.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
-    let files = std::fs::read_dir(folder).unwrap();
-    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    paths.sort();
-    assert!(paths.len() >= 10, "{target}: {}", paths.len());
-    paths
-        .iter()
-        .map(|path| std::fs::read(path).unwrap())
-        .collect()
+    testing::fuzz_seeds(env!("CARGO_MANIFEST_DIR"), target, 10)
 }
 
 #[test]

@@ -1,36 +1,22 @@
 //! The daily CSV files: what they hold, how a day ends, and kill -9 of a process that writes them.
 //!
-//! As in `kill.rs`, the test starts its own binary again as the writer and kills it at a moment that
-//! a seed decides; the next writer sends its last batches again, as a consumer does that has not
-//! committed.
+//! The process that is killed is `killed/writer.rs`, as in `kill.rs`.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    io::{BufRead, BufReader, Write as _},
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+#[path = "killed/csv_batches.rs"]
+mod batches;
 
+use std::{collections::BTreeMap, fs, io::Write as _, path::Path, process::Command};
+
+use batches::batch;
 use market::{Bar, Interval, Reject, RejectReason, Tick, TickKey, Timestamp};
 use store::{
     CsvSink, CsvSinkOptions, DeadLetterLog, DeadLetterQuota, PriceWriter, StoreError, TickRetention,
 };
+use testing::kill;
 
-const DIRECTORY: &str = "TICKCAST_CSV_KILL_TEST_DIRECTORY";
-const FIRST_BATCH: &str = "TICKCAST_CSV_KILL_TEST_FIRST_BATCH";
-const CHILD: &str = "the_process_that_is_killed_writes_batches";
 const ROUNDS: u64 = 5;
-const BATCH: u64 = 60;
-const DAY_MS: i64 = 86_400_000;
 
 fn options(dir: &Path) -> CsvSinkOptions {
     CsvSinkOptions::new(dir)
@@ -231,65 +217,6 @@ async fn finished_days_are_removed_by_age_and_the_newest_stays() {
     assert_eq!(names(&dir.path().join("ABC")), ["2026-11-23.csv.part"]);
 }
 
-/// Batch `n`: always the same ticks, of two symbols; each batch lies an hour after the one before.
-fn batch(n: u64) -> Vec<Tick> {
-    (n * BATCH..(n + 1) * BATCH)
-        .map(|i| Tick {
-            symbol: ["A", "B"][(i % 2) as usize].parse().unwrap(),
-            ts: Timestamp::from_millis(1_700_000_000_000 + n as i64 * DAY_MS / 24 + i as i64),
-            seq: i,
-            price: 100.0 + (i * 7 % 50) as f64 / 8.0,
-            size: (i % 5) as f64,
-        })
-        .collect()
-}
-
-/// The child. Without its environment, as in an ordinary run, there is nothing to do.
-#[test]
-fn the_process_that_is_killed_writes_batches() {
-    let (Ok(dir), Ok(first)) = (std::env::var(DIRECTORY), std::env::var(FIRST_BATCH)) else {
-        return;
-    };
-    let first: u64 = first.parse().unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let sink = open(Path::new(&dir)).await;
-        for n in first.. {
-            sink.append(batch(n)).await.unwrap();
-            println!("acknowledged {n}");
-        }
-    });
-}
-
-fn write_and_kill(dir: &Path, first: u64, enough: usize, more: Duration) -> BTreeSet<u64> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", CHILD, "--nocapture"])
-        .env(DIRECTORY, dir)
-        .env(FIRST_BATCH, first.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut acknowledged = BTreeSet::new();
-    let mut take = |line: &str| {
-        if let Some((_, n)) = line.split_once("acknowledged ") {
-            acknowledged.insert(n.parse::<u64>().unwrap());
-        }
-        acknowledged.len()
-    };
-    while take(&out.next().expect("the writer ended by itself").unwrap()) < enough {}
-    thread::sleep(more);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let mut rest: Vec<_> = out.map(Result::unwrap).collect();
-    // The last line may be cut off within its number.
-    rest.pop();
-    for line in rest {
-        take(&line);
-    }
-    acknowledged
-}
-
 /// Every row of every file, by sequence; each may be there once.
 fn rows(dir: &Path) -> BTreeMap<u64, String> {
     let mut rows = BTreeMap::new();
@@ -309,30 +236,27 @@ fn rows(dir: &Path) -> BTreeMap<u64, String> {
 fn every_acknowledged_row_is_in_the_files_once_after_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut seed = 0xC5F_u64;
-    let mut random = |below: u64| {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) % below
-    };
-    let mut acknowledged: BTreeSet<u64> = BTreeSet::new();
-    for round in 0..ROUNDS {
-        let last = acknowledged.last();
-        let first = last.map_or(0, |last| last.saturating_sub(5));
-        let (enough, more) = (5 + random(60), Duration::from_micros(random(30_000)));
-        acknowledged.extend(write_and_kill(dir.path(), first, enough as usize, more));
-        // Opening mends what the dead process left.
-        drop(runtime.block_on(open(dir.path())));
-        let there = rows(dir.path());
-        for n in &acknowledged {
-            for tick in batch(*n) {
-                let line = there.get(&tick.seq);
-                let line = line.unwrap_or_else(|| panic!("round {round} lost {n}"));
-                assert!(line.ends_with(&format!(",{},{}", tick.price, tick.size)));
+    kill::rounds(
+        ROUNDS,
+        0xC5F,
+        |first| {
+            let mut writer = Command::new(env!("CARGO_BIN_EXE_killed-writer"));
+            writer.arg("csv").arg(dir.path()).arg(first.to_string());
+            writer
+        },
+        |round, acknowledged| {
+            // Opening mends what the dead process left.
+            drop(runtime.block_on(open(dir.path())));
+            let there = rows(dir.path());
+            for n in acknowledged {
+                for tick in batch(*n) {
+                    let line = there.get(&tick.seq);
+                    let line = line.unwrap_or_else(|| panic!("round {round} lost {n}"));
+                    assert!(line.ends_with(&format!(",{},{}", tick.price, tick.size)));
+                }
             }
-        }
-    }
+        },
+    );
     let finished = names(&dir.path().join("A"));
     assert!(finished.iter().any(|n| n.ends_with(".csv")), "{finished:?}");
 }

@@ -11,6 +11,7 @@ use std::{
 
 use market::{Reject, RejectReason, Symbol, Tick, Timestamp};
 use pipeline::Clock;
+use testing::SplitMix64;
 
 pub const SYMBOLS: [&str; 4] = ["AAA", "BBB", "CCC", "DDD"];
 /// The wall clock at the beginning: a day after the first tick, so that no step back makes a tick one of
@@ -90,7 +91,7 @@ pub struct Batch {
 
 pub struct World {
     pub seed: u64,
-    random: Mutex<u64>,
+    random: Mutex<SplitMix64>,
     faulty: AtomicBool,
     /// By how much the wall clock is off the simulated one.
     offset_us: AtomicI64,
@@ -108,7 +109,7 @@ impl World {
         move || {
             let mut world = Self {
                 seed,
-                random: Mutex::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+                random: Mutex::new(SplitMix64::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))),
                 faulty: AtomicBool::new(true),
                 offset_us: AtomicI64::new(0),
                 started: tokio::time::Instant::now(),
@@ -125,14 +126,10 @@ impl World {
         self.story.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number below `bound`, which is not 0. SplitMix64.
+    /// A number below `bound`, which is not 0.
     pub fn below(&self, bound: u64) -> u64 {
-        let mut state = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = *state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % bound
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        random.below(bound)
     }
 
     /// Whether what happens once in `times` happens now.

@@ -204,14 +204,11 @@ mod tests {
     fn more_rows_than_fit_in_memory_come_back_sorted_and_rows_of_one_instant_in_their_order() {
         let mut sorter = Sorter::new(1_000);
         let count = 3_017;
-        let mut state = 1_u64;
+        let mut random = testing::Lcg::new(1, 1);
         for seq in 0..count {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
             let tick = Tick {
                 symbol: "A".parse().unwrap(),
-                ts: Timestamp::from_secs((state >> 54) as i64),
+                ts: Timestamp::from_secs((random.bits() >> 54) as i64),
                 seq,
                 price: 0.1 + seq as f64 / 3.0,
                 size: 1.0,

@@ -8,7 +8,9 @@
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
-use super::{random::Random, vfs::Op};
+use testing::SplitMix64;
+
+use super::vfs::Op;
 
 /// What a disk writes as one.
 const SECTOR: usize = 512;
@@ -43,7 +45,7 @@ impl Node {
         }
     }
 
-    fn after(&self, arrived: Arrived, random: &mut Random) -> Vec<u8> {
+    fn after(&self, arrived: Arrived, random: &mut SplitMix64) -> Vec<u8> {
         let mut content = self.synced.clone();
         let hole = if random.below(2) == 0 { 0 } else { 0xA5 };
         let last = random.below(self.pending.len() as u64 + 1) as usize;
@@ -158,7 +160,7 @@ impl Disk {
     }
 
     /// What is left when the power goes now.
-    pub fn after_power_cut(&self, random: &mut Random) -> Image {
+    pub fn after_power_cut(&self, random: &mut SplitMix64) -> Image {
         use Arrived::{Any, Everything, Nothing, UpTo};
         // A folder's changes reach the disk together or not at all, as in the journal of a file system.
         let names = if random.below(2) == 0 {
@@ -177,7 +179,7 @@ impl Disk {
 
     /// What is left when everything that was written has arrived.
     pub fn whole(&self) -> Image {
-        let random = &mut Random::new(0);
+        let random = &mut SplitMix64::new(0);
         self.names
             .iter()
             .map(|(name, node)| {

@@ -12,7 +12,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod disk;
-mod random;
 mod vfs;
 mod workload;
 
@@ -20,8 +19,8 @@ use std::{fs, path::Path};
 
 use disk::{Disk, Image};
 use market::ErrorKind;
-use random::Random;
 use store::{PriceWriter, Readiness, SqliteOptions, SqliteStore, StoreError};
+use testing::SplitMix64;
 use vfs::Op;
 
 /// Commands of a recorded run.
@@ -50,7 +49,7 @@ async fn record(full_sync: bool) -> Vec<Op> {
 }
 
 /// The place of a cut. Every other seed takes one around a sync, where what is on the disk changes most.
-fn place(ops: &[Op], seed: u64, random: &mut Random) -> usize {
+fn place(ops: &[Op], seed: u64, random: &mut SplitMix64) -> usize {
     if seed.is_multiple_of(2) {
         let is_sync = |(at, op): (usize, &Op)| matches!(op, Op::Sync(_)).then_some(at);
         let syncs: Vec<usize> = ops.iter().enumerate().filter_map(is_sync).collect();
@@ -89,7 +88,7 @@ async fn open(image: &Image, what: &str) -> u64 {
 async fn with_full_sync_all_that_was_acknowledged_is_there_after_a_power_cut() {
     let ops = record(true).await;
     for seed in seeds() {
-        let random = &mut Random::new(seed);
+        let random = &mut SplitMix64::new(seed);
         let at = place(&ops, seed, random);
         let mut disk = Disk::default();
         ops[..at].iter().for_each(|op| disk.take(op));
@@ -112,7 +111,7 @@ async fn by_default_the_database_opens_after_a_power_cut_and_holds_a_prefix() {
     let ops = record(false).await;
     let mut lost = 0;
     for seed in seeds() {
-        let random = &mut Random::new(seed);
+        let random = &mut SplitMix64::new(seed);
         let at = place(&ops, seed, random);
         let mut disk = Disk::default();
         ops[..at].iter().for_each(|op| disk.take(op));
@@ -147,7 +146,7 @@ async fn a_bit_that_flips_in_the_wal_ends_the_prefix_there() {
     let ops = record(true).await;
     let mut shortened = 0;
     for seed in seeds().take(50) {
-        let random = &mut Random::new(seed);
+        let random = &mut SplitMix64::new(seed);
         let mut disk = Disk::default();
         let at = place(&ops, 1, random);
         ops[..at].iter().for_each(|op| disk.take(op));
@@ -192,7 +191,7 @@ async fn a_bit_that_flips_in_the_database_is_an_error_or_a_value_and_no_panic() 
     let whole = disk.whole();
     let mut damaged = 0;
     for seed in seeds().take(80) {
-        let random = &mut Random::new(seed);
+        let random = &mut SplitMix64::new(seed);
         let mut image = whole.clone();
         let content = image.get_mut("tickcast.db").unwrap();
         // Half of them in the first bytes of a page, which say what is in it.
@@ -218,7 +217,7 @@ async fn a_bit_that_flips_in_the_database_is_an_error_or_a_value_and_no_panic() 
 #[tokio::test]
 async fn a_disk_that_fills_up_refuses_and_loses_nothing_and_is_written_again_when_there_is_room() {
     for seed in seeds().take(16) {
-        let random = &mut Random::new(seed);
+        let random = &mut SplitMix64::new(seed);
         let dir = tempfile::tempdir().unwrap();
         let recording = vfs::record(dir.path());
         let full_sync = seed.is_multiple_of(2);
