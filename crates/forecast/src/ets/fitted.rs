@@ -343,3 +343,6 @@ impl FittedModel for FittedEts {
         &self.residuals
     }
 }
+
+#[cfg(test)]
+mod tests;
