@@ -10,31 +10,30 @@
 //!
 //! What it does not do: sort.
 
+mod cells;
+mod rejected;
+mod sequence;
+
 use std::{borrow::Cow, collections::HashMap};
 
-use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, TickRules, Timestamp};
+use market::{Bar, Interval, RejectReason, Symbol, Tick, TickRules, Timestamp};
 
+use self::cells::{Cells, GroupCells, RowCells, group_cells, seq_of, time_text, value};
 use super::{
-    layout::{Group, Layout, TimeColumns},
-    number::{Style, is_missing},
+    layout::{Layout, TimeColumns},
+    number::Style,
     numbering::Numbering,
     survey::{RowOrder, Survey, interval_named},
-    table::{Batch, Column, MISSING},
+    table::{Batch, Column},
     time::{Moment, TimeReader},
 };
 use crate::{
     Decoded,
-    decode::{Fault, RawRow, Scalar, TimeUnit, adjust, bar_of, hash_text, letter, reject},
+    decode::{Fault, adjust, bar_of, reject},
 };
 
 /// So many spellings of symbols are remembered at most.
 const MAX_SYMBOLS: usize = 1 << 20;
-/// Of a sequence that is made of a number and a hash, the bits of the hash.
-const HASH_BITS: u32 = 40;
-/// The same where the number is that of the row.
-const HASH_BITS_OF_ROWS: u32 = 24;
-/// The most trades of one instant that are numbered.
-const MAX_NUMBER: u64 = (1 << (63 - HASH_BITS)) - 1;
 
 /// What the rows of a file are read by.
 pub struct RowReader<'a> {
@@ -73,37 +72,6 @@ pub struct Counts {
     pub of_others: u64,
     /// Bars whose start is not that of the interval they are kept under.
     pub moved: u64,
-}
-
-/// The columns of a batch.
-struct Cells<'b> {
-    batch: &'b Batch,
-    wanted: &'b [usize],
-}
-
-impl<'b> Cells<'b> {
-    fn column(&self, column: usize) -> &'b Column {
-        let at = self.wanted.binary_search(&column).unwrap_or(0);
-        &self.batch.columns[at]
-    }
-}
-
-/// A group's columns in a batch.
-struct GroupCells<'b> {
-    bar: Option<[&'b Column; 3]>,
-    close: &'b Column,
-    adjusted: Option<&'b Column>,
-    volume: Option<&'b Column>,
-}
-
-/// What a row says about one symbol.
-struct RowCells<'b> {
-    row: usize,
-    time: &'b Column,
-    clock: Option<&'b Column>,
-    symbols: Option<&'b Column>,
-    intervals: Option<&'b Column>,
-    seqs: Option<&'b Column>,
 }
 
 /// A tick or a bar.
@@ -388,38 +356,6 @@ impl<'a> RowReader<'a> {
             .ok_or_else(|| (RejectReason::BadField, "interval is missing".to_owned()))
     }
 
-    fn sequence(&mut self, tick: &Tick, of_symbol: u32, row: u64) -> u64 {
-        let hash = (tick.price.to_bits() ^ tick.size.to_bits().rotate_left(32))
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        if self.order == RowOrder::Mixed {
-            let row = row & ((1 << (63 - HASH_BITS_OF_ROWS)) - 1);
-            return row << HASH_BITS_OF_ROWS | hash >> (64 - HASH_BITS_OF_ROWS);
-        }
-        let count = self
-            .count(of_symbol as usize, tick.ts.as_micros())
-            .min(MAX_NUMBER);
-        let number = if self.order == RowOrder::NewestFirst {
-            MAX_NUMBER - count
-        } else {
-            count
-        };
-        number << HASH_BITS | hash >> (64 - HASH_BITS)
-    }
-
-    /// How many trades of the symbol and instant stand before this one.
-    fn count(&mut self, of_symbol: usize, instant: i64) -> u64 {
-        if self.counted.len() <= of_symbol {
-            self.counted.resize(of_symbol + 1, (i64::MIN, 0));
-        }
-        let counted = &mut self.counted[of_symbol];
-        *counted = if counted.0 == instant {
-            (instant, counted.1 + 1)
-        } else {
-            (instant, 0)
-        };
-        counted.1
-    }
-
     fn put(&mut self, bar: Bar, decoded: &mut Decoded) {
         if !self.merges {
             decoded.bars.push(bar);
@@ -440,186 +376,4 @@ impl<'a> RowReader<'a> {
             _ => decoded.bars.extend(self.open_bars.insert(key, bar)),
         }
     }
-
-    /// What is kept of a row that cannot be used: a message that means the same without the file.
-    fn reject(
-        &self,
-        fault: Fault,
-        at: usize,
-        group: &GroupCells<'_>,
-        of_row: &RowCells<'_>,
-        moment: Option<Moment>,
-        place: u64,
-    ) -> Reject {
-        let row = of_row.row;
-        let scalar = |column: Option<&Column>| match column {
-            None => Scalar::Missing,
-            Some(column) => match value(self.style, "", column, row, RejectReason::BadField) {
-                Ok(Some(value)) => Scalar::Float(value),
-                Ok(None) => Scalar::Null,
-                Err(_) => text_scalar(&column.text(row)),
-            },
-        };
-        let day = self.interval_of(of_row).ok() == Some(Interval::D1) && group.bar.is_some();
-        let mut raw = RawRow {
-            symbol: match (
-                &self.of_file,
-                &self.layout.groups[at].symbol,
-                of_row.symbols,
-            ) {
-                (Some(symbol), ..) => text_scalar(symbol.as_str().as_bytes()),
-                (None, Some(name), _) => text_scalar(name.as_bytes()),
-                (None, None, Some(column)) => text_scalar(&column.text(row)),
-                (None, None, None) => Scalar::Missing,
-            },
-            time: match moment {
-                Some(moment) if day => Scalar::Int(moment.date()),
-                Some(moment) => Scalar::Int(moment.instant),
-                None => text_scalar(time_text(of_row).as_bytes()),
-            },
-            time_unit: if moment.is_some() {
-                TimeUnit::Micros
-            } else {
-                TimeUnit::Auto
-            },
-            size: scalar(group.volume),
-            seq: match of_row.seqs {
-                Some(column) => match seq_of(column, row) {
-                    Ok(Some(seq)) => Scalar::Int(seq as i64),
-                    _ => text_scalar(&column.text(row)),
-                },
-                None => Scalar::Missing,
-            },
-            adjusted: scalar(group.adjusted),
-            ..RawRow::default()
-        };
-        match group.bar {
-            Some([open, high, low]) => {
-                raw.open = scalar(Some(open));
-                raw.high = scalar(Some(high));
-                raw.low = scalar(Some(low));
-                raw.close = scalar(Some(group.close));
-                raw.interval = match self.interval_of(of_row) {
-                    Ok(interval) => Scalar::Text(Cow::Borrowed(interval.as_str())),
-                    Err(_) => of_row
-                        .intervals
-                        .map_or(Scalar::Missing, |column| text_scalar(&column.text(row))),
-                };
-            }
-            None => raw.price = scalar(Some(group.close)),
-        }
-        let payload = letter::of_row(raw, group.adjusted.is_some(), None);
-        reject(
-            fault,
-            &format!("{}:{place}", self.origin),
-            payload.as_bytes(),
-        )
-    }
-}
-
-impl GroupCells<'_> {
-    fn is_empty(&self, row: usize) -> bool {
-        let missing = |column: &Column| match column {
-            Column::Text(texts) => is_missing(texts.get(row)),
-            Column::Int(values) => values[row] == MISSING,
-            Column::Float(values) => values[row].is_nan(),
-            Column::Dictionary { .. } => is_missing(&column.text(row)),
-        };
-        missing(self.close) && self.bar.is_none_or(|bar| bar.into_iter().all(missing))
-    }
-}
-
-fn group_cells<'b>(group: &Group, cells: &Cells<'b>) -> GroupCells<'b> {
-    GroupCells {
-        bar: group.bar.map(|bar| bar.map(|at| cells.column(at))),
-        close: cells.column(group.close),
-        adjusted: group.adjusted.map(|at| cells.column(at)),
-        volume: group.volume.map(|at| cells.column(at)),
-    }
-}
-
-/// A cell's number; `None` when it is missing.
-#[inline]
-fn value(
-    style: Style,
-    name: &str,
-    column: &Column,
-    row: usize,
-    reason: RejectReason,
-) -> Result<Option<f64>, Fault> {
-    let number = match column {
-        Column::Text(texts) => {
-            let cell = texts.get(row);
-            match style.read(cell) {
-                Some(number) => number,
-                None if is_missing(cell) => return Ok(None),
-                None => {
-                    let shown: String = String::from_utf8_lossy(cell).chars().take(64).collect();
-                    return Err((
-                        RejectReason::BadField,
-                        format!("{name} is {shown:?}: expected a number"),
-                    ));
-                }
-            }
-        }
-        Column::Int(values) => match values[row] {
-            MISSING => return Ok(None),
-            value => value as f64,
-        },
-        Column::Float(values) if values[row].is_nan() => return Ok(None),
-        Column::Float(values) => values[row],
-        Column::Dictionary { .. } => match style.read(&column.text(row)) {
-            Some(number) => number,
-            None => return Ok(None),
-        },
-    };
-    if number.is_finite() {
-        Ok(Some(number))
-    } else {
-        Err((
-            reason,
-            format!("{name} is {number}: expected a finite number"),
-        ))
-    }
-}
-
-/// A trade's id: a number from zero up, or a text that is hashed; `None` when it is missing.
-fn seq_of(column: &Column, row: usize) -> Result<Option<u64>, Fault> {
-    if let Column::Int(values) = column {
-        return match values[row] {
-            MISSING => Ok(None),
-            value => u64::try_from(value).map(Some).map_err(|_| {
-                (
-                    RejectReason::BadField,
-                    format!("seq is {value}: expected a number from zero up"),
-                )
-            }),
-        };
-    }
-    let text = column.text(row);
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let text = String::from_utf8_lossy(&text);
-    Ok(Some(match text.parse::<i64>() {
-        Ok(n) if n >= 0 => n.unsigned_abs(),
-        _ => hash_text(&text),
-    }))
-}
-
-fn time_text(of_row: &RowCells<'_>) -> String {
-    let date = of_row.time.text(of_row.row);
-    let mut text = String::from_utf8_lossy(&date).into_owned();
-    if let Some(clock) = of_row.clock {
-        text.push(' ');
-        text.push_str(&String::from_utf8_lossy(&clock.text(of_row.row)));
-    }
-    text.trim().chars().take(64).collect()
-}
-
-fn text_scalar(text: &[u8]) -> Scalar<'static> {
-    if text.is_empty() {
-        return Scalar::Null;
-    }
-    Scalar::Text(Cow::Owned(String::from_utf8_lossy(text).into_owned()))
 }
