@@ -1,7 +1,12 @@
+use jiff::tz::TimeZone;
+use market::Timestamp;
 use proptest::prelude::*;
 
-use super::*;
-use crate::file::table::TextColumn;
+use super::{text::Order, *};
+use crate::{
+    decode::TimeUnit,
+    file::table::{Column, ColumnKind, MISSING, TextColumn},
+};
 
 fn texts(cells: &[&str]) -> Column {
     let mut column = TextColumn::default();
