@@ -6,8 +6,8 @@ use reqwest::{StatusCode, Url, header};
 use tokio::time::Instant;
 
 use super::{
+    options::RestOptions,
     pace::{RateLimit, retry_after},
-    poll::RestOptions,
     provider::{Credential, Provider, shown},
     told,
 };

@@ -17,6 +17,7 @@ mod check;
 mod fetch;
 mod mapping;
 mod offset;
+mod options;
 mod pace;
 mod path;
 mod poll;
@@ -30,8 +31,9 @@ mod told;
 
 pub use mapping::{Answer, Fields, Mapping, Received, Shape, Unusable};
 pub use offset::{Checkpoint, SourceOffset, StreamPosition};
+pub use options::RestOptions;
 pub use pace::{Backoff, RateLimit, retry_after};
-pub use poll::{RestOptions, RestSource};
+pub use poll::RestSource;
 pub use provider::{Ask, Credential, Paging, Provider, Secret, TimeFormat};
 pub use told::{Condition, Conditions, Literal};
 
