@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::model::{FittedModel, Model, Parameter, Summary};
 use crate::nelder_mead::minimise;
 use crate::output::{Forecast, Level, check_request};
-use crate::series::{check_series, check_value, nullable};
+use crate::series::{check_series, check_value, nullable, step_rounding};
 
 /// Distribution of the standardised steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,7 +186,7 @@ impl Model for Garch {
         let kinds: &[bool] = match self.errors {
             Errors::Normal => &[false],
             Errors::StudentT => &[true],
-            Errors::Best if share_of_ties(&steps) > 1.0 / 3.0 => &[false],
+            Errors::Best if share_of_ties(&steps, step_rounding(y) / unit) > 1.0 / 3.0 => &[false],
             Errors::Best => &[false, true],
         };
         let mut best: Option<(f64, Shape, f64, [Option<f64>; 3])> = None;
@@ -220,13 +220,13 @@ impl Model for Garch {
     }
 }
 
-/// Share of the most frequent value among the steps that are not missing.
-fn share_of_ties(steps: &[f64]) -> f64 {
+/// Share of the most frequent value among the steps that are not missing; those are the same that lie no
+/// more than `rounding` apart.
+fn share_of_ties(steps: &[f64], rounding: f64) -> f64 {
     let mut sorted: Vec<f64> = steps.iter().copied().filter(|v| !v.is_nan()).collect();
     sorted.sort_by(f64::total_cmp);
-    // Differences of decimal prices are equal up to rounding.
     let most = sorted
-        .chunk_by(|a, b| b - a < 1e-6)
+        .chunk_by(|a, b| b - a <= rounding)
         .map(<[f64]>::len)
         .max()
         .unwrap_or(0);

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::fit::Fitted;
 use crate::model::{FittedModel, Summary};
 use crate::output::{Forecast, Level};
+use crate::series::step_rounding;
 
 /// Share of zero steps from which the correction is made.
 const STANDING: f64 = 1.0 / 3.0;
@@ -44,10 +45,9 @@ impl FittedLattice {
 /// zero, where all are whole multiples of it.
 pub(crate) fn tick(y: &[f64]) -> Option<f64> {
     let present: Vec<f64> = y.iter().copied().filter(|v| !v.is_nan()).collect();
-    let size = present.iter().fold(0.0, |a: f64, v| a.max(v.abs()));
+    let rounding = step_rounding(&present);
     let steps: Vec<f64> = present.windows(2).map(|w| (w[1] - w[0]).abs()).collect();
-    // Differences of decimal prices are equal up to rounding.
-    let moved = || steps.iter().copied().filter(|step| *step > 1e-12 * size);
+    let moved = || steps.iter().copied().filter(|step| *step > rounding);
     let standing = steps.len() - moved().count();
     if steps.len() < NEEDED || (standing as f64) < STANDING * steps.len() as f64 {
         return None;

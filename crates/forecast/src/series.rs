@@ -46,6 +46,13 @@ pub(crate) fn check_series(model: &str, y: &[f64], needed: usize) -> Result<usiz
     Ok(got)
 }
 
+/// How far apart two steps of a series may lie and be the same: differences of decimal prices are equal up
+/// to rounding, whose size is that of the values.
+pub(crate) fn step_rounding(y: &[f64]) -> f64 {
+    let values = y.iter().filter(|v| !v.is_nan());
+    1e-12 * values.fold(0.0, |largest: f64, v| largest.max(v.abs()))
+}
+
 /// Serde for vectors that may hold NaN: JSON has no NaN, so a missing value travels as null.
 pub(crate) mod nullable {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
