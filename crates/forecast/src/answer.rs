@@ -11,7 +11,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use crate::model::{Parameter, Summary};
 use crate::output::{Forecast, Interval};
 
-/// What is told of one series.
+/// The fit and the forecast of one series.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
     /// Name of the series, where there are many.

@@ -32,7 +32,7 @@ pub(crate) const COARSE: Precision = Precision {
     reduction: 1e-7,
 };
 
-/// What a search is told to be content with.
+/// When a search stops.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Precision {
     /// Most iterations.

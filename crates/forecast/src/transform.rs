@@ -1,4 +1,4 @@
-//! The log transform, and the way back: median and mean told apart.
+//! The log transform, and the way back: to the median or to the mean.
 //!
 //! Model: a model fitted to log y forecasts a normal distribution there; exp of its mean is the
 //! *median* in the units of the series, and the mean is exp(mu + sd²/2). Quantiles, and so the

@@ -7,7 +7,7 @@ use std::{
 
 use market::Timestamp;
 
-/// Tells the time of day. It may step back; nothing here measures durations with it.
+/// The time of day. It may step back; nothing here measures durations with it.
 pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The system's wall clock.

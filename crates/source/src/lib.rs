@@ -20,6 +20,6 @@ pub use clock::{WallClock, system_clock};
 pub use decode::{Decoded, Decoding, ticks_from_json};
 pub use error::{Result, SourceError};
 pub use port::{
-    Acknowledgement, Delivered, OnItsWay, SourceBatch, SourceOutlet, SourceSink, TickSource,
+    Acknowledgement, Delivered, InFlight, SourceBatch, SourceOutlet, SourceSink, TickSource,
     Trouble, source_channel,
 };

@@ -16,7 +16,7 @@
 //! - The queue between them is bounded in batches; a source waits while it is full, so back-pressure
 //!   reaches the provider as slower polling.
 //!
-//! A source that retries a fault inside tells of it by [`SourceSink::waits`], so that whoever looks
+//! A source that retries a fault itself reports it by [`SourceSink::report_retry`], so that whoever looks
 //! sees why nothing comes.
 //!
 //! What it does not do: keep checkpoints across restarts. A source that can start from a checkpoint
@@ -66,7 +66,7 @@ pub trait TickSource: Send + 'static {
     fn name(&self) -> Arc<str>;
 
     /// Yields batches until `cancel` is cancelled or the source has come to its end (a file does, a
-    /// provider does not). Faults that pass (a provider away, time-outs, a batch not taken) are
+    /// provider does not). Faults that pass (a provider down, time-outs, a batch not taken) are
     /// retried inside and do not end it.
     ///
     /// # Errors
@@ -75,16 +75,16 @@ pub trait TickSource: Send + 'static {
     async fn run(self: Box<Self>, out: SourceSink, cancel: CancellationToken) -> Result<()>;
 }
 
-/// A batch on its way, with the word that it was taken.
+/// A batch in the queue, with its acknowledgement.
 #[derive(Debug)]
 pub struct Delivered {
     /// The rows.
     pub batch: SourceBatch,
-    /// To be told when the batch was taken.
+    /// To be called when the batch was taken.
     pub ack: Acknowledgement,
 }
 
-/// Tells the source that its batch was taken; dropped without that, it tells that it was not.
+/// Acknowledges to the source that its batch was taken; dropped without that, that it was not.
 #[derive(Debug)]
 #[must_use = "dropping it makes the source send the batch again"]
 pub struct Acknowledgement(Option<oneshot::Sender<()>>);
@@ -92,28 +92,28 @@ pub struct Acknowledgement(Option<oneshot::Sender<()>>);
 impl Acknowledgement {
     /// The batch is the pipeline's to keep.
     pub fn taken(self) {
-        if let Some(tell) = self.0 {
-            // The source may have been cancelled meanwhile: then nobody waits for the word.
-            let _ = tell.send(());
+        if let Some(acknowledge) = self.0 {
+            // The source may have been cancelled meanwhile: then nobody waits for it.
+            let _ = acknowledge.send(());
         }
     }
 }
 
-/// A batch that was sent ahead of the word that it was taken.
+/// A batch that was sent and is not acknowledged yet.
 #[derive(Debug)]
 #[must_use = "a batch may be dropped without having been taken"]
-pub struct OnItsWay {
-    told: oneshot::Receiver<()>,
+pub struct InFlight {
+    acknowledged: oneshot::Receiver<()>,
     queue: mpsc::Sender<Delivered>,
 }
 
-impl OnItsWay {
+impl InFlight {
     /// Waits until the batch was taken.
     ///
     /// # Errors
     /// As [`SourceSink::send`].
     pub async fn taken(self) -> Result<()> {
-        self.told.await.map_err(|_| {
+        self.acknowledged.await.map_err(|_| {
             if self.queue.is_closed() {
                 SourceError::Closed
             } else {
@@ -149,30 +149,30 @@ pub struct SourceOutlet {
 /// A queue of at most `capacity` batches (at least one).
 pub fn source_channel(capacity: usize) -> (SourceSink, SourceOutlet) {
     let (sender, receiver) = mpsc::channel(capacity.max(1));
-    let (tell, told) = watch::channel(None);
+    let (report, reported) = watch::channel(None);
     (
         SourceSink {
             queue: sender,
-            trouble: Arc::new(tell),
+            trouble: Arc::new(report),
         },
         SourceOutlet {
             queue: receiver,
-            trouble: told,
+            trouble: reported,
         },
     )
 }
 
 impl SourceSink {
-    /// Tells that the source tries again after `wait`, and why.
-    pub fn waits(&self, error: &SourceError, wait: Duration) {
+    /// Reports that the source tries again after `wait`, and why.
+    pub fn report_retry(&self, error: &SourceError, wait: Duration) {
         self.trouble.send_replace(Some(Trouble {
             error: error.to_string(),
             wait,
         }));
     }
 
-    /// Tells that the trouble is over. Cheap where there was none.
-    pub fn is_well(&self) {
+    /// Reports that the fault is over. Cheap where there was none.
+    pub fn report_recovered(&self) {
         self.trouble
             .send_if_modified(|trouble| trouble.take().is_some());
     }
@@ -186,16 +186,16 @@ impl SourceSink {
         self.send_ahead(batch).await?.taken().await
     }
 
-    /// Sends a batch, waits only for room in the queue, and gives back what tells whether the batch
-    /// was taken: several can be on their way at once. The source keeps each until it was.
+    /// Sends a batch, waits only for room in the queue, and returns its acknowledgement to come: several
+    /// batches can be in flight at once. The source keeps each until it was taken.
     ///
     /// # Errors
     /// [`SourceError::Closed`] when the pipeline is gone.
-    pub async fn send_ahead(&self, batch: SourceBatch) -> Result<OnItsWay> {
-        let (tell, told) = oneshot::channel();
-        self.put(batch, Some(tell)).await?;
-        Ok(OnItsWay {
-            told,
+    pub async fn send_ahead(&self, batch: SourceBatch) -> Result<InFlight> {
+        let (acknowledge, acknowledged) = oneshot::channel();
+        self.put(batch, Some(acknowledge)).await?;
+        Ok(InFlight {
+            acknowledged,
             queue: self.queue.clone(),
         })
     }
@@ -208,12 +208,16 @@ impl SourceSink {
         self.put(batch, None).await
     }
 
-    async fn put(&self, batch: SourceBatch, tell: Option<oneshot::Sender<()>>) -> Result<()> {
+    async fn put(
+        &self,
+        batch: SourceBatch,
+        acknowledge: Option<oneshot::Sender<()>>,
+    ) -> Result<()> {
         let source = batch.source.to_string();
         let (good, bad) = (batch.ticks.len() + batch.bars.len(), batch.rejects.len());
         let delivered = Delivered {
             batch,
-            ack: Acknowledgement(tell),
+            ack: Acknowledgement(acknowledge),
         };
         self.queue
             .send(delivered)
@@ -235,7 +239,7 @@ impl SourceOutlet {
         self.queue.recv().await
     }
 
-    /// What the source tells of faults that it retries, `None` when one is over.
+    /// The fault that the source retries, `None` when it is over.
     pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
         self.trouble.clone()
     }

@@ -201,7 +201,7 @@ pub(crate) fn as_r_or_better(search: &mut Search, problem: &mut Problem) -> Opti
     if problem.weight() * problem.order.coefficients().max(1) > TOO_HEAVY {
         return best;
     }
-    let theirs = super::as_r::search(problem).filter(|found| found.evaluation.value.is_finite());
+    let theirs = super::r_optim::search(problem).filter(|found| found.evaluation.value.is_finite());
     let (Some(best), Some(theirs)) = (&best, &theirs) else {
         return best.or(theirs);
     };

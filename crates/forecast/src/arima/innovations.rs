@@ -71,7 +71,7 @@ impl LogProduct {
 
 impl Innovations {
     /// Writes the standardised innovations v/√F of every column of `input` to `output` (0 where
-    /// they do not count). `pulls` holds for every column what the values before it tell of its
+    /// they do not count). `pulls` holds for every column what the values before it say about its
     /// start (see [`super::prior`]). None when the process is not stationary or numbers break down.
     pub fn run(
         &mut self,

@@ -17,7 +17,7 @@
 //! | scale | how large a series is |
 //! | problem | the concentrated objective |
 //! | least_squares, estimate | the search |
-//! | as_r, roots | the search as R does it |
+//! | r_optim, roots | the search as R does it |
 //! | fitted | the public model |
 //! | unit_root, auto, score | how often to difference, and which orders |
 //!
@@ -26,7 +26,6 @@
 //! R 4.2.2 with forecast 8.20.
 //! Does not: handle conditional heteroskedasticity.
 
-mod as_r;
 mod auto;
 mod estimate;
 mod fitted;
@@ -36,6 +35,7 @@ mod order;
 mod polynomial;
 mod prior;
 mod problem;
+mod r_optim;
 mod roots;
 mod scale;
 mod score;

@@ -4,7 +4,7 @@
 //! mean 0 and a variance of κ = 10⁶ innovation variances, and leaves the first d + D·m observations
 //! out of the likelihood. With w the differenced series, u its first d + D·m values when everything
 //! before the series is 0, and M the matrix that takes the unknown values to the differences,
-//! u = w + M·L. So those observations tell a little of w: E[w | u] = Γ(Γ + κMM′)⁻¹u = Γz, where
+//! u = w + M·L. So those observations say a little about w: E[w | u] = Γ(Γ + κMM′)⁻¹u = Γz, where
 //! z = (κMM′)⁻¹u up to terms of order Γ/κ. The filter of the differenced series then starts with a
 //! state whose mean is Σ Cov(state, wⱼ)zⱼ instead of 0. Its covariance changes by parts in κ only.
 //! Where the first values lie very many of the prior's standard deviations from 0 (see [`HELD`])

@@ -34,11 +34,11 @@ pub(crate) struct Problem {
     prior: bool,
     /// Whether the first values count as residuals, as in R.
     counted: bool,
-    /// Of each column of a complete series, what that prior tells of its start.
+    /// Of each column of a complete series, what that prior says about its start.
     pulls: Vec<Vec<f64>>,
     /// Whether diffuse observations are in the regression, with the little weight that their
     /// variance leaves; they are not in the likelihood, so that its regression leaves them out.
-    /// Next to a unit root it is they that tell of the mean: without them one thousands of standard
+    /// Next to a unit root it is they that determine the mean: without them one thousands of standard
     /// deviations away can be as likely as any.
     pub diffuse_in_regression: bool,
     /// Number of leading missing values removed.

@@ -1,10 +1,10 @@
 //! A message decoded batch by batch, with a bound on what is kept of bad rows.
 //!
 //! Model: whoever stores rows takes some, stores them, and takes the next: a message then costs its own
-//! bytes and one batch, however many rows it has. Every bad row is counted, but rejects are kept up to a
-//! number and a size; the last reject stands for the others and says how many there are of each reason.
+//! bytes and one batch, however many rows it has. Every rejected row is counted, but they are kept up to a
+//! number and a size; the last one stands for the others and says how many there are of each reason.
 //!
-//! Bars that do not say their interval come last: it is told from all of them.
+//! Bars that do not say their interval come last: it is inferred from all of them.
 //!
 //! What it does not do: undo batches that were taken; storing a row twice does no harm.
 
@@ -114,7 +114,7 @@ impl<'a> Decoding<'a> {
                     decoded.push(row);
                     good += 1;
                 }
-                Err(fault) => self.put_aside(&mut decoded, bytes, fault),
+                Err(fault) => self.reject(&mut decoded, bytes, fault),
             }
         }
         Some(decoded)
@@ -145,7 +145,7 @@ impl<'a> Decoding<'a> {
         Some((bytes, built))
     }
 
-    fn put_aside(&mut self, decoded: &mut Decoded, bytes: &[u8], fault: Fault) {
+    fn reject(&mut self, decoded: &mut Decoded, bytes: &[u8], fault: Fault) {
         let size = bytes.len().min(Reject::MAX_PAYLOAD);
         if self.kept >= self.most_rejects || self.kept_bytes + size > MAX_REJECT_BYTES {
             *self.left_out.entry(fault.0).or_insert(0) += 1;

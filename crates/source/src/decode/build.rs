@@ -21,7 +21,7 @@ pub type Fault = (RejectReason, String);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeUnit {
-    /// Told by the number's size, as [`Timestamp::from_epoch_number`] does.
+    /// Inferred from the number's size, as [`Timestamp::from_epoch_number`] does.
     #[default]
     Auto,
     /// Seconds since the epoch.

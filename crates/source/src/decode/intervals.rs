@@ -16,7 +16,7 @@ use crate::file::{
 /// The interval of the bars in `rows`, symbol by symbol.
 ///
 /// # Errors
-/// Why it cannot be told, for a person.
+/// Why it cannot be inferred, for a person.
 pub fn interval_of(rows: &[&[u8]]) -> Result<Interval, String> {
     let mut moments: BTreeMap<String, Vec<Moment>> = BTreeMap::new();
     let mut has_clocks = false;

@@ -32,8 +32,8 @@
 mod batches;
 mod build;
 mod intervals;
-pub(crate) mod letter;
 pub(crate) mod non_finite;
+pub(crate) mod rejected_row;
 mod row;
 mod sequence;
 mod split;

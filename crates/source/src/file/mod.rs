@@ -9,7 +9,7 @@
 //! 2. [`table`]: typed columns, batch by batch. **This is the seam between the kinds of files**: a
 //!    text file gives texts ([`text`]), a columnar file what its schema says. A new kind implements
 //!    [`table::Table`] and is named in [`open_table`]; everything below is shared.
-//! 3. `layout`: what the columns mean, told by their names and by the looks of known tools' files; which
+//! 3. `layout`: what the columns mean, inferred from their names and the looks of known tools' files; which
 //!    column was taken for what, and instead of which.
 //! 4. `survey`: a first reading of all rows decides, once for the file, what is not to be decided
 //!    row by row: the format of times and numbers, the interval of the bars, the order of the rows, and
@@ -30,6 +30,7 @@
 //! network, no clock besides the one that it is given.
 
 pub mod columnar;
+pub mod duplicate_keys;
 mod file_name;
 pub mod input;
 pub mod json;
@@ -39,7 +40,6 @@ pub mod names;
 pub mod number;
 pub mod numbering;
 mod reader;
-pub mod repeats;
 pub mod rows;
 pub mod series;
 pub mod spacing;
@@ -60,7 +60,7 @@ use table::Table;
 use text::{TextOptions, TextTable};
 use time::text::Order;
 
-/// How to read a file. What is absent is told from the file.
+/// How to read a file. What is absent is inferred from the file.
 #[derive(Clone, Debug)]
 pub struct FileOptions {
     /// The symbol of a file that has no symbol column; absent: the file's name up to its first dot.

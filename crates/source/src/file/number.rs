@@ -81,7 +81,7 @@ impl NumberEvidence {
     /// was put in quotes by a program that groups thousands.
     ///
     /// # Errors
-    /// What cannot be told, for a person.
+    /// What cannot be decided, for a person.
     pub fn decide(&self, quoted_commas: bool) -> Result<Style, String> {
         let style = |decimal| Ok(Style { decimal });
         match (self.dot, self.comma, self.either) {
@@ -226,16 +226,16 @@ mod tests {
 
     #[test]
     fn the_decimal_sign_is_told_from_all_numbers_or_asked_for() {
-        let told = |cells: &[&str]| evidence(cells).decide(false).map(|style| style.decimal);
-        assert_eq!(told(&["1.240,00", "22.806"]), Ok(b','));
-        assert_eq!(told(&["1,234.50", "22,806"]), Ok(b'.'));
-        assert_eq!(told(&["101.5", "1,234,567"]), Ok(b'.'));
-        assert_eq!(told(&["1,5", "1.234.567"]), Ok(b','));
-        assert_eq!(told(&["0,123"]), Ok(b','));
-        assert_eq!(told(&["1.084", "1.085"]), Ok(b'.'));
-        let asked = told(&["1,084", "1,085"]).unwrap_err();
+        let decided = |cells: &[&str]| evidence(cells).decide(false).map(|style| style.decimal);
+        assert_eq!(decided(&["1.240,00", "22.806"]), Ok(b','));
+        assert_eq!(decided(&["1,234.50", "22,806"]), Ok(b'.'));
+        assert_eq!(decided(&["101.5", "1,234,567"]), Ok(b'.'));
+        assert_eq!(decided(&["1,5", "1.234.567"]), Ok(b','));
+        assert_eq!(decided(&["0,123"]), Ok(b','));
+        assert_eq!(decided(&["1.084", "1.085"]), Ok(b'.'));
+        let asked = decided(&["1,084", "1,085"]).unwrap_err();
         assert!(asked.contains("1,084"), "{asked}");
-        assert!(told(&["1,5", "101.25"]).is_err());
+        assert!(decided(&["1,5", "101.25"]).is_err());
         // In quotes between commas: who writes so groups thousands.
         assert_eq!(
             evidence(&["1,084"]).decide(true).map(|s| s.decimal),

@@ -7,7 +7,7 @@ use market::{Interval, Symbol};
 use super::{
     FileOptions, file_name,
     input::Input,
-    layout::{Layout, Sample, Wishes},
+    layout::{ColumnChoice, Layout, Sample},
     open_table,
     rows::{Counts, RowReader},
     spacing::length,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{Decoded, Result, SourceError};
 
-/// Rows that the meaning of the columns is told from.
+/// Rows that the meaning of the columns is inferred from.
 const SAMPLE_ROWS: usize = 1_000;
 
 /// How far a reading is.
@@ -262,10 +262,10 @@ impl PriceFile {
     }
 }
 
-/// Tells what the columns mean from their names and the first rows.
+/// Infers what the columns mean from their names and the first rows.
 pub(super) fn layout_of(table: &dyn Table, options: &FileOptions) -> Result<Layout> {
     let (wanted, sample) = sample_of(table)?;
-    let wishes = Wishes {
+    let wishes = ColumnChoice {
         time: options.time_column.as_deref(),
         symbol: options.symbol_column.as_deref(),
         close: options.close_column.as_deref(),

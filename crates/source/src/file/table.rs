@@ -26,7 +26,7 @@ pub const MISSING: i64 = i64::MIN;
 pub enum ColumnKind {
     /// Texts: every column of a text file, whose numbers and times are texts too.
     Text,
-    /// Integers without a unit. In a column that turns out to be the time they are told by their
+    /// Integers without a unit. In a column that turns out to be the time they are known by their
     /// size, as those of a text file are.
     Int,
     /// Numbers, decimals among them.
@@ -74,7 +74,7 @@ impl ColumnInfo {
     }
 
     /// A column whose name is the text of a Python tuple, `('Close', 'ACME')`, as pandas writes names
-    /// of two levels into files that have but one. Which of the two is the symbol, the layout tells.
+    /// of two levels into files that have but one. Which of the two is the symbol, the layout decides.
     pub fn tuple(name: &str) -> Option<(String, String)> {
         let inner = name.trim().strip_prefix('(')?.strip_suffix(')')?;
         let (left, right) = inner.split_once(',')?;

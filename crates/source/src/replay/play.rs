@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ordered;
 use crate::{
-    Decoded, OnItsWay, Result, SourceBatch, SourceError, SourceSink, TickSource, WallClock,
+    Decoded, InFlight, Result, SourceBatch, SourceError, SourceSink, TickSource, WallClock,
     decode::hash_text, file::FileOptions, system_clock,
 };
 
@@ -240,7 +240,7 @@ impl FileReplay {
 struct Sending<'a> {
     source: Arc<str>,
     out: &'a SourceSink,
-    ahead: VecDeque<(SourceBatch, OnItsWay)>,
+    ahead: VecDeque<(SourceBatch, InFlight)>,
 }
 
 impl Sending<'_> {
@@ -251,7 +251,7 @@ impl Sending<'_> {
         }
         let mut rejects = rows.rejects;
         for reject in &mut rejects {
-            // The line and what stands there: played again, the file leaves no second letter.
+            // The line and its text: played again, the file leaves no duplicate dead letter.
             let row = format!("{}/{:016x}", reject.origin, hash_text(&reject.payload));
             reject.message = Some(row);
         }

@@ -6,10 +6,10 @@ use reqwest::{StatusCode, Url, header};
 use tokio::time::Instant;
 
 use super::{
+    conditions,
     options::RestOptions,
     pace::{RateLimit, retry_after},
     provider::{Credential, Provider, shown},
-    told,
 };
 use crate::{Result, SourceError, WallClock};
 
@@ -250,7 +250,7 @@ impl Client {
     /// The start of a body, as it may be shown.
     fn words(&self, bytes: &[u8]) -> String {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(4_096)]);
-        self.provider.without_credentials(told::shown(&start))
+        self.provider.without_credentials(conditions::shown(&start))
     }
 
     fn failed(&self, url: &Url, error: &reqwest::Error) -> SourceError {

@@ -9,14 +9,14 @@
 use market::{Interval, TickRules, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{path, read, told::Conditions};
+use super::{conditions::Conditions, path, read};
 use crate::decode::{Decoded, Field, TimeUnit};
 
 /// How rows lie in an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
-    /// An array of rows. A row is an object, or an array whose fields are told by their place. Where
+    /// An array of rows. A row is an object, or an array whose fields are known by their place. Where
     /// one of the [`Fields`] has the empty path, an object of rows: that field is the row's key.
     #[default]
     Objects,
@@ -114,9 +114,9 @@ pub enum Unusable {
     /// It is not what the mapping says.
     #[error("{0}")]
     NotAsMapped(String),
-    /// It says itself that something is wrong: its words.
+    /// It reports an error: the provider's words.
     #[error("{0}")]
-    Told(String),
+    Reported(String),
 }
 
 impl From<String> for Unusable {

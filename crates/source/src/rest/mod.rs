@@ -14,6 +14,8 @@
 //! What it does not do: WebSocket feeds, OAuth.
 
 mod check;
+mod conditions;
+mod duplicates;
 mod fetch;
 mod mapping;
 mod offset;
@@ -25,17 +27,15 @@ mod presets;
 mod presets_more;
 mod provider;
 mod read;
-mod repeats;
 mod stream;
-mod told;
 
+pub use conditions::{Condition, Conditions, Literal};
 pub use mapping::{Answer, Fields, Mapping, Received, Shape, Unusable};
 pub use offset::{Checkpoint, SourceOffset, StreamPosition};
 pub use options::RestOptions;
 pub use pace::{Backoff, RateLimit, retry_after};
 pub use poll::RestSource;
 pub use provider::{Ask, Credential, Paging, Provider, Secret, TimeFormat};
-pub use told::{Condition, Conditions, Literal};
 
 #[cfg(test)]
 mod tests;

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_later_of_two_positions_is_told_by_time_and_then_by_batches() {
+    fn the_later_of_two_positions_is_found_by_time_and_then_by_batches() {
         let [first, same_time, later] =
             [(3, 5), (3, 6), (4, 0)].map(|(s, b)| offset(s, b).position);
         assert!(same_time.is_after(&first) && later.is_after(&same_time));

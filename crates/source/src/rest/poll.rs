@@ -4,7 +4,7 @@
 //! poll interval; one whose request failed, after a back-off of its own, so that a symbol that cannot be had
 //! does not hold up the others. When streams fail one after the other, it is the provider that is in trouble,
 //! and all of them wait; so they do for as long as a Retry-After asks, whatever the status that it came with.
-//! Trouble is told of until the last stream in trouble is well.
+//! A fault is reported until the last stream has recovered.
 //!
 //! A refusal (401, 404) ends the source only where no stream has ever been answered: then it is the key or the
 //! address that is wrong.
@@ -17,13 +17,13 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    duplicates::Duplicates,
     fetch::{Client, Fetched},
     mapping::{Answer, Received, Unusable},
     offset::{Checkpoint, SourceOffset},
     options::RestOptions,
     pace::Backoff,
     provider::{Ask, Paging, shown},
-    repeats::Repeats,
     stream::{Page, Stream},
 };
 use crate::{Decoded, Result, SourceBatch, SourceError, SourceSink, TickSource};
@@ -108,9 +108,9 @@ impl RestSource {
             .zip(1..)
             .map(|((name, symbol), salt)| {
                 let own = |tick: &&Tick| symbol.as_ref().is_none_or(|s| *s == tick.symbol);
-                let repeats = Repeats::after(options.taken.iter().filter(own));
+                let duplicates = Duplicates::after(options.taken.iter().filter(own));
                 let position = options.checkpoint.get(&name).cloned().unwrap_or_default();
-                Stream::new(name, symbol, position, repeats, backoff(salt))
+                Stream::new(name, symbol, position, duplicates, backoff(salt))
             })
             .collect();
         if let Some(first) = streams.first() {
@@ -172,7 +172,7 @@ impl RestSource {
             let (url, provider) = (shown(&url), &self.options.provider);
             match unusable {
                 Unusable::NotAsMapped(detail) => SourceError::Answer { url, detail },
-                Unusable::Told(words) => SourceError::ErrorBody {
+                Unusable::Reported(words) => SourceError::ErrorBody {
                     url,
                     detail: provider.without_credentials(words),
                     retry_after,
@@ -187,8 +187,8 @@ impl RestSource {
         // A provider of trades with a cursor sends nothing twice, once it goes on.
         let bars_only = decoded.ticks.is_empty();
         let seen = (!cursor || bars_only).then(|| decoded.clone());
-        let bad = Repeats::names(&decoded);
-        let fresh = stream.repeats.leave_out(decoded);
+        let bad = Duplicates::names(&decoded);
+        let fresh = stream.duplicates.leave_out(decoded);
         page.fresh = fresh.rows();
         if fresh.rows() > 0 {
             let batch = SourceBatch {
@@ -204,9 +204,9 @@ impl RestSource {
             self.streams[at].position.batches += 1;
         }
         let stream = &mut self.streams[at];
-        stream.repeats.remember_bad(bad);
+        stream.duplicates.remember_bad(bad);
         if let Some(seen) = seen {
-            stream.repeats.remember(&seen);
+            stream.duplicates.remember(&seen);
         }
         let before = stream.position.clone();
         let advance = stream.advance(&self.options.provider, page, start, now);
@@ -220,7 +220,7 @@ impl RestSource {
             tracing::warn!(source = %self.options.name, stream = %stream.name, "{warning}");
         }
         if !advance.more {
-            stream.repeats.end_round(stream.position.since);
+            stream.duplicates.end_round(stream.position.since);
         }
         if stream.position != before {
             let (name, position) = (stream.name.clone(), stream.position.clone());
@@ -296,7 +296,7 @@ impl RestSource {
         stream.backoff.reset();
         (stream.troubled, stream.refused) = (false, false);
         if !self.streams.iter().any(|stream| stream.troubled) {
-            out.is_well();
+            out.report_recovered();
         }
     }
 
@@ -339,7 +339,7 @@ impl RestSource {
         }
         self.failed_last = Some(at);
         self.streams[at].due = now + wait;
-        out.waits(&error, wait);
+        out.report_retry(&error, wait);
         metrics::counter!(
             "tickcast_source_retries_total",
             "source" => self.options.name.to_string()

@@ -5,10 +5,10 @@
 use market::Interval;
 
 use super::{
+    conditions::{Condition, Conditions, Literal},
     mapping::{Fields, Mapping},
     presets::{pairs, some},
     provider::{Paging, Provider, TimeFormat},
-    told::{Condition, Conditions, Literal},
 };
 use crate::decode::TimeUnit;
 
@@ -236,7 +236,7 @@ impl Provider {
             rows: "values".into(),
             fields: by_name("datetime"),
             interval: Some(Interval::M1),
-            // That there was no trade since is told as an error.
+            // That there was no trade since is reported as an error.
             empty: Some(Conditions(vec![Condition {
                 path: "message".into(),
                 contains: some("no data is available"),

@@ -9,11 +9,11 @@ use market::{Symbol, Timestamp};
 use tokio::time::Instant;
 
 use super::{
+    duplicates::Duplicates,
     fetch::Validator,
     offset::StreamPosition,
     pace::Backoff,
     provider::{Ask, Paging, Provider},
-    repeats::Repeats,
 };
 
 /// How a position that does not get past a page is moved: by the smallest step of the provider's times
@@ -41,7 +41,7 @@ pub struct Stream {
     stuck: usize,
     pub validator: Option<Validator>,
     /// What came before and may come again.
-    pub repeats: Repeats,
+    pub duplicates: Duplicates,
     pub backoff: Backoff,
     /// When it is asked next.
     pub due: Instant,
@@ -79,7 +79,7 @@ impl Stream {
         name: String,
         symbol: Option<Symbol>,
         position: StreamPosition,
-        repeats: Repeats,
+        duplicates: Duplicates,
         backoff: Backoff,
     ) -> Self {
         Self {
@@ -94,7 +94,7 @@ impl Stream {
             asked_to: None,
             stuck: 0,
             validator: None,
-            repeats,
+            duplicates,
             backoff,
             due: Instant::now(),
             troubled: false,

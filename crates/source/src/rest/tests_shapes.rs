@@ -35,9 +35,9 @@ fn preset(name: &str) -> Mapping {
         .mapping
 }
 
-fn told(mapping: &Mapping, body: &str) -> String {
+fn reported(mapping: &Mapping, body: &str) -> String {
     match try_read(mapping, body, Some("A")) {
-        Err(Unusable::Told(words)) => words,
+        Err(Unusable::Reported(words)) => words,
         other => panic!("{body}: {other:?}"),
     }
 }
@@ -156,7 +156,7 @@ fn one_row_that_is_the_answer_is_read_when_the_mapping_says_so() {
     );
     assert_eq!(decoded.ticks[0].price, 261.74);
     assert_eq!(
-        told(&quote, r#"{"error":"You don't have access."}"#),
+        reported(&quote, r#"{"error":"You don't have access."}"#),
         "You don't have access."
     );
 }
@@ -254,7 +254,7 @@ fn every_preset_reads_what_its_provider_documents() {
 }
 
 #[test]
-fn errors_under_a_status_of_success_are_told_in_the_provider_s_words() {
+fn errors_under_a_status_of_success_are_reported_in_the_provider_s_words() {
     for (name, body, wanted) in [
         (
             "kraken-bars",
@@ -291,7 +291,7 @@ fn errors_under_a_status_of_success_are_told_in_the_provider_s_words() {
         ),
         ("tickcast", r#"{"trades":[],"error":"busy"}"#, "busy"),
     ] {
-        assert_eq!(told(&preset(name), body), wanted, "{name}");
+        assert_eq!(reported(&preset(name), body), wanted, "{name}");
     }
     // Rows that came are not lost to a word beside them.
     let body = r#"{"trades":[{"symbol":"A","ts_us":1700000000000000,"price":1}],"message":"hi"}"#;

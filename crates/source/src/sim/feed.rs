@@ -3,7 +3,7 @@
 //!
 //! Model: the feed is a sequence of *places*; a cursor is a place: `second << 20 | index`. A second's
 //! block holds its own trades, less those that come late, plus late ones of the five seconds before,
-//! with doubles, malformed copies and swaps; all of it follows from the seed, so a cursor of any age
+//! with duplicates, malformed copies and swaps; all of it follows from the seed, so a cursor of any age
 //! can be served, also by another process with the same options. A row is handed out from the moment
 //! that the exchange's clock has passed its place in the second.
 //!

@@ -270,7 +270,7 @@ fn the_candles_and_trades_of_freqtrade_are_read_in_each_width_of_its_dates() {
 }
 
 #[test]
-fn rows_with_holes_are_put_aside_and_a_date_beside_a_time_of_day_is_one_time() {
+fn rows_with_holes_are_rejected_and_a_date_beside_a_time_of_day_is_one_time() {
     let (_, all) = read("pandas-holes.parquet", as_acme);
     let reasons: Vec<_> = all
         .rejects

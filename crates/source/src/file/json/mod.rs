@@ -2,7 +2,7 @@
 //!
 //! Model: the names of objects are the columns, in the order in which they first come in the first
 //! rows; the values of arrays are named by the place that known tools give them (freqtrade and ccxt,
-//! Binance, Kraken, Coinbase), told by their number and looks. Values stay texts, as those of a text
+//! Binance, Kraken, Coinbase), known by their number and looks. Values stay texts, as those of a text
 //! file; `null` is missing. `NaN` and `Infinity`, which Python writes and JSON does not know, are read.
 //!
 //! What it does not do: rows within an object, such as a provider's answer (that is a mapping's work:

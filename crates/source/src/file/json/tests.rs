@@ -35,7 +35,7 @@ fn objects_are_read_by_their_names_wherever_they_stand() {
 }
 
 #[test]
-fn a_row_that_is_none_is_put_aside_with_its_number() {
+fn a_row_that_is_none_is_rejected_with_its_number() {
     let (rows, broken) = read("[[1,10,12,9,11,5],[2,3],[4,10,12,9,11,5],{\"a\":1}, [", 2);
     assert_eq!(rows.len(), 2);
     let told: Vec<(u64, &str)> = broken.iter().map(|b| (b.line, b.detail.as_str())).collect();

@@ -81,7 +81,7 @@ pub struct Layout {
 
 /// Columns that are asked for by name.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wishes<'a> {
+pub struct ColumnChoice<'a> {
     /// The time; two names with a comma or a plus sign between them are a date and a time of day.
     pub time: Option<&'a str>,
     /// The symbol.
@@ -125,29 +125,33 @@ impl Layout {
         columns
     }
 
-    /// Tells what the columns mean. `sample` has the first rows of every column that can be read, by the
+    /// Finds out what the columns mean. `sample` has the first rows of every column that can be read, by the
     /// index of the column.
     ///
     /// # Errors
     /// [`SourceError::Config`] that names what is missing, or the option that decides.
-    pub fn of(columns: &[ColumnInfo], sample: &Sample<'_>, wishes: Wishes<'_>) -> Result<Self> {
-        let mut teller = Teller {
+    pub fn of(
+        columns: &[ColumnInfo],
+        sample: &Sample<'_>,
+        wishes: ColumnChoice<'_>,
+    ) -> Result<Self> {
+        let mut resolver = Resolver {
             columns,
             sample,
             taken: Vec::new(),
         };
-        let symbol = teller.symbol(wishes.symbol)?;
-        let (time, time_unit) = teller.time(wishes.time)?;
-        let interval = teller.candidates(Meaning::Interval, None).best();
-        let groups = teller.groups(wishes, symbol)?;
+        let symbol = resolver.symbol(wishes.symbol)?;
+        let (time, time_unit) = resolver.time(wishes.time)?;
+        let interval = resolver.candidates(Meaning::Interval, None).best();
+        let groups = resolver.groups(wishes, symbol)?;
         let is_bars = groups.iter().any(|group| group.bar.is_some());
         let seq = if is_bars {
             None
         } else {
-            teller.candidates(Meaning::Seq, None).best()
+            resolver.candidates(Meaning::Seq, None).best()
         };
         if let Some(column) = seq {
-            teller.take("trade id", column, &[]);
+            resolver.take("trade id", column, &[]);
         }
         Ok(Self {
             time,
@@ -156,7 +160,7 @@ impl Layout {
             interval: interval.filter(|_| is_bars),
             seq,
             groups,
-            taken: teller.taken,
+            taken: resolver.taken,
         })
     }
 }
@@ -206,13 +210,13 @@ impl Candidates {
     }
 }
 
-struct Teller<'a> {
+struct Resolver<'a> {
     columns: &'a [ColumnInfo],
     sample: &'a Sample<'a>,
     taken: Vec<Taken>,
 }
 
-impl Teller<'_> {
+impl Resolver<'_> {
     fn name(&self, column: usize) -> String {
         self.columns[column].name.clone()
     }

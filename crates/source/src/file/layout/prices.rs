@@ -1,15 +1,15 @@
 //! Which columns are the prices and the volume, of the file or of each symbol in it.
 
-use super::{Candidates, Group, Teller, Wishes, config};
+use super::{Candidates, ColumnChoice, Group, Resolver, config};
 use crate::{
     Result, SourceError,
     file::names::{AMOUNT_RANK, Meaning, VOLUME_OF_RANK, meaning_of, plain},
 };
 
-impl Teller<'_> {
+impl Resolver<'_> {
     pub(super) fn groups(
         &mut self,
-        wishes: Wishes<'_>,
+        wishes: ColumnChoice<'_>,
         symbol: Option<usize>,
     ) -> Result<Vec<Group>> {
         let mut symbols: Vec<String> = Vec::new();
@@ -51,7 +51,7 @@ impl Teller<'_> {
     fn group(
         &mut self,
         of: Option<&str>,
-        wishes: Wishes<'_>,
+        wishes: ColumnChoice<'_>,
         symbol: Option<usize>,
     ) -> Result<Group> {
         let open = self.candidates(Meaning::Open, of).best();
@@ -141,7 +141,7 @@ impl Teller<'_> {
     fn volume(
         &mut self,
         of: Option<&str>,
-        wishes: Wishes<'_>,
+        wishes: ColumnChoice<'_>,
         symbol: Option<usize>,
         is_bars: bool,
     ) -> Result<Option<usize>> {

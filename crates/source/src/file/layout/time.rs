@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Teller, TimeColumns, config};
+use super::{Resolver, TimeColumns, config};
 use crate::{
     Result,
     decode::TimeUnit,
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-impl Teller<'_> {
+impl Resolver<'_> {
     pub(super) fn time(&mut self, wish: Option<&str>) -> Result<(TimeColumns, TimeUnit)> {
         let unit_of = |column: &ColumnInfo| match meaning_of(&column.name) {
             Some((Meaning::Time(unit), _)) => unit,

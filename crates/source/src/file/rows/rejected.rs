@@ -9,7 +9,7 @@ use super::{
     cells::{GroupCells, RowCells, seq_of, text_scalar, time_text, value},
 };
 use crate::{
-    decode::{Fault, RawRow, Scalar, TimeUnit, letter, reject},
+    decode::{Fault, RawRow, Scalar, TimeUnit, reject, rejected_row},
     file::{table::Column, time::Moment},
 };
 
@@ -81,7 +81,7 @@ impl RowReader<'_> {
             }
             None => raw.price = scalar(Some(group.close)),
         }
-        let payload = letter::of_row(raw, group.adjusted.is_some(), None);
+        let payload = rejected_row::to_json(raw, group.adjusted.is_some(), None);
         reject(
             fault,
             &format!("{}:{place}", self.origin),

@@ -2,10 +2,10 @@
 //!
 //! Model: every row is read once for its time, its symbol and the looks of its numbers, and nothing is
 //! kept but counts. Rows that stand in the order of time, symbol by symbol, are enough by themselves;
-//! bars in any other order are sorted by their keys first ([`super::repeats`]). A key that comes again with
+//! bars in any other order are sorted by their keys first ([`super::duplicate_keys`]). A duplicate key with
 //! other values is an error that names the column which would tell the series apart.
 //!
-//! What it does not do: check prices. Rows that cannot be used are the second reading's.
+//! What it does not do: check prices. The second reading rejects rows that cannot be used.
 
 mod conflict;
 mod interval;
@@ -22,9 +22,9 @@ pub use self::{
 };
 use super::{
     FileOptions,
+    duplicate_keys::Keys,
     layout::{Layout, TimeColumns},
     number::Style,
-    repeats::Keys,
     spacing::{Found, length},
     table::{Batch, Column, ColumnKind, Table},
     time::{Evidence, Format, TimeReader, zone_named},
@@ -124,7 +124,7 @@ pub fn survey(table: &dyn Table, layout: &Layout, options: &FileOptions) -> Resu
             return Err(mixed_series(&conflict, has_bars));
         }
     }
-    // A file of which no time can be read has no interval either: its rows are all put aside.
+    // A file of which no time can be read has no interval either: its rows are all rejected.
     let found =
         if has_bars && surveyor.rows > 0 && !surveyor.all_say_their_interval(table, layout)? {
             Some(surveyor.interval(options, &mut notes)?)

@@ -7,20 +7,20 @@ use crate::{
     Result,
     file::{
         FileOptions,
+        duplicate_keys::{Key, Keys},
         layout::{Layout, TimeColumns},
         number::{NumberEvidence, Style},
         numbering::Numbering,
-        repeats::{Key, Keys},
         spacing::Track,
         table::{Batch, Column, Table},
         time::{Evidence, Moment, TimeReader},
     },
 };
 
-/// More symbols than this are none.
+/// A column with more different values than this is no column of symbols.
 const MAX_TRACKS: usize = 1_000_000;
 
-/// So many repeats are looked at to find what tells them apart.
+/// At most this many duplicate keys are looked at to find what tells them apart.
 const MAX_CONFLICTS: usize = 32;
 
 /// The rows of one symbol, as far as they were read.

@@ -34,7 +34,7 @@ use records::{Cells, Each};
 /// A batch has no more text than this, and the last record.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// How a text file is split into cells. What is absent is told from its first lines.
+/// How a text file is split into cells. What is absent is inferred from its first lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextOptions {
     /// The separator of cells (`--delimiter`).

@@ -171,14 +171,14 @@ impl Evidence {
     /// The format, and what a person should know of it.
     ///
     /// # Errors
-    /// [`SourceError::Config`] when it cannot be told whether the day or the month stands first.
+    /// [`SourceError::Config`] when the cells leave open whether the day or the month stands first.
     pub fn decide(
         &self,
         order: Option<Order>,
         unit: TimeUnit,
         column: &str,
     ) -> Result<(Format, Option<String>)> {
-        let told = match (self.only_day_month, self.only_month_day, self.either) {
+        let inferred = match (self.only_day_month, self.only_month_day, self.either) {
             (0, 0, 0) => Ok(Order::DayMonth),
             (_, 0, _) if self.only_day_month > 0 => Ok(Order::DayMonth),
             (0, _, _) if self.only_month_day > 0 => Ok(Order::MonthDay),
@@ -192,7 +192,7 @@ impl Evidence {
             )),
         };
         let has_orders = self.only_day_month + self.only_month_day + self.either > 0;
-        let order = match (order, told) {
+        let order = match (order, inferred) {
             (Some(order), _) => order,
             (None, Ok(order)) => order,
             (None, Err(why)) => {
@@ -238,7 +238,7 @@ impl Evidence {
     }
 }
 
-/// The unit of a count since the epoch, told by its size as [`Timestamp::from_epoch_number`] does.
+/// The unit of a count since the epoch, inferred from its size as [`Timestamp::from_epoch_number`] does.
 fn unit_of(value: f64) -> usize {
     let size = value.abs();
     usize::from(size >= 1e11) + usize::from(size >= 1e14) + usize::from(size >= 1e17)

@@ -16,12 +16,12 @@ use serde_json::{Value, value::RawValue};
 
 use self::visit::{EachRow, Flat};
 use super::{
+    conditions,
     mapping::{Answer, Mapping, Received, Shape, Unusable},
     path::{self, EACH},
-    told,
 };
 use crate::decode::{
-    Decoded, Fault, Field, RawRow, RowBuilder, Scalar, TimeUnit, letter, non_finite, reject,
+    Decoded, Fault, Field, RawRow, RowBuilder, Scalar, TimeUnit, non_finite, reject, rejected_row,
 };
 
 /// Rows of one answer that are kept as they came when they cannot be used. Of more, the number is kept: a
@@ -48,12 +48,12 @@ fn of_root(
     received: Received<'_>,
     fast: bool,
 ) -> Result<Answer, Unusable> {
-    let holds = |conditions: &Option<told::Conditions>| conditions.as_ref()?.words(root);
+    let holds = |conditions: &Option<conditions::Conditions>| conditions.as_ref()?.words(root);
     if holds(&mapping.empty).is_some() {
         return Ok(Answer::default());
     }
     if let Some(words) = holds(&mapping.error) {
-        return Err(Unusable::Told(words));
+        return Err(Unusable::Reported(words));
     }
     let rows = path::find_all(root, &mapping.rows);
     let groups = match &rows {
@@ -79,8 +79,8 @@ fn of_root(
     // No good row was found, or something else than rows: it may be an error that nobody declared.
     let no_good_row = reader.decoded.ticks.is_empty() && reader.decoded.bars.is_empty();
     let missing = !has_rows || read.is_err() || mapping.shape == Shape::Object;
-    if no_good_row && let Some(words) = told::undeclared(root, missing) {
-        return Err(Unusable::Told(words));
+    if no_good_row && let Some(words) = conditions::undeclared(root, missing) {
+        return Err(Unusable::Reported(words));
     }
     read?;
     let next = match &mapping.next {
@@ -259,7 +259,7 @@ impl Reader<'_> {
             return;
         }
         let payload = match row.filter(|_| !self.plain) {
-            Some(row) => Cow::Owned(letter::of_mapped(row, self.interval, text)),
+            Some(row) => Cow::Owned(rejected_row::to_json_with_raw(row, self.interval, text)),
             None => Cow::Borrowed(text),
         };
         let reject = reject(fault, self.origin, payload.as_bytes());

@@ -1,4 +1,4 @@
-//! What is kept of a refused row: a message that means the same by itself, or it could not be replayed
+//! What is kept of a rejected row: a message that means the same by itself, or it could not be replayed
 //! after a fix. A CSV line means nothing without its header, a provider's row nothing without the
 //! mapping and the address that was asked.
 
@@ -11,7 +11,7 @@ use super::{RawRow, Scalar, TimeUnit};
 
 /// The row under names that [`super::ticks_from_json`] reads. With `adjusted` the prices are those of a
 /// bar adjusted to its adjusted close; `interval` is that of a bar which does not say its own.
-pub fn of_row(mut row: RawRow<'_>, adjusted: bool, interval: Option<Interval>) -> String {
+pub fn to_json(mut row: RawRow<'_>, adjusted: bool, interval: Option<Interval>) -> String {
     if adjusted && let (Some(close), Some(adjusted)) = (row.close.number(), row.adjusted.number()) {
         for price in [&mut row.open, &mut row.high, &mut row.low] {
             if let Some(plain) = price.number() {
@@ -56,16 +56,16 @@ pub fn of_row(mut row: RawRow<'_>, adjusted: bool, interval: Option<Interval>) -
 
 /// The same with the provider's own row beside it, in `raw`: a mapping that leads nowhere leaves the
 /// named fields empty.
-pub fn of_mapped(row: RawRow<'_>, interval: Option<Interval>, raw: &str) -> String {
-    let mut letter = of_row(row, false, interval);
-    if letter.len() + raw.len() + 8 > Reject::MAX_PAYLOAD {
+pub fn to_json_with_raw(row: RawRow<'_>, interval: Option<Interval>, raw: &str) -> String {
+    let mut json = to_json(row, false, interval);
+    if json.len() + raw.len() + 8 > Reject::MAX_PAYLOAD {
         // Cut off, it could not be read at all.
-        return letter;
+        return json;
     }
-    letter.pop();
-    let comma = if letter.len() > 1 { "," } else { "" };
-    letter.push_str(&format!("{comma}\"raw\":{raw}}}"));
-    letter
+    json.pop();
+    let comma = if json.len() > 1 { "," } else { "" };
+    json.push_str(&format!("{comma}\"raw\":{raw}}}"));
+    json
 }
 
 fn of_scalar(value: &Scalar<'_>) -> Value {

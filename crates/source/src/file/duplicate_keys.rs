@@ -1,8 +1,8 @@
-//! Keys that come again: two rows of one symbol and moment, in a file of any size and order.
+//! Duplicate keys: two rows of one symbol and moment, in a file of any size and order.
 //!
 //! Model: an external sort. Keys are gathered into runs, each sorted and written to a temporary file
 //! without a name, and the runs are merged. The keys then stand in the order of symbol and time, as the
-//! rows would had the file been sorted: neighbours of one key are repeats, and the distances between the
+//! rows would had the file been sorted: neighbours of one key are duplicates, and the distances between the
 //! others are those that the interval is found from.
 //!
 //! What it does not do: compare the values themselves; it compares hashes of 64 bits of them.

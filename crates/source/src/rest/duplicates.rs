@@ -1,11 +1,11 @@
-//! Rows that a provider sends at every poll, because it is asked for all since the latest one it has
-//! sent, or gives the same days and hours whatever it is asked.
+//! Duplicates that a provider sends at every poll, because it is asked for all rows since the latest one,
+//! or gives the same days and hours whatever it is asked.
 //!
 //! Model: good rows of this round and of the one before it are remembered, and bad ones until many others
 //! have come. What was taken before the start is remembered until the stream is past it. Only rows that are
-//! the same in every field are left out: a bar that is still going on comes again with what has changed. A
+//! the same in every field are duplicates: a bar that is still going on comes again with what has changed. A
 //! bad bar is known by its symbol, time and reason: while it goes on its numbers change at every poll, and
-//! one dead letter says all there is to say.
+//! one dead letter is enough.
 
 use std::collections::{HashMap, HashSet};
 
@@ -44,7 +44,7 @@ impl Round {
 
 /// What was taken of a stream and may come again.
 #[derive(Debug, Default)]
-pub struct Repeats {
+pub struct Duplicates {
     /// Taken before the start.
     earlier: HashMap<(Symbol, TickKey), Tick>,
     last_round: Round,
@@ -53,7 +53,7 @@ pub struct Repeats {
     bad_before: HashSet<u64>,
 }
 
-impl Repeats {
+impl Duplicates {
     /// Of a stream of which these rows were taken before the start.
     pub fn after<'a>(taken: impl Iterator<Item = &'a Tick>) -> Self {
         Self {

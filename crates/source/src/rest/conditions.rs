@@ -203,14 +203,14 @@ pub(super) fn undeclared(root: &RawValue, missing: bool) -> Option<String> {
     };
     if let Some(error) = by(&ERROR_KEYS) {
         // `true` says that there is one, and something else says which.
-        let told = (error.get() == "true").then(|| by(&WORD_KEYS)).flatten();
-        return Some(words(told.unwrap_or(error)));
+        let which = (error.get() == "true").then(|| by(&WORD_KEYS)).flatten();
+        return Some(words(which.unwrap_or(error)));
     }
     if !missing {
         return None;
     }
-    if let Some(told) = by(&WORD_KEYS) {
-        return Some(words(told));
+    if let Some(value) = by(&WORD_KEYS) {
+        return Some(words(value));
     }
     let bad = entries.iter().any(|(key, value)| {
         VERDICT_KEYS.contains(&&**key) && BAD.contains(&&*written(value).to_lowercase())
