@@ -12,6 +12,18 @@ use crate::model::{Parameter, Summary};
 use crate::output::{Forecast, Interval};
 
 /// The fit and the forecast of one series.
+///
+/// ```
+/// use forecast::{Answer, FitOptions, FittedModel, Level, ModelSpec};
+///
+/// let spec: ModelSpec = "naive".parse()?;
+/// let fitted = spec.fit(&[1.0, 2.0, 4.0], &FitOptions::default())?;
+/// let (summary, forecast) = (fitted.summary(), fitted.forecast(1, &Level::DEFAULT)?);
+/// let answer = Answer { id: Some("IBM"), summary: &summary, forecast: &forecast, seconds: 0.1 };
+/// let text = serde_json::to_string(&answer)?;
+/// assert!(text.starts_with(r#"{"id":"IBM","model":"naive","#), "{text}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
     /// Name of the series, where there are many.

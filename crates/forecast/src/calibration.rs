@@ -100,6 +100,11 @@ impl Coverage {
 
 /// The Wilson score interval of a share seen in `count` independent trials, at a confidence given as a
 /// share; (0, 1) without trials.
+///
+/// ```
+/// let (lower, upper) = forecast::calibration::wilson(0.8, 100.0, 0.95);
+/// assert!(lower > 0.70 && upper < 0.87);
+/// ```
 #[must_use]
 pub fn wilson(share: f64, count: f64, confidence: f64) -> (f64, f64) {
     if count <= 0.0 || !share.is_finite() {

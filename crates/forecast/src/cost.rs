@@ -15,6 +15,16 @@ use crate::spec::ModelSpec;
 const OPERATIONS_PER_SECOND: f64 = 1e9;
 
 /// What a fit costs, about.
+///
+/// ```
+/// use forecast::{FitOptions, ModelSpec};
+///
+/// let cost = |model: &str, n| {
+///     let spec: ModelSpec = model.parse().unwrap();
+///     spec.cost(n, false, &FitOptions::default()).seconds()
+/// };
+/// assert!(cost("naive", 1_000) < cost("auto-arima", 1_000));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Cost {
     /// Floating-point operations.

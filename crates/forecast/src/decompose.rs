@@ -46,6 +46,12 @@ const SEASONAL_WINDOW: usize = 11;
 
 /// Decomposes `y` (no missing values); None unless there are more than two whole seasons of at
 /// least two steps.
+///
+/// ```
+/// let y: Vec<f64> = (0..48).map(|t| 0.1 * t as f64 + [0.0, 5.0, 2.0, 9.0][t % 4]).collect();
+/// let parts = forecast::decompose::stl(&y, 4).unwrap();
+/// assert!(parts.seasonal_strength() > 0.99);
+/// ```
 #[must_use]
 pub fn stl(y: &[f64], season: usize) -> Option<Decomposition> {
     let n = y.len();
@@ -69,6 +75,10 @@ pub fn stl(y: &[f64], season: usize) -> Option<Decomposition> {
 
 /// Fills missing values: on a straight line between neighbours one season apart where both are
 /// there, else between the nearest; ends repeat the nearest. Empty when nothing is observed.
+///
+/// ```
+/// assert_eq!(forecast::decompose::interpolate(&[1.0, f64::NAN, 3.0], 1), [1.0, 2.0, 3.0]);
+/// ```
 #[must_use]
 pub fn interpolate(y: &[f64], season: usize) -> Vec<f64> {
     if y.iter().all(|v| v.is_nan()) {

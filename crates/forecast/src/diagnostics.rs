@@ -22,6 +22,11 @@ pub struct LjungBox {
 }
 
 /// Autocorrelations of `x` at lags 1..=`lags`, NaN left out; empty when `x` does not vary.
+///
+/// ```
+/// let alternating = [1.0, -1.0, 1.0, -1.0, 1.0, -1.0];
+/// assert!(forecast::diagnostics::autocorrelations(&alternating, 1)[0] < -0.8);
+/// ```
 #[must_use]
 pub fn autocorrelations(x: &[f64], lags: usize) -> Vec<f64> {
     let (sum, n) = x
@@ -51,6 +56,12 @@ pub fn autocorrelations(x: &[f64], lags: usize) -> Vec<f64> {
 ///
 /// `fitted` is the number of ARMA coefficients estimated. None when there are too few residuals or
 /// they do not vary.
+///
+/// ```
+/// let alternating: Vec<f64> = (0..40).map(|t| if t % 2 == 0 { 1.0 } else { -1.0 }).collect();
+/// let test = forecast::diagnostics::ljung_box(&alternating, 1, 0).unwrap();
+/// assert!(test.p_value < 0.01);
+/// ```
 #[must_use]
 pub fn ljung_box(residuals: &[f64], season: usize, fitted: usize) -> Option<LjungBox> {
     let n = residuals.iter().filter(|v| !v.is_nan()).count();

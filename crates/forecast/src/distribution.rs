@@ -8,12 +8,20 @@
 use std::f64::consts::{PI, SQRT_2};
 
 /// Density of the standard normal distribution at `x`.
+///
+/// ```
+/// assert!((forecast::distribution::normal_pdf(0.0) - 0.398_942).abs() < 1e-6);
+/// ```
 #[must_use]
 pub fn normal_pdf(x: f64) -> f64 {
     libm::exp(-0.5 * x * x) / (2.0 * PI).sqrt()
 }
 
 /// Distribution function of the standard normal distribution at `x`.
+///
+/// ```
+/// assert!((forecast::distribution::normal_cdf(1.96) - 0.975).abs() < 1e-4);
+/// ```
 #[must_use]
 pub fn normal_cdf(x: f64) -> f64 {
     0.5 * libm::erfc(-x / SQRT_2)
@@ -93,6 +101,10 @@ fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
 }
 
 /// Distribution function of Student's t with `df` degrees of freedom at `x`.
+///
+/// ```
+/// assert!((forecast::distribution::student_t_cdf(2.228, 10.0) - 0.975).abs() < 1e-4);
+/// ```
 #[must_use]
 pub fn student_t_cdf(x: f64, df: f64) -> f64 {
     let tail = 0.5 * incomplete_beta(0.5 * df, 0.5, df / (df + x * x));
@@ -100,6 +112,10 @@ pub fn student_t_cdf(x: f64, df: f64) -> f64 {
 }
 
 /// Density of Student's t with `df` degrees of freedom at `x`.
+///
+/// ```
+/// assert!((forecast::distribution::student_t_pdf(0.0, 1.0) - 1.0 / std::f64::consts::PI).abs() < 1e-12);
+/// ```
 #[must_use]
 pub fn student_t_pdf(x: f64, df: f64) -> f64 {
     let log = libm::lgamma(0.5 * (df + 1.0))
@@ -149,6 +165,10 @@ pub fn student_t_quantile(p: f64, df: f64) -> f64 {
 }
 
 /// Upper tail P(X > x) of the chi-squared distribution with `df` degrees of freedom.
+///
+/// ```
+/// assert!((forecast::distribution::chi_squared_tail(3.841, 1.0) - 0.05).abs() < 1e-4);
+/// ```
 #[must_use]
 pub fn chi_squared_tail(x: f64, df: f64) -> f64 {
     if x <= 0.0 {

@@ -35,6 +35,17 @@ pub enum Errors {
 }
 
 /// A GARCH(1,1) random walk with drift.
+///
+/// ```
+/// use forecast::garch::{Errors, Garch};
+/// use forecast::Model;
+///
+/// let y: Vec<f64> = (0..60).map(|t| f64::from(t * t % 17)).collect();
+/// let fitted = Garch { errors: Errors::Normal }.fit(&y)?;
+/// let variances = fitted.step_variances(5);
+/// assert!(variances.iter().all(|variance| *variance > 0.0));
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Garch {
     /// Distribution of the standardised steps.

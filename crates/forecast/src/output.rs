@@ -17,6 +17,13 @@ pub const MAX_HORIZON_STEPS: usize = 100_000;
 pub(crate) const LARGE_SAMPLE: usize = 30;
 
 /// The nominal coverage of a prediction interval in percent, for instance 80 or 95.
+///
+/// ```
+/// use forecast::Level;
+///
+/// assert_eq!(Level::DEFAULT, [Level(80.0), Level(95.0)]);
+/// assert!(Level::new(100.0).is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Level(pub f64);
@@ -76,6 +83,16 @@ pub struct Interval {
 }
 
 /// A forecast of the next steps of a series.
+///
+/// ```
+/// use forecast::{Forecast, Level};
+///
+/// let (mean, sd) = (vec![10.0, 10.5], vec![1.0, 1.4]);
+/// let forecast = Forecast::normal("mine".into(), mean, sd, &[Level(95.0)])?;
+/// let interval = forecast.interval(Level(95.0)).unwrap();
+/// assert!((interval.upper[0] - 11.96).abs() < 1e-3);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
     /// Point forecasts, one per step. On log data this is the median or the mean of the price,

@@ -28,6 +28,12 @@ pub enum Point {
 ///
 /// # Errors
 /// [`Error::NotPositive`] or [`Error::NotFinite`] with the position of the first offending value.
+///
+/// ```
+/// assert_eq!(forecast::log_series(&[1.0])?, [0.0]);
+/// assert!(forecast::log_series(&[1.0, -2.0]).is_err());
+/// # Ok::<(), forecast::Error>(())
+/// ```
 pub fn log_series(y: &[f64]) -> Result<Vec<f64>> {
     y.iter()
         .enumerate()
@@ -51,6 +57,15 @@ fn log_value(index: usize, value: f64) -> Result<f64> {
 ///
 /// # Errors
 /// [`Error::Numeric`] when the result overflows.
+///
+/// ```
+/// use forecast::{Forecast, Point, exp_forecast};
+///
+/// let log = Forecast::normal("walk".into(), vec![0.0], vec![0.2], &[])?;
+/// assert_eq!(exp_forecast(log.clone(), Point::Median)?.mean, [1.0]);
+/// assert!(exp_forecast(log, Point::Mean)?.mean[0] > 1.0);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 pub fn exp_forecast(mut forecast: Forecast, point: Point) -> Result<Forecast> {
     let sd = forecast.sd.take();
     for (i, value) in forecast.mean.iter_mut().enumerate() {

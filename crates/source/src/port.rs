@@ -147,6 +147,30 @@ pub struct SourceOutlet {
 }
 
 /// A queue of at most `capacity` batches (at least one).
+///
+/// ```
+/// use source::{SourceBatch, source_channel};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let (sink, mut outlet) = source_channel(8);
+/// let source = tokio::spawn(async move {
+///     let batch = SourceBatch {
+///         source: "docs".into(),
+///         source_offset: None,
+///         received: std::time::Instant::now(),
+///         ticks: Vec::new(),
+///         bars: Vec::new(),
+///         rejects: Vec::new(),
+///     };
+///     // Returns once the pipeline has taken the batch: then the source may move its cursor.
+///     sink.send(batch).await
+/// });
+/// let delivered = outlet.recv().await.unwrap();
+/// delivered.ack.taken();
+/// assert!(source.await.unwrap().is_ok());
+/// # });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn source_channel(capacity: usize) -> (SourceSink, SourceOutlet) {
     let (sender, receiver) = mpsc::channel(capacity.max(1));
     let (report, reported) = watch::channel(None);

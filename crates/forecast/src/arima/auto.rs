@@ -24,6 +24,16 @@ use crate::model::Model;
 use crate::series::check_series;
 
 /// Automatic choice of a seasonal ARIMA model. [`AutoArima::new`] has R's defaults.
+///
+/// ```
+/// use forecast::arima::AutoArima;
+/// use forecast::{FittedModel, Level, Model};
+///
+/// let y: Vec<f64> = (0..40).map(|t| f64::from(t) + f64::from(t * 7 % 5)).collect();
+/// let fitted = AutoArima::new(1).fit(&y)?;
+/// println!("{} {:?}", fitted.name(), fitted.forecast(5, &Level::DEFAULT)?.mean);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AutoArima {
     /// Steps in a season; 1 for none.

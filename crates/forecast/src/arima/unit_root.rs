@@ -15,6 +15,12 @@ const STRONG: f64 = 0.64;
 
 /// The KPSS statistic for stationarity around a level; missing values are left out. NaN when the
 /// series does not vary.
+///
+/// ```
+/// // Above 0.463 a constant level is rejected at 5 %.
+/// let line: Vec<f64> = (0..50).map(f64::from).collect();
+/// assert!(forecast::arima::kpss(&line) > 0.463);
+/// ```
 #[must_use]
 pub fn kpss(y: &[f64]) -> f64 {
     let x: Vec<f64> = y.iter().copied().filter(|v| !v.is_nan()).collect();
@@ -59,6 +65,11 @@ fn lagged(y: &[f64], lag: usize) -> Vec<f64> {
 }
 
 /// Number of plain differences, at most `most`, that make `y` level-stationary.
+///
+/// ```
+/// let line: Vec<f64> = (0..50).map(f64::from).collect();
+/// assert_eq!(forecast::arima::differences(&line, 2), 1);
+/// ```
 #[must_use]
 pub fn differences(y: &[f64], most: usize) -> usize {
     let mut x: Vec<f64> = y.iter().copied().filter(|v| !v.is_nan()).collect();
@@ -71,6 +82,11 @@ pub fn differences(y: &[f64], most: usize) -> usize {
 }
 
 /// Number of seasonal differences, 0 or 1.
+///
+/// ```
+/// let season: Vec<f64> = (0..48).map(|t| [0.0, 5.0, 2.0, 9.0][t % 4]).collect();
+/// assert_eq!(forecast::arima::seasonal_differences(&season, 4), 1);
+/// ```
 #[must_use]
 pub fn seasonal_differences(y: &[f64], season: usize) -> usize {
     if season < 2 || is_constant(y) {

@@ -13,6 +13,15 @@ use crate::output::{Forecast, Level, check_request};
 use crate::series::{check_series, check_value, nullable};
 
 /// The random walk with drift.
+///
+/// ```
+/// use forecast::baseline::Drift;
+/// use forecast::{FittedModel, Model};
+///
+/// let fitted = Drift.fit(&[1.0, 2.0, 4.0, 7.0])?;
+/// assert_eq!(fitted.forecast(2, &[])?.mean, [9.0, 11.0]);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Drift;
 

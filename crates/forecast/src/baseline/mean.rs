@@ -14,6 +14,15 @@ use crate::output::{Forecast, Level, check_request};
 use crate::series::{check_series, check_value, nullable};
 
 /// The mean model.
+///
+/// ```
+/// use forecast::baseline::Mean;
+/// use forecast::{FittedModel, Model};
+///
+/// let fitted = Mean.fit(&[1.0, f64::NAN, 3.0])?;
+/// assert_eq!(fitted.forecast(2, &[])?.mean, [2.0, 2.0]);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mean;
 

@@ -13,10 +13,29 @@ use crate::output::{Forecast, Level, check_request};
 use crate::series::{check_series, check_value, nullable};
 
 /// The random walk: every forecast is the last observation.
+///
+/// ```
+/// use forecast::baseline::Naive;
+/// use forecast::{FittedModel, Model};
+///
+/// let mut fitted = Naive.fit(&[1.0, 3.0, 2.0])?;
+/// fitted.update(5.0)?;
+/// assert_eq!(fitted.forecast(2, &[])?.mean, [5.0, 5.0]);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Naive;
 
 /// The seasonal random walk: every forecast is the last observation of the same season.
+///
+/// ```
+/// use forecast::baseline::SeasonalNaive;
+/// use forecast::{FittedModel, Model};
+///
+/// let fitted = SeasonalNaive { season: 2 }.fit(&[1.0, 10.0, 2.0, 20.0])?;
+/// assert_eq!(fitted.forecast(3, &[])?.mean, [2.0, 20.0, 2.0]);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeasonalNaive {
     /// Steps in a season; 1 gives [`Naive`].

@@ -16,6 +16,16 @@ use crate::model::Model;
 pub const LONGEST_SEASON: usize = 24;
 
 /// Exponential smoothing with the form chosen by AICc.
+///
+/// ```
+/// use forecast::ets::AutoEts;
+/// use forecast::{FittedModel, Model};
+///
+/// let y: Vec<f64> = (0..40).map(|t| f64::from(t) + f64::from(t * 7 % 5)).collect();
+/// let fitted = AutoEts { season: 1 }.fit(&y)?;
+/// println!("{}: {:?}", fitted.form(), fitted.forecast(3, &[])?.mean);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AutoEts {
     /// Steps in a season; 1 for none, and seasons above 24 steps are left out.

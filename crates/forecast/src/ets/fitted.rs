@@ -21,6 +21,17 @@ use crate::output::{Forecast, LARGE_SAMPLE, Level, check_request};
 use crate::series::{check_value, nullable};
 
 /// Exponential smoothing of one form.
+///
+/// ```
+/// use forecast::ets::{ErrorForm, Ets, EtsForm, SeasonForm, TrendForm};
+/// use forecast::{FittedModel, Model};
+///
+/// let form = EtsForm::new(ErrorForm::Additive, TrendForm::Additive, SeasonForm::None);
+/// let y: Vec<f64> = (0..40).map(|t| 3.0 + 2.0 * f64::from(t)).collect();
+/// let fitted = Ets { form, season: 1 }.fit(&y)?;
+/// assert!((fitted.forecast(1, &[])?.mean[0] - 83.0).abs() < 1e-6);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ets {
     /// The form.

@@ -37,6 +37,13 @@ pub enum SeasonForm {
 }
 
 /// A form of exponential smoothing.
+///
+/// ```
+/// use forecast::ets::{ErrorForm, EtsForm, SeasonForm, TrendForm};
+///
+/// let form = EtsForm::new(ErrorForm::Multiplicative, TrendForm::Damped, SeasonForm::None);
+/// assert_eq!(form.to_string(), "ets(M,Ad,N)");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EtsForm {
     /// Error.

@@ -16,12 +16,20 @@ fn average(actual: &[f64], forecast: &[f64], f: impl Fn(f64, f64) -> f64) -> f64
 }
 
 /// Mean absolute error, in the units of the series.
+///
+/// ```
+/// assert_eq!(forecast::metrics::mae(&[1.0, f64::NAN, 3.0], &[2.0, 9.0, 3.0]), 0.5);
+/// ```
 #[must_use]
 pub fn mae(actual: &[f64], forecast: &[f64]) -> f64 {
     average(actual, forecast, |a, f| (a - f).abs())
 }
 
 /// Root mean squared error, in the units of the series.
+///
+/// ```
+/// assert_eq!(forecast::metrics::rmse(&[1.0, 3.0], &[2.0, 4.0]), 1.0);
+/// ```
 #[must_use]
 pub fn rmse(actual: &[f64], forecast: &[f64]) -> f64 {
     average(actual, forecast, |a, f| (a - f) * (a - f)).sqrt()
@@ -30,12 +38,20 @@ pub fn rmse(actual: &[f64], forecast: &[f64]) -> f64 {
 /// Mean absolute seasonal difference of the training series: the scale of [`mase`].
 ///
 /// NaN when no two observations lie `season` apart; 0 for a constant series.
+///
+/// ```
+/// assert_eq!(forecast::metrics::naive_scale(&[1.0, 3.0, 2.0, 5.0], 1), 2.0);
+/// ```
 #[must_use]
 pub fn naive_scale(train: &[f64], season: usize) -> f64 {
     differences(train, season, f64::abs)
 }
 
 /// Mean squared seasonal difference of the training series: the scale of [`rmsse`].
+///
+/// ```
+/// assert_eq!(forecast::metrics::naive_square_scale(&[1.0, 3.0, 5.0], 1), 4.0);
+/// ```
 #[must_use]
 pub fn naive_square_scale(train: &[f64], season: usize) -> f64 {
     differences(train, season, |d| d * d)
@@ -53,12 +69,24 @@ fn differences(train: &[f64], season: usize, f: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// Mean absolute scaled error; `scale` is [`naive_scale`] of the training series.
+///
+/// ```
+/// use forecast::metrics::{mase, naive_scale};
+/// let scale = naive_scale(&[1.0, 3.0, 5.0], 1);
+/// assert_eq!(mase(&[7.0], &[6.0], scale), 0.5);
+/// ```
 #[must_use]
 pub fn mase(actual: &[f64], forecast: &[f64], scale: f64) -> f64 {
     mae(actual, forecast) / scale
 }
 
 /// Root mean squared scaled error; `scale` is [`naive_square_scale`] of the training series.
+///
+/// ```
+/// use forecast::metrics::{naive_square_scale, rmsse};
+/// let scale = naive_square_scale(&[1.0, 3.0, 5.0], 1);
+/// assert_eq!(rmsse(&[7.0], &[6.0], scale), 0.5);
+/// ```
 #[must_use]
 pub fn rmsse(actual: &[f64], forecast: &[f64], scale: f64) -> f64 {
     rmse(actual, forecast) / scale.sqrt()
@@ -66,6 +94,10 @@ pub fn rmsse(actual: &[f64], forecast: &[f64], scale: f64) -> f64 {
 
 /// Symmetric mean absolute percentage error, 0 to 200, as in the M3 competition:
 /// the mean of 200·|a − f| / (|a| + |f|). A pair of zeros counts as 0.
+///
+/// ```
+/// assert_eq!(forecast::metrics::smape(&[1.0], &[0.0]), 200.0);
+/// ```
 #[must_use]
 pub fn smape(actual: &[f64], forecast: &[f64]) -> f64 {
     average(actual, forecast, |a, f| {
@@ -79,6 +111,10 @@ pub fn smape(actual: &[f64], forecast: &[f64]) -> f64 {
 }
 
 /// Skill against a reference: 1 − loss/reference. 0 is as good, 1 is perfect, below 0 is worse.
+///
+/// ```
+/// assert_eq!(forecast::metrics::skill(0.9, 1.0), 1.0 - 0.9);
+/// ```
 #[must_use]
 pub fn skill(loss: f64, reference: f64) -> f64 {
     1.0 - loss / reference

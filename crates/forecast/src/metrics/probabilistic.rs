@@ -16,6 +16,10 @@ fn average(terms: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Mean pinball (quantile) loss of forecasts of the `probability` quantile.
+///
+/// ```
+/// assert_eq!(forecast::metrics::pinball(&[5.0], &[3.0], 0.9), 1.8);
+/// ```
 #[must_use]
 pub fn pinball(actual: &[f64], quantile: &[f64], probability: f64) -> f64 {
     average(
@@ -37,6 +41,11 @@ fn pinball_one(actual: f64, quantile: f64, probability: f64) -> f64 {
 
 /// Mean continuous ranked probability score of normal forecasts, in the units of the series.
 /// Where the standard deviation is 0 it is the absolute error.
+///
+/// ```
+/// // Without a spread it is the absolute error.
+/// assert_eq!(forecast::metrics::crps_normal(&[3.0], &[1.0], &[0.0]), 2.0);
+/// ```
 #[must_use]
 pub fn crps_normal(actual: &[f64], mean: &[f64], sd: &[f64]) -> f64 {
     average(actual.iter().zip(mean).zip(sd).map(|((a, m), s)| {
@@ -51,6 +60,11 @@ pub fn crps_normal(actual: &[f64], mean: &[f64], sd: &[f64]) -> f64 {
 /// CRPS of one observation from quantile forecasts: twice the pinball loss integrated over the
 /// probabilities by the trapezoid rule, the ends held constant. `probabilities` ascend in (0, 1),
 /// one per value of `quantiles`.
+///
+/// ```
+/// let score = forecast::metrics::crps_quantiles(0.0, &[0.1, 0.5, 0.9], &[-1.0, 0.0, 1.0]);
+/// assert!(score > 0.0 && score < 0.5);
+/// ```
 #[must_use]
 pub fn crps_quantiles(actual: f64, probabilities: &[f64], quantiles: &[f64]) -> f64 {
     let n = probabilities.len().min(quantiles.len());
@@ -73,6 +87,10 @@ pub fn crps_quantiles(actual: f64, probabilities: &[f64], quantiles: &[f64]) -> 
 }
 
 /// Share of actual values inside their interval, 0 to 1.
+///
+/// ```
+/// assert_eq!(forecast::metrics::coverage(&[1.0, 5.0], &[0.0, 0.0], &[2.0, 2.0]), 0.5);
+/// ```
 #[must_use]
 pub fn coverage(actual: &[f64], lower: &[f64], upper: &[f64]) -> f64 {
     average(actual.iter().zip(lower).zip(upper).map(|((a, l), u)| {
@@ -85,12 +103,23 @@ pub fn coverage(actual: &[f64], lower: &[f64], upper: &[f64]) -> f64 {
 }
 
 /// Mean width of the intervals, in the units of the series.
+///
+/// ```
+/// assert_eq!(forecast::metrics::width(&[0.0, 0.0], &[2.0, 4.0]), 3.0);
+/// ```
 #[must_use]
 pub fn width(lower: &[f64], upper: &[f64]) -> f64 {
     average(lower.iter().zip(upper).map(|(l, u)| u - l))
 }
 
 /// Mean interval (Winkler) score at `level` percent: the width, plus 2/α times the miss.
+///
+/// ```
+/// // Inside, the score is the width; a miss costs 2/α times its size.
+/// use forecast::metrics::interval_score;
+/// assert_eq!(interval_score(&[1.0], &[0.0], &[2.0], 80.0), 2.0);
+/// assert!((interval_score(&[3.0], &[0.0], &[2.0], 80.0) - 12.0).abs() < 1e-9);
+/// ```
 #[must_use]
 pub fn interval_score(actual: &[f64], lower: &[f64], upper: &[f64], level: f64) -> f64 {
     let alpha = 1.0 - level / 100.0;

@@ -40,6 +40,18 @@ pub enum ThetaKind {
 }
 
 /// The theta method.
+///
+/// ```
+/// use forecast::theta::Theta;
+/// use forecast::{FittedModel, Model};
+///
+/// let line: Vec<f64> = (0..30).map(|t| 5.0 + 0.5 * f64::from(t)).collect();
+/// let mut fitted = Theta::new(1).fit(&line)?;
+/// fitted.update(20.0)?;
+/// let forecast = fitted.forecast(3, &[])?;
+/// assert!((forecast.mean[2] - 21.5).abs() < 0.05, "{:?}", forecast.mean);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theta {
     /// Steps in a season; 1 for none.

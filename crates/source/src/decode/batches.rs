@@ -26,6 +26,21 @@ pub const MAX_REJECTS: usize = 1_000;
 pub const MAX_REJECT_BYTES: usize = 4 * 1024 * 1024;
 
 /// A message that is being decoded.
+///
+/// ```
+/// use market::{TickRules, Timestamp};
+/// use source::Decoding;
+///
+/// let row = "{\"symbol\": \"ACME\", \"ts_us\": 1764000000000000, \"price\": 10.5}\n";
+/// let message = row.repeat(5);
+/// let (now, rules) = (Timestamp::from_secs(1_764_000_060), TickRules::default());
+/// let mut decoding = Decoding::new(message.as_bytes(), "docs", now, &rules);
+/// let mut sizes = Vec::new();
+/// while let Some(batch) = decoding.next_batch(2) {
+///     sizes.push(batch.ticks.len());
+/// }
+/// assert_eq!(sizes, [2, 2, 1]);
+/// ```
 pub struct Decoding<'a> {
     rows: split::Rows<'a>,
     /// Bars that do not say their interval, until all rows were seen; then the next of them, and why it

@@ -88,6 +88,16 @@ impl Decoded {
 /// does anything that is not JSON. Rejects carry `origin`. An empty message has no rows.
 ///
 /// Of more than [`MAX_REJECTS`] rejects, or [`MAX_REJECT_BYTES`], the last stands for those left out.
+///
+/// ```
+/// use market::{TickRules, Timestamp};
+/// use source::ticks_from_json;
+///
+/// let message = br#"[{"symbol": "ACME", "ts_us": 1764000000000000, "price": 10.5}, {"symbol": "ACME"}]"#;
+/// let now = Timestamp::from_secs(1_764_000_060);
+/// let decoded = ticks_from_json(message, "docs", now, &TickRules::default());
+/// assert_eq!((decoded.ticks.len(), decoded.rejects.len()), (1, 1));
+/// ```
 pub fn ticks_from_json(message: &[u8], origin: &str, now: Timestamp, rules: &TickRules) -> Decoded {
     let mut decoding = Decoding::new(message, origin, now, rules);
     decoding.next_batch(usize::MAX).unwrap_or_default()

@@ -57,6 +57,13 @@ pub fn plain(name: &str) -> String {
 }
 
 /// What a name says, and its rank: 0 for the surest.
+///
+/// ```
+/// use source::file::names::{Meaning, meaning_of};
+///
+/// assert!(matches!(meaning_of("Adj Close"), Some((Meaning::Adjusted, _))));
+/// assert_eq!(meaning_of("weather"), None);
+/// ```
 pub fn meaning_of(name: &str) -> Option<(Meaning, u8)> {
     use Meaning::{
         Adjusted, Clock, Close, Date, High, Interval, Low, Open, Price, Seq, Symbol, Time, Volume,

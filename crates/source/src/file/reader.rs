@@ -31,6 +31,26 @@ pub struct Progress {
 }
 
 /// A file of prices, open and surveyed. Blocking: for a thread that may block.
+///
+/// ```
+/// use market::{TickRules, Timestamp};
+/// use source::file::{FileOptions, PriceFile};
+///
+/// let csv = b"Date,Open,High,Low,Close,Volume\n2026-06-01,10,12,9,11,500\n2026-06-02,11,13,10,12,600\n";
+/// let options = FileOptions::new(Timestamp::from_secs(1_790_000_000));
+/// let file = PriceFile::from_bytes("ACME.csv", csv, options)?;
+/// assert_eq!(file.interval(), Some(market::Interval::D1));
+/// let mut bars = Vec::new();
+/// file.for_each(
+///     |progress| assert!(progress.bytes <= progress.total_bytes),
+///     |decoded| {
+///         bars.extend(decoded.bars);
+///         Ok(())
+///     },
+/// )?;
+/// assert_eq!((bars.len(), bars[1].close), (2, 12.0));
+/// # Ok::<(), source::SourceError>(())
+/// ```
 pub struct PriceFile {
     name: String,
     table: Box<dyn Table>,

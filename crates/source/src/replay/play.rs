@@ -123,6 +123,17 @@ const READ_AHEAD: usize = 2;
 const AHEAD: usize = 4;
 
 /// A file played as a live source.
+///
+/// ```
+/// use source::replay::{FileReplay, ReplayOptions, Speed};
+///
+/// let source = FileReplay::new(ReplayOptions {
+///     speed: Speed::Times(60.0),
+///     ..ReplayOptions::new("day.csv")
+/// });
+/// // Run by a pipeline: source::TickSource::run(Box::new(source), sink, cancel).
+/// # drop(source);
+/// ```
 pub struct FileReplay {
     name: Arc<str>,
     options: ReplayOptions,

@@ -74,6 +74,30 @@ impl Fields {
 }
 
 /// What an answer means.
+///
+/// ```
+/// use market::{TickRules, Timestamp};
+/// use source::rest::{Fields, Mapping, Received};
+///
+/// let mapping = Mapping {
+///     rows: "data.trades".into(),
+///     fields: Fields {
+///         time: Some("at".into()),
+///         price: Some("deal.price".into()),
+///         ..Fields::default()
+///     },
+///     ..Mapping::default()
+/// };
+/// let answer = mapping.read(Received {
+///     body: br#"{"data": {"trades": [{"at": 1764000000, "deal": {"price": 10.5}}]}}"#,
+///     symbol: Some("ACME"),
+///     origin: "docs",
+///     now: Timestamp::from_secs(1_764_000_060),
+///     rules: &TickRules::default(),
+/// })?;
+/// assert_eq!(answer.decoded.ticks[0].price, 10.5);
+/// # Ok::<(), source::rest::Unusable>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mapping {

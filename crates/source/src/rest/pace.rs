@@ -11,6 +11,15 @@ use tokio::time::Instant;
 
 /// Exponential back-off with full jitter: a wait uniform between zero and `base * 2^attempt`, at most
 /// `cap` (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+///
+/// ```
+/// use std::time::Duration;
+/// use source::rest::Backoff;
+///
+/// let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30), 7);
+/// assert!(backoff.wait() <= Duration::from_millis(100));
+/// assert_eq!(backoff.ceiling(), Duration::from_millis(200));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Backoff {
     base: Duration,
@@ -56,6 +65,17 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Reads Retry-After (RFC 9110, section 10.2.3): seconds, or a date of HTTP. `None` when it is
 /// neither.
+///
+/// ```
+/// use std::time::Duration;
+/// use market::Timestamp;
+/// use source::rest::retry_after;
+///
+/// let now = Timestamp::from_secs(784_111_777);
+/// assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
+/// assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now), Some(Duration::from_secs(60)));
+/// assert_eq!(retry_after("soon", now), None);
+/// ```
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
@@ -71,6 +91,16 @@ pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
 
 /// A token bucket: so many requests a second on average, and at most one second's worth (at least
 /// one) at once.
+///
+/// ```
+/// use std::time::Duration;
+/// use source::rest::RateLimit;
+/// use tokio::time::Instant;
+///
+/// let (mut limit, now) = (RateLimit::new(2.0), Instant::now());
+/// assert_eq!((limit.take(now), limit.take(now)), (Duration::ZERO, Duration::ZERO));
+/// assert!(limit.take(now) > Duration::ZERO);
+/// ```
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     per_second: f64,

@@ -47,6 +47,18 @@ const fn names_no_page(error: &SourceError) -> bool {
 }
 
 /// Polls a provider.
+///
+/// ```
+/// use source::rest::{Provider, RestOptions, RestSource};
+/// use source::system_clock;
+///
+/// let provider = Provider::preset("tickcast", Some("http://localhost:4000"))?;
+/// let since = system_clock()();
+/// let source = RestSource::new(RestOptions::new("rest:docs", provider, since))?;
+/// let checkpoints = source.checkpoints();
+/// assert!(checkpoints.borrow().is_empty());
+/// # Ok::<(), source::SourceError>(())
+/// ```
 pub struct RestSource {
     options: RestOptions,
     client: Client,

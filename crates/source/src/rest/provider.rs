@@ -119,6 +119,15 @@ pub enum Credential {
 }
 
 /// How to ask a provider and how to read its answers.
+///
+/// ```
+/// use source::rest::Provider;
+///
+/// let provider = Provider::preset("binance-trades", None)?;
+/// assert!(provider.is_per_symbol());
+/// assert!(provider.faults().is_empty());
+/// # Ok::<(), source::SourceError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {

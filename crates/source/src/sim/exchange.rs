@@ -83,6 +83,17 @@ pub struct Trade {
 }
 
 /// The simulated market: a pure function of its options and of time.
+///
+/// ```
+/// use market::Timestamp;
+/// use source::sim::{Market, MarketOptions};
+///
+/// let mut market = Market::new(MarketOptions::default())?;
+/// let from = Timestamp::from_secs(1_764_000_000);
+/// let trades = market.trades(from, Timestamp::from_secs(1_764_000_002));
+/// assert!(trades.iter().all(|trade| trade.ts >= from && market.tick(trade).price > 0.0));
+/// # Ok::<(), source::SourceError>(())
+/// ```
 #[derive(Debug)]
 pub struct Market {
     pub(super) options: MarketOptions,

@@ -62,6 +62,19 @@ impl Block {
 }
 
 /// Hands out the trades of a [`Market`].
+///
+/// ```
+/// use market::Timestamp;
+/// use source::sim::{FaultOptions, Feed, MarketOptions, PageQuery};
+///
+/// let mut feed = Feed::new(MarketOptions::default(), FaultOptions::default(), 1 << 20)?;
+/// let cursor = Feed::cursor_at(Timestamp::from_secs(1_764_000_000));
+/// let query = PageQuery { cursor, limit: 10, listings: u16::MAX };
+/// let page = feed.page(&query, Timestamp::from_secs(1_764_000_060));
+/// assert_eq!(page.count, 10);
+/// assert!(page.next > cursor);
+/// # Ok::<(), source::SourceError>(())
+/// ```
 pub struct Feed {
     market: Market,
     faults: FaultOptions,

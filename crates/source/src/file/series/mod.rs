@@ -73,6 +73,18 @@ pub struct SeriesFile {
 /// # Errors
 /// [`SourceError::File`], and [`SourceError::Config`]: no such column, several that could be meant, a cell
 /// that is neither a number nor missing (with its line), several series that nobody chose from, no rows.
+///
+/// ```
+/// use market::Timestamp;
+/// use source::file::{FileOptions, input::Input, series::{SeriesOptions, read}};
+///
+/// let input = Input::of_bytes("sales.csv", b"date,units\n2026-06-01,5\n2026-06-02,\n2026-06-03,8\n")?;
+/// let reading = FileOptions::new(Timestamp::from_secs(1_790_000_000));
+/// let file = read(input, &SeriesOptions { column: None, id: None, reading })?;
+/// assert_eq!(file.series[0].values.len(), 3);
+/// assert!(file.series[0].values[1].is_nan());
+/// # Ok::<(), source::SourceError>(())
+/// ```
 pub fn read(input: Input, options: &SeriesOptions) -> Result<SeriesFile> {
     let mut notes = input.notes().to_vec();
     let mut text = options.reading.text.clone();
