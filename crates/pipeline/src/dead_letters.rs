@@ -16,9 +16,9 @@ use bus::{BusError, Position};
 use market::{Reject, RejectReason, TickRules};
 use serde::Serialize;
 use siphasher::sip::SipHasher13;
-use store::{DeadLetterStore, RejectReport};
+use store::{DeadLetterStore, DroppedCount, ReasonCount, RejectReport, StoreError};
 
-use crate::{Result, Sink, backoff::Backoff, clock::Clock};
+use crate::{Pipeline, PipelineError, Result, Sink, backoff::Backoff, clock::Clock};
 
 /// Letters that are read at once.
 const LETTERS_AT_ONCE: usize = 500;
@@ -230,6 +230,84 @@ impl ReplayReport {
         if self.examples.len() < LISTED {
             self.examples.push((id, detail.to_owned()));
         }
+    }
+}
+
+/// Dead letters of the store that the stages write to.
+impl Pipeline {
+    /// Dead letters by reason; also as the gauge `tickcast_dead_letters`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
+        let counts = self.store.dead_letters.dead_letter_counts().await?;
+        for count in &counts {
+            let reason = count.reason.as_str();
+            metrics::gauge!("tickcast_dead_letters", "reason" => reason, "state" => "open")
+                .set(count.open as f64);
+            metrics::gauge!("tickcast_dead_letters", "reason" => reason, "state" => "replayed")
+                .set(count.replayed as f64);
+        }
+        Ok(counts)
+    }
+
+    /// Dead letters that were not kept, because their source had its quota; also as the gauge
+    /// `tickcast_dead_letters_dropped`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
+        let dropped = self.store.dead_letters.dropped_dead_letters().await?;
+        for count in &dropped {
+            // As many sources as the store counts apart at most.
+            let labels = [
+                ("source", count.source.clone()),
+                ("reason", count.reason.as_str().to_owned()),
+            ];
+            metrics::gauge!("tickcast_dead_letters_dropped", &labels).set(count.dropped as f64);
+        }
+        Ok(dropped)
+    }
+
+    /// Keeps rejected rows as dead letters.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn reject(&self, rejects: Vec<Reject>) -> Result<RejectReport> {
+        self.sink.reject(rejects).await
+    }
+
+    /// Discards dead letters, of a reason and a source if given: see
+    /// [`store::DeadLetterStore::discard`].
+    ///
+    /// # Errors
+    /// The store's; what was removed before stays removed.
+    pub async fn discard_dead_letters(
+        &self,
+        reason: Option<RejectReason>,
+        source: Option<&str>,
+    ) -> Result<u64> {
+        let store = self.dead_letter_store()?;
+        Ok(store.discard(reason, source).await?)
+    }
+
+    /// Replays the open dead letters, of one reason if given, with the rules of now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn replay_dead_letters(&self, reason: Option<RejectReason>) -> Result<ReplayReport> {
+        let rules = self.config().rules();
+        let store = self.dead_letter_store()?;
+        replay(store, &self.sink, &rules, &self.clock, reason).await
+    }
+
+    /// The dead letters, where something can be done with them.
+    fn dead_letter_store(&self) -> Result<&dyn DeadLetterStore> {
+        let database = self.store.database.as_ref();
+        let dead_letters = database.map(|database| &*database.dead_letters);
+        dead_letters.ok_or_else(|| PipelineError::Store(StoreError::Invalid {
+            detail: "this store is for writing only: its dead letters can be listed, and neither replayed nor discarded".into(),
+        }))
     }
 }
 

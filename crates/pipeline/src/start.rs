@@ -4,20 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use bus::EventBus;
 use forecast::{Classical, Preloaded, Providers};
-use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, wire::Fan};
-use store::{
-    DeadLetterStore, DroppedCount, PriceReader, ReasonCount, RejectReport, StoreError, StorePorts,
-};
+use market::{Bar, Interval, Reject, Symbol, Tick, wire::Fan};
+use store::{PriceReader, StorePorts};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Backtests, Clock, ForecastHub, Import, LiveHub, Parts, PipelineConfig, PipelineError,
-    PipelineStats, Predictor, Pushed, ReplayReport, Result, Role, Sink, SourceSpec, SourceStatus,
+    PipelineStats, Predictor, Pushed, Result, Role, Sink, SourceSpec, SourceStatus,
     clock::{MarketClock, MarketTime},
     consume::ConsumeStage,
     cpu::Cpu,
-    dead_letters::{self, DeadLetterOutlet},
+    dead_letters::DeadLetterOutlet,
     follow::Follower,
     forecasts::{FanReader, LiveForecaster, QueueBounds, latest_in_ledger},
     lag::{self, LagWatch},
@@ -52,8 +50,8 @@ pub struct Pipeline {
     pub(crate) keeps: bool,
     shared_store: bool,
     dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
-    store: StorePorts,
-    clock: Arc<dyn Clock>,
+    pub(crate) store: StorePorts,
+    pub(crate) clock: Arc<dyn Clock>,
     market: Arc<MarketClock>,
     follower: Option<Follower>,
     watches: Watches,
@@ -430,40 +428,6 @@ impl Pipeline {
         missing
     }
 
-    /// Dead letters by reason; also as the gauge `tickcast_dead_letters`.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn dead_letter_counts(&self) -> Result<Vec<ReasonCount>> {
-        let counts = self.store.dead_letters.dead_letter_counts().await?;
-        for count in &counts {
-            let reason = count.reason.as_str();
-            metrics::gauge!("tickcast_dead_letters", "reason" => reason, "state" => "open")
-                .set(count.open as f64);
-            metrics::gauge!("tickcast_dead_letters", "reason" => reason, "state" => "replayed")
-                .set(count.replayed as f64);
-        }
-        Ok(counts)
-    }
-
-    /// Dead letters that were not kept, because their source had its quota; also as the gauge
-    /// `tickcast_dead_letters_dropped`.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn dropped_dead_letters(&self) -> Result<Vec<DroppedCount>> {
-        let dropped = self.store.dead_letters.dropped_dead_letters().await?;
-        for count in &dropped {
-            // As many sources as the store counts apart at most.
-            let labels = [
-                ("source", count.source.clone()),
-                ("reason", count.reason.as_str().to_owned()),
-            ];
-            metrics::gauge!("tickcast_dead_letters_dropped", &labels).set(count.dropped as f64);
-        }
-        Ok(dropped)
-    }
-
     /// The configuration that it runs with.
     pub const fn config(&self) -> &PipelineConfig {
         &self.config
@@ -477,48 +441,6 @@ impl Pipeline {
     /// An import into this pipeline's store.
     pub fn import(&self) -> Import {
         Import::new(self.sink.clone())
-    }
-
-    /// Keeps rejected rows as dead letters.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn reject(&self, rejects: Vec<Reject>) -> Result<RejectReport> {
-        self.sink.reject(rejects).await
-    }
-
-    /// Discards dead letters, of a reason and a source if given: see
-    /// [`store::DeadLetterStore::discard`].
-    ///
-    /// # Errors
-    /// The store's; what was removed before stays removed.
-    pub async fn discard_dead_letters(
-        &self,
-        reason: Option<RejectReason>,
-        source: Option<&str>,
-    ) -> Result<u64> {
-        let store = self.dead_letter_store()?;
-        Ok(store.discard(reason, source).await?)
-    }
-
-    /// Replays the open dead letters, of one reason if given, with the rules of now.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn replay_dead_letters(&self, reason: Option<RejectReason>) -> Result<ReplayReport> {
-        let rules = self.config.rules();
-        let store = self.dead_letter_store()?;
-        dead_letters::replay(store, &self.sink, &rules, &self.clock, reason).await
-    }
-
-    /// The dead letters, where something can be done with them.
-    fn dead_letter_store(&self) -> Result<&dyn DeadLetterStore> {
-        let database = self.store.database.as_ref();
-        database
-            .map(|database| &*database.dead_letters)
-            .ok_or_else(|| PipelineError::Store(StoreError::Invalid {
-                detail: "this store is for writing only: its dead letters can be listed, and neither replayed nor discarded".into(),
-            }))
     }
 
     /// The stages' counters now.

@@ -463,15 +463,9 @@ impl LiveSession {
             })
         };
         let queries: Vec<BarQuery> = intervals.iter().filter_map(covered).collect();
+        let bars = self.hub.store().bars_of(&queries).await?;
         let mut messages = Vec::new();
-        for bar in self
-            .hub
-            .store()
-            .bars_of(&queries)
-            .await?
-            .into_iter()
-            .flatten()
-        {
+        for bar in bars.into_iter().flatten() {
             let closed = self.hub.market().is_closed(bar.interval, bar.start);
             messages.push(message::bar(topic.seq(), bar, closed));
         }
