@@ -51,7 +51,7 @@ scenario("a fit tells its parameters, its criteria and how its residuals look", 
   assert.match(await page.id("acf").locator("svg desc").textContent(), /Lags 1 to \d+ from \d+ observations/);
   assert.ok((await page.id("acf-table").locator("tbody tr").count()) >= 20);
   assert.match(await page.id("ljung-box").innerText(), /Ljung–Box over \d+ lags .* p\s[=<]\s0\.\d+\. \w/);
-  assert.match(await page.id("fit").innerText(), /Fitted to the logarithms of 500 closes up to 2013-03-01 UTC/);
+  assert.match(await page.id("fit").innerText(), /Fitted to the logarithms of 500 closes up to 2013-02-\d\d UTC in .*, and updated with the 11 since, up to 2013-03-01 UTC/);
 });
 
 scenario("orders can be typed, and wrong ones are explained", { complaints: /status of 422/ }, async (page, server) => {

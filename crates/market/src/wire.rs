@@ -238,6 +238,8 @@ pub struct PredictionOrigin {
     /// The start of the last bar that it was fitted to; it was updated with those since.
     #[serde(rename = "fitted_to_us")]
     pub fitted_to: Timestamp,
+    /// How many values it was fitted to.
+    pub fitted_observations: usize,
 }
 
 /// What a client of `/forecast` may send.

@@ -38,13 +38,23 @@ pub fn panel(
         String::new()
     };
     let own = own_interval(prediction);
-    let from = format!(
-        "Fitted to {}{} closes up to {} UTC in {}.{season}",
-        if fit.log { "the logarithms of " } else { "" },
-        prediction.observations,
-        format::bar_time(last, interval),
-        duration(Some(fit.seconds)),
-    );
+    let of = if fit.log { "the logarithms of " } else { "" };
+    let at = |start| format!("{} UTC", format::bar_time(start, interval));
+    let took = duration(Some(fit.seconds));
+    let seen = prediction.observations;
+    let from = match &prediction.origin {
+        Some(origin) if origin.fitted_observations < seen => format!(
+            "Fitted to {of}{} closes up to {} in {took}, and updated with the {} since, up to {}.{season}",
+            origin.fitted_observations,
+            at(origin.fitted_to),
+            seen - origin.fitted_observations,
+            at(last),
+        ),
+        _ => format!(
+            "Fitted to {of}{seen} closes up to {} in {took}.{season}",
+            at(last)
+        ),
+    };
     let variance = summary.sigma2.map(|v| estimate(Some(v)));
     // Models are compared by differences of a few units, whatever the size.
     let criterion = |value: Option<f64>| value.map(|v| format::fixed(v, 2));
@@ -199,7 +209,10 @@ fn in_words(test: Option<LjungBox>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use market::wire::Band;
+    use market::{
+        Timestamp,
+        wire::{Band, PredictionOrigin},
+    };
 
     use super::*;
 
@@ -224,6 +237,7 @@ mod tests {
             acf,
             seconds: 0.0123,
         };
+        let last: Timestamp = "2013-03-01".parse().unwrap();
         let prediction = Prediction {
             id: None,
             model: "auto-arima".into(),
@@ -237,9 +251,16 @@ mod tests {
             }],
             calibration: "adaptive".into(),
             targets: Vec::new(),
-            origin: None,
+            origin: Some(PredictionOrigin {
+                start: last,
+                close: 1.0,
+                state: "0-480".into(),
+                fitted_at: last,
+                fitted_from: "2011-03-01".parse().unwrap(),
+                fitted_to: "2013-02-01".parse().unwrap(),
+                fitted_observations: 480,
+            }),
         };
-        let last = "2013-03-01".parse().unwrap();
         let symbol: Symbol = "BTC/USD".parse().unwrap();
         panel(&symbol, Interval::D1, last, &prediction, &fit)
     }
@@ -255,7 +276,8 @@ mod tests {
         let html = panel_of(vec![0.2, -0.01], Some(test));
         for text in [
             "auto-arima chose ARIMA(1,1,0) with drift",
-            "the logarithms of 500 closes up to 2013-03-01 UTC in 12&#160;ms",
+            "the logarithms of 480 closes up to 2013-02-01 UTC in 12&#160;ms, and updated with the 20 since, up to \
+             2013-03-01 UTC",
             "calibrated on past outcomes (adaptive conformal). The model's own 95&#160;% interval one step ahead is 91.50 to 108.3",
             "<td>0.2500</td><td>0.04000</td>",
             "<td>&#8722;2501.25</td>",

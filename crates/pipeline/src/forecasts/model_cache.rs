@@ -234,6 +234,11 @@ impl CachedModel {
         self.inner.range
     }
 
+    /// How many closes it was fitted to.
+    pub(crate) fn fitted_observations(&self) -> usize {
+        self.inner.fitted
+    }
+
     /// What tells this state from every other of the series and model: equal for equal closes, in every process.
     pub(crate) fn version(&self) -> String {
         format!("{:016x}-{}", self.inner.digest, self.inner.fitted)

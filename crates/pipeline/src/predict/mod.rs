@@ -220,6 +220,7 @@ impl Predictor {
                 fitted_at: state.fitted_at(),
                 fitted_from,
                 fitted_to,
+                fitted_observations: state.fitted_observations(),
             }),
             targets: origin.targets(horizon),
             ..prediction(asked.id, name.to_string(), observations, &served)
