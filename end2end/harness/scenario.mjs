@@ -16,6 +16,15 @@ export const SIMULATED = { flags: ["--rate", "60", "--set", "simulate.history_ho
 /** No prices but those that a test brings in. */
 export const NO_SOURCE = { flags: ["--source", "none"], first: "/" };
 
+/**
+ * The options of a scenario that ends its server: a browser writes every connection that fails to the console, that of
+ * an icon that was still on its way too.
+ */
+export const CUT_OFF = {
+  complaints:
+    /ERR_CONNECTION_REFUSED|WebSocket|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED_ENCODING|Failed to fetch/,
+};
+
 /** Starts a server and waits until it has the page `first`. */
 export async function startServer({ flags, first }) {
   const server = await Server.start(flags);

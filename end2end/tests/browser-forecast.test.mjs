@@ -2,11 +2,9 @@
 import assert from "node:assert/strict";
 
 import { eventually } from "../harness/eventually.mjs";
-import { NO_SOURCE, connected, fanOrigin, openLive, withServer } from "../harness/scenario.mjs";
+import { CUT_OFF, NO_SOURCE, connected, fanOrigin, openLive, withServer } from "../harness/scenario.mjs";
 
 const scenario = withServer(NO_SOURCE);
-// A browser writes every connection that fails to the console.
-const cutOff = { complaints: /ERR_CONNECTION_REFUSED|WebSocket|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|Failed to fetch/ };
 
 /** Ticks of a price that wanders, one in each of `count` seconds up to now. */
 function ticks(symbol, count) {
@@ -18,7 +16,7 @@ function ticks(symbol, count) {
   });
 }
 
-scenario("without its server the page forecasts the bars on the screen by itself", cutOff, async (page, server) => {
+scenario("without its server the page forecasts the bars on the screen by itself", CUT_OFF, async (page, server) => {
   await server.push(ticks("ALONE", 120));
   const loaded = [];
   page.on("request", (request) => loaded.push(new URL(request.url()).pathname));

@@ -2,11 +2,9 @@
 import assert from "node:assert/strict";
 
 import { eventually } from "../harness/eventually.mjs";
-import { NO_SOURCE, connected, isConnected, numberIn, openLive, withServer } from "../harness/scenario.mjs";
+import { CUT_OFF, NO_SOURCE, connected, isConnected, numberIn, openLive, withServer } from "../harness/scenario.mjs";
 
 const scenario = withServer(NO_SOURCE);
-// A browser writes every connection that fails to the console.
-const cutOff = { complaints: /ERR_CONNECTION_REFUSED|WebSocket|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|Failed to fetch/ };
 
 let clock = Date.now() - 60_000;
 
@@ -40,7 +38,7 @@ async function showsPrice(page, price) {
 }
 
 for (const [end, how] of [["kill", "was killed"], ["stop", "was stopped"]]) {
-  scenario(`a page goes on without a gap or a repeat after the server ${how}`, cutOff, async (page, server) => {
+  scenario(`a page goes on without a gap or a repeat after the server ${how}`, CUT_OFF, async (page, server) => {
     const symbol = end.toUpperCase();
     const feed = watchFeed(page);
     await server.push(ticks(symbol, 1, 3));
