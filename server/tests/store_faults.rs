@@ -44,6 +44,14 @@ async fn until(server: &Server, path: &str, status: u16) -> String {
     panic!("{path} never answered {status}: {last:?}");
 }
 
+/// Fills two pages in the middle of a database: not what the opening reads, which are the first and the last.
+fn damage(database: &Path) {
+    let mut content = fs::read(database).unwrap();
+    let middle = content.len() / 8_192 * 4_096;
+    content[middle..middle + 8_192].fill(0xA5);
+    fs::write(database, content).unwrap();
+}
+
 /// A server whose files may not grow beyond a limit that the test sets, as on a disk that is full.
 fn limited(data: &Path) -> (Server, String) {
     let mut command = Command::new("sh");
@@ -131,12 +139,7 @@ async fn a_server_on_a_damaged_database_says_so_and_is_ready_after_a_restore() {
     assert!(stderr(&refused).contains("in use by another tickcast"));
     assert_eq!(server.stop(), Some(0));
 
-    let database = data.join("tickcast.db");
-    let mut content = fs::read(&database).unwrap();
-    // Not what the opening reads, which are the first and the last pages.
-    let middle = content.len() / 8_192 * 4_096;
-    content[middle..middle + 8_192].fill(0xA5);
-    fs::write(&database, content).unwrap();
+    damage(&data.join("tickcast.db"));
     let server = Server::start(&data, &[]);
     let (status, why) = ask(&server, "/readyz").await;
     assert_eq!(status, 503, "{why}");
@@ -222,6 +225,52 @@ async fn a_flood_of_bad_rows_leaves_earlier_letters_and_what_is_not_kept_is_told
     assert!(
         told.contains("bad9000") && !told.contains("not kept"),
         "{told}"
+    );
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[tokio::test]
+async fn beyond_loopback_only_a_token_is_told_what_is_missing() {
+    let (_scratch, data) = data_dir();
+    let server = Server::start(&data, &["--source", "none"]);
+    assert_eq!(push(&server, 0..5_000).await, 200);
+    assert_eq!(server.stop(), Some(0));
+    let made = run(&[
+        "token",
+        "new",
+        "--role",
+        "read",
+        "--name",
+        "probe",
+        "--data-dir",
+        &data.display().to_string(),
+    ]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    damage(&data.join("tickcast.db"));
+    let server = Server::start(&data, &["--source", "none", "--host", "0.0.0.0"]);
+    for path in ["/readyz", "/readyz?verbose"] {
+        let (status, why) = ask(&server, path).await;
+        let told: Value = serde_json::from_str(&why).unwrap();
+        assert_eq!(
+            (status, &told["detail"]),
+            (503, &json!("not ready; a token says what is missing")),
+            "{why}"
+        );
+        // Neither a field nor words of the store.
+        assert!(
+            !why.contains("store") && !why.contains("damaged"),
+            "{path}: {why}"
+        );
+    }
+    let told = client()
+        .get(format!("{}/readyz", server.url))
+        .bearer_auth(stdout(&made).trim());
+    let told = told.send().await.unwrap();
+    assert_eq!(told.status().as_u16(), 503);
+    let why = told.text().await.unwrap();
+    assert!(
+        why.contains("damaged") && why.contains("\"field\":\"store\""),
+        "{why}"
     );
     assert_eq!(server.stop(), Some(0));
 }

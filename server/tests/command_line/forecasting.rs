@@ -456,3 +456,52 @@ fn a_season_that_is_too_long_for_smoothing_is_said_to_be_left_out() {
         assert_eq!(stderr(&output).contains("at most 24 steps"), said);
     }
 }
+
+#[test]
+fn trades_of_one_second_have_no_season_and_their_last_price_is_the_last_in_the_file() {
+    let mut csv = "time,price,volume\n".to_owned();
+    for n in 0..130_u32 {
+        // Two trades a second, the second one higher.
+        csv += &format!(
+            "{},{}.5,1\n",
+            1_780_315_200 + n / 2,
+            100 + n % 2 + n * 7 % 19
+        );
+    }
+    let output = run_on(
+        &csv,
+        &[
+            "forecast",
+            "--model",
+            "naive",
+            "--horizon",
+            "1",
+            "--format",
+            "csv",
+        ],
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(
+        said.contains("taken as trades") && !said.contains("apart"),
+        "{said}"
+    );
+    let last = 100 + 129 % 2 + 129 * 7 % 19;
+    let row = stdout(&output);
+    let row = row.lines().nth(1).unwrap();
+    assert!(row.starts_with(&format!("1,{last}.5,")), "{row}");
+    // A season that is named is taken.
+    let output = run_on(
+        &csv,
+        &[
+            "forecast",
+            "--model",
+            "snaive",
+            "--season",
+            "2",
+            "--horizon",
+            "1",
+        ],
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+}
