@@ -435,7 +435,7 @@ async fn a_fit_that_takes_too_long_is_stopped_and_one_that_would_is_not_begun() 
     );
     drop(server);
     let (_scratch, data) = data_dir();
-    let server = Server::start(&data, &["--set", "predict.timeout_ms=2000"]);
+    let server = Server::start(&data, &["--set", "predict.timeout_ms=4000"]);
     // Estimated to take a few times as long as it may: it is begun, and stopped.
     let mut request = long_fit();
     request["model"] = json!("arima(1,0,1)(1,1,1)[30]");

@@ -184,6 +184,16 @@ fn what_is_no_schedule_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_pattern_without_end_is_refused_shortened() {
+    let said = refusal(&format!("0 {} * * *", "1,".repeat(100_000)));
+    assert!(
+        said.contains("longer than 500 bytes") && said.len() < 1_000,
+        "{} bytes",
+        said.len()
+    );
+}
+
+#[test]
 fn a_missed_fire_runs_once_late_and_says_so() {
     let nightly = schedule("TZ=Europe/London 0 2 * * *");
     let last = at("2026-11-20T02:00:00Z");

@@ -146,6 +146,12 @@ pub(super) fn fault(doing: &str, error: &KafkaError, complaints: &Complaints) ->
         (code, _) => (code, error.to_string()),
     };
     let reason = format!("{doing}: {reason}");
+    // Under which code the client tells of a certificate depends on how the handshake ended.
+    let code = if reason.contains("certificate verify failed") {
+        Some(Code::SSL)
+    } else {
+        code
+    };
     match code {
         Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => BusError::Invalid {
             detail: format!(
@@ -186,5 +192,29 @@ fn tls_hint(why: &str, value: &str) -> &'static str {
         "; TLS and SCRAM need a build with the feature kafka-tls"
     } else {
         ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_nobody_vouches_for_is_a_fault_of_the_configuration_under_every_code() {
+        for code in [
+            Code::SSL,
+            Code::BrokerTransportFailure,
+            Code::AllBrokersDown,
+        ] {
+            let complaints = Complaints::default();
+            let reason = "sasl_ssl://broker/bootstrap: SSL routines::certificate verify failed";
+            complaints.note(&KafkaError::Global(code), reason);
+            let asked = KafkaError::Global(Code::OperationTimedOut);
+            let found = fault("connecting to kafka", &asked, &complaints);
+            let BusError::Configuration { detail } = &found else {
+                panic!("{found:?}");
+            };
+            assert!(detail.contains("ssl.ca.location"), "{detail}");
+        }
     }
 }

@@ -35,6 +35,9 @@ use crate::{
     zone,
 };
 
+/// A cron pattern may be so long. Every minute by name is half of that.
+const MAX_PATTERN_BYTES: usize = 500;
+
 /// A time at which a schedule fires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fire {
@@ -72,6 +75,11 @@ impl Schedule {
             reason,
         };
         let rule = match &spec {
+            ScheduleSpec::Cron { pattern, .. } if pattern.len() > MAX_PATTERN_BYTES => {
+                return Err(refuse(format!(
+                    "it is longer than {MAX_PATTERN_BYTES} bytes"
+                )));
+            }
             ScheduleSpec::Cron { pattern, zone } => {
                 let zone = zone::named(zone)?;
                 Rule::Cron(Box::new(cron::parse(pattern, zone).map_err(refuse)?))
