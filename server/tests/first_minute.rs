@@ -9,10 +9,8 @@
 
 mod support;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use support::{Server, client, data_dir, now_us, run, stderr, stdout};
+use support::{Server, client, data_dir, now_us, run, stderr, stdout, until};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/stocks-daily.csv.gz");
 const BANNER: &str = "data-testid=\"simulated-banner\"";
@@ -29,15 +27,12 @@ async fn page(server: &Server, path: &str) -> (String, String) {
 
 /// Asks for a page until it holds a text.
 async fn page_with(server: &Server, path: &str, text: &str) -> (String, String) {
-    let mut last = Default::default();
-    for _ in 0..600 {
-        last = page(server, path).await;
-        if last.1.contains(text) {
-            return last;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{text:?} never came: {last:?}");
+    until(
+        text,
+        async || page(server, path).await,
+        |(_, html)| html.contains(text),
+    )
+    .await
 }
 
 async fn load_sample_data(server: &Server) {

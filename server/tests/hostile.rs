@@ -12,7 +12,7 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use support::{Server, client, data_dir, now_us};
+use support::{Server, client, data_dir, now_us, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const MIB: usize = 1024 * 1024;
@@ -350,23 +350,9 @@ async fn predict(server: &Server, request: &Value) -> (u16, Value) {
 
 /// Waits until so many forecasts on request are being computed.
 async fn until_in_hand(server: &Server, count: u64) {
-    let mut status = Value::Null;
-    for _ in 0..600 {
-        let url = format!("{}/api/pipeline", server.url);
-        status = client()
-            .get(url)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
-        if status["stages"]["predictions"]["in_flight"] == count {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("not {count} in hand: {}", status["stages"]["predictions"]);
+    let in_hand = |status: &Value| status["stages"]["predictions"]["in_flight"] == count;
+    let what = format!("{count} forecasts in hand");
+    until(&what, async || server.pipeline().await, in_hand).await;
 }
 
 #[tokio::test]
@@ -611,15 +597,7 @@ async fn one_client_has_not_all_connections_and_not_all_memory_for_bodies() {
             .status()
             == 503
     };
-    let mut seen = false;
-    for _ in 0..200 {
-        seen = refused().await;
-        if seen {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert!(seen, "the bodies in memory are not bounded");
+    until("the bound on bodies in memory", refused, |refused| *refused).await;
     let (status, answer) = push(&server, " ".repeat(100_000)).await;
     assert_eq!(status, 200, "{answer}");
     for _ in 0..40 {
@@ -633,15 +611,12 @@ async fn one_client_has_not_all_connections_and_not_all_memory_for_bodies() {
     assert_eq!(health.unwrap().status(), 200);
     // Their places come free with them.
     drop(held);
-    for _ in 0..200 {
+    let served = async || {
         let url = format!("{}/healthz", server.url);
         let health = client_from([127, 0, 0, 2]).get(url).send().await;
-        if health.is_ok_and(|answer| answer.status() == 200) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the places of connections that are gone are not given back");
+        health.is_ok_and(|answer| answer.status() == 200)
+    };
+    until("a place of those that are gone", served, |served| *served).await;
 }
 
 #[tokio::test]
@@ -655,15 +630,9 @@ async fn memory_that_large_bodies_took_is_given_back() {
         let (one, other) = tokio::join!(push(&server, body.clone()), push(&server, body));
         assert_eq!((one.0, other.0), (422, 422), "{} {}", one.1, other.1);
     }
-    let mut after = 0;
-    for _ in 0..200 {
-        after = server.resident_memory();
-        if after < before + 64 * MIB {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{} MiB before, {} MiB after", before / MIB, after / MIB);
+    let given_back = |after: &usize| *after < before + 64 * MIB;
+    let what = format!("the memory from before, {} MiB,", before / MIB);
+    until(&what, async || server.resident_memory(), given_back).await;
 }
 
 #[tokio::test]

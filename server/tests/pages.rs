@@ -8,30 +8,24 @@
 
 mod support;
 
-use std::time::Duration;
-
 use app::api::bars::Bars;
 use axum::{Router, http::StatusCode};
 use market::{Interval, Timestamp};
 use serde_json::{Value, json};
-use support::{Server, client, data_dir, now_us};
+use support::{Server, client, data_dir, now_us, until};
 
 async fn page(server: &Server, path: &str) -> String {
-    let answer = client().get(format!("{}{path}", server.url)).send().await;
-    answer.unwrap().text().await.unwrap()
+    server.get(path).await.1
 }
 
 /// Asks for a page until it holds a text.
 async fn page_with(server: &Server, path: &str, text: &str) -> String {
-    let mut html = String::new();
-    for _ in 0..300 {
-        html = page(server, path).await;
-        if html.contains(text) {
-            return html;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{text:?} never came: {html}");
+    until(
+        text,
+        async || page(server, path).await,
+        |html| html.contains(text),
+    )
+    .await
 }
 
 #[tokio::test]

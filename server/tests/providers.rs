@@ -22,7 +22,7 @@ use axum::{
 use market::{Interval, Timestamp};
 use serde_json::{Value, json};
 use store::{BarQuery, PriceReader as _, SqliteOptions, SqliteStore};
-use support::{Server, client, data_dir, now_us};
+use support::{Server, client, data_dir, now_us, until};
 
 /// A provider that always gives the same answer and remembers what it was asked.
 #[derive(Clone)]
@@ -49,27 +49,6 @@ async fn provider(answer_with: Value) -> (String, Fixture) {
     let router = Router::new().fallback(answer).with_state(fixture.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
     (url, fixture)
-}
-
-/// Waits until a stage has counted so many rows.
-async fn wait_until(server: &Server, stage: &str, rows: u64) -> Value {
-    let mut status = Value::Null;
-    for _ in 0..600 {
-        let url = format!("{}/api/pipeline", server.url);
-        status = client()
-            .get(url)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
-        if status["stages"][stage]["total"].as_u64() >= Some(rows) {
-            return status;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{rows} {stage} never came: {status}");
 }
 
 async fn open(data: &Path) -> SqliteStore {
@@ -104,7 +83,7 @@ async fn a_provider_is_described_in_a_file_and_its_key_goes_along() {
         "ingest.symbols=ACME",
     ];
     let server = Server::start(&data, &settings);
-    wait_until(&server, "stored", 2).await;
+    server.counted("stored", 2).await;
     assert_eq!(server.stop(), Some(0));
     let (asked, token) = fixture.asked.lock().unwrap()[0].clone();
     assert!(asked.starts_with("/v1/trades/ACME?from="), "{asked}");
@@ -152,7 +131,7 @@ async fn a_source_of_bars_goes_on_at_the_newest_bar_after_a_restart() {
         until: Timestamp::MAX,
         limit: 9,
     };
-    wait_until(&server, "bars_written", 3).await;
+    server.counted("bars_written", 3).await;
     assert_eq!(server.stop(), Some(0));
     let store = open(&data).await;
     assert_eq!(store.bars(&query).await.unwrap().len(), 3);
@@ -167,13 +146,8 @@ async fn a_source_of_bars_goes_on_at_the_newest_bar_after_a_restart() {
 }
 
 async fn wait_for_request(fixture: &Fixture) {
-    for _ in 0..600 {
-        if !fixture.asked.lock().unwrap().is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the provider was never asked");
+    let asked = async || !fixture.asked.lock().unwrap().is_empty();
+    until("a request of the provider", asked, |asked| *asked).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,29 +171,9 @@ async fn the_words_of_a_provider_in_trouble_are_in_the_state_of_the_source_and_o
         "ingest.symbols=ACME",
     ];
     let server = Server::start(&data, &settings);
-    let text = |path: &str| {
-        let url = format!("{}{path}", server.url);
-        async move {
-            client()
-                .get(url)
-                .send()
-                .await
-                .unwrap()
-                .text()
-                .await
-                .unwrap()
-        }
-    };
-    let mut state = String::new();
-    for _ in 0..600 {
-        state = text("/api/pipeline").await;
-        if state.contains(words) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(state.contains(words), "{state}");
-    let page = text("/pipeline").await;
+    let state = async || server.get("/api/pipeline").await.1;
+    until(words, state, |state| state.contains(words)).await;
+    let (_, page) = server.get("/pipeline").await;
     assert!(page.contains(words), "{page}");
 }
 
@@ -282,12 +236,11 @@ async fn at_a_fresh_start_every_longer_bar_is_the_fold_of_its_minutes_while_trad
     let (_scratch, data) = data_dir();
     let server = Server::start(&data, &["--source", "simulated"]);
     // The past is filled in behind the first answers; then trades come for a while.
-    let status = wait_until(&server, "stored", 200).await;
+    let status = server.counted("stored", 200).await;
     let mut written = status["stages"]["bars_written"]["total"].as_u64();
     for _ in 0..600 {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let now =
-            wait_until(&server, "stored", 0).await["stages"]["bars_written"]["total"].as_u64();
+        let now = server.pipeline().await["stages"]["bars_written"]["total"].as_u64();
         if now == written && now > Some(0) {
             break;
         }
@@ -344,7 +297,7 @@ async fn a_file_is_replayed_as_a_live_source() {
         "source.speed=max",
     ];
     let server = Server::start(&data, &settings);
-    let status = wait_until(&server, "stored", 300).await;
+    let status = server.counted("stored", 300).await;
     assert_eq!(status["stages"]["sources"][0]["name"], "replay of day.csv");
     let page = client().get(&server.url).send().await.unwrap();
     let page = page.text().await.unwrap();

@@ -8,8 +8,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use support::{Server, client, data_dir, run, stderr, tickcast};
 
@@ -106,16 +104,7 @@ async fn a_server_on_a_simulated_exchange_of_another_process_says_that_its_data_
     let url = exchange.url.replace("/v1/status", "");
     let address = format!("source.url={url}");
     let server = Server::start(&data, &["--source", "rest", "--set", &address]);
-    let mut page = String::new();
-    for _ in 0..200 {
-        let status = get(format!("{}/api/pipeline", server.url)).await;
-        if status["stages"]["stored"]["total"].as_u64() > Some(0) {
-            let page_url = format!("{}/pipeline", server.url);
-            let answer = client().get(page_url).send().await.unwrap();
-            page = answer.text().await.unwrap();
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    server.counted("stored", 1).await;
+    let (_, page) = server.get("/pipeline").await;
     assert!(page.contains("simulated-source"), "{page}");
 }

@@ -8,10 +8,10 @@
 
 mod support;
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
-use support::{Server, TICKCAST, client, data_dir, run, stderr, stdout};
+use support::{Server, TICKCAST, client, data_dir, run, stderr, stdout, until};
 
 async fn push(server: &Server, seqs: std::ops::Range<u64>) -> u16 {
     let row = |seq: u64| {
@@ -25,23 +25,11 @@ async fn push(server: &Server, seqs: std::ops::Range<u64>) -> u16 {
     posted.send().await.unwrap().status().as_u16()
 }
 
-async fn ask(server: &Server, path: &str) -> (u16, String) {
-    let answer = client().get(format!("{}{path}", server.url)).send().await;
-    let answer = answer.unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
-}
-
-/// Asks until the answer has this status; the last answer.
-async fn until(server: &Server, path: &str, status: u16) -> String {
-    let mut last = (0, String::new());
-    for _ in 0..300 {
-        last = ask(server, path).await;
-        if last.0 == status {
-            return last.1;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{path} never answered {status}: {last:?}");
+/// Asks until the answer has this status; the answer then.
+async fn answered(server: &Server, path: &str, status: u16) -> String {
+    let what = format!("{status} from {path}");
+    let ask = async || server.get(path).await;
+    until(&what, ask, |answer| answer.0 == status).await.1
 }
 
 /// Fills two pages in the middle of a database: not what the opening reads, which are the first and the last.
@@ -85,7 +73,7 @@ async fn a_server_whose_disk_is_full_is_not_ready_and_is_again_when_there_is_roo
     let (_scratch, data) = data_dir();
     let (server, pid) = limited(&data);
     assert_eq!(push(&server, 0..100).await, 200);
-    assert_eq!(ask(&server, "/readyz").await.0, 200);
+    assert_eq!(server.get("/readyz").await.0, 200);
     limit(&pid, "600000");
     let mut stored = 100;
     loop {
@@ -98,23 +86,18 @@ async fn a_server_whose_disk_is_full_is_not_ready_and_is_again_when_there_is_roo
         }
     }
     for _ in 0..3 {
-        let (status, why) = ask(&server, "/readyz").await;
+        let (status, why) = server.get("/readyz").await;
         assert_eq!(status, 503, "{why}");
         assert!(why.contains("store: the store is unavailable"), "{why}");
     }
     // It is alive, reads, and says so to people too.
-    assert_eq!(ask(&server, "/healthz").await.0, 200);
-    assert!(
-        ask(&server, "/api/pipeline")
-            .await
-            .1
-            .contains("unavailable")
-    );
-    assert!(ask(&server, "/pipeline").await.1.contains("Missing: store"));
+    assert_eq!(server.get("/healthz").await.0, 200);
+    assert!(server.get("/api/pipeline").await.1.contains("unavailable"));
+    assert!(server.get("/pipeline").await.1.contains("Missing: store"));
     limit(&pid, "unlimited");
-    until(&server, "/readyz", 200).await;
+    answered(&server, "/readyz", 200).await;
     assert_eq!(push(&server, 0..stored + 2_000).await, 200);
-    assert_eq!(ask(&server, "/readyz").await.0, 200);
+    assert_eq!(server.get("/readyz").await.0, 200);
     assert_eq!(server.stop(), Some(0));
 }
 
@@ -141,7 +124,7 @@ async fn a_server_on_a_damaged_database_says_so_and_is_ready_after_a_restore() {
 
     damage(&data.join("tickcast.db"));
     let server = Server::start(&data, &[]);
-    let (status, why) = ask(&server, "/readyz").await;
+    let (status, why) = server.get("/readyz").await;
     assert_eq!(status, 503, "{why}");
     assert!(
         why.contains("damaged") && why.contains("restore it from a backup"),
@@ -161,12 +144,12 @@ async fn a_server_on_a_damaged_database_says_so_and_is_ready_after_a_restore() {
         stdout(&restored)
     );
     let server = Server::start(&data, &[]);
-    assert_eq!(ask(&server, "/readyz").await.0, 200);
+    assert_eq!(server.get("/readyz").await.0, 200);
     // The thousand after the backup are new, those in it are not.
-    let (_, status) = ask(&server, "/api/pipeline").await;
+    let (_, status) = server.get("/api/pipeline").await;
     assert!(status.contains("\"role\":\"serve\""), "{status}");
     assert_eq!(push(&server, 0..6_000).await, 200);
-    let (_, status) = ask(&server, "/api/pipeline").await;
+    let (_, status) = server.get("/api/pipeline").await;
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status["stages"]["stored"]["total"], 1_000);
     assert_eq!(status["stages"]["duplicates"]["total"], 5_000);
@@ -195,7 +178,7 @@ async fn a_flood_of_bad_rows_leaves_earlier_letters_and_what_is_not_kept_is_told
     for row in ["bad0", "bad4", "push", "not kept", "485"] {
         assert!(told.contains(row), "{row} is missing in {told}");
     }
-    let (_, metrics) = ask(&server, "/metrics").await;
+    let (_, metrics) = server.get("/metrics").await;
     let dropped = metrics
         .lines()
         .find(|line| line.starts_with("tickcast_dead_letters_dropped{"));
@@ -204,7 +187,7 @@ async fn a_flood_of_bad_rows_leaves_earlier_letters_and_what_is_not_kept_is_told
         dropped.contains("source=\"push\"") && dropped.ends_with(" 485"),
         "{dropped}"
     );
-    let (_, page) = ask(&server, "/pipeline").await;
+    let (_, page) = server.get("/pipeline").await;
     assert!(
         page.contains("letters-dropped") && page.contains("485"),
         "{page}"

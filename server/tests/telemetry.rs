@@ -11,7 +11,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use support::{Server, client, data_dir};
+use support::{Server, client, data_dir, until};
 
 #[tokio::test]
 async fn every_metric_has_words_and_durations_are_histograms() {
@@ -31,14 +31,8 @@ async fn every_metric_has_words_and_durations_are_histograms() {
         get(path).await;
     }
     // Until the first trade is stored.
-    let mut text = String::new();
-    for _ in 0..400 {
-        text = get("/metrics").await;
-        if text.contains("tickcast_store_commit_seconds") {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    let stored = |text: &String| text.contains("tickcast_store_commit_seconds");
+    let text = until("a commit", async || get("/metrics").await, stored).await;
     let mut types = BTreeMap::new();
     let mut helped = BTreeSet::new();
     let mut counted = BTreeSet::new();

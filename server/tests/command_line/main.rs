@@ -222,24 +222,19 @@ async fn what_is_older_than_its_age_is_removed_while_the_server_runs() {
         .post(format!("{}/api/ticks", server.url))
         .body(Value::from(vec![row(9, 1), row(5, 2), row(0, 3)]).to_string());
     assert_eq!(post.send().await.unwrap().status(), 200);
-    let (mut metrics, url) = (String::new(), format!("{}/metrics", server.url));
     let removed = |kind: &str, n: u64| {
         format!("tickcast_retention_removed_rows_total{{kind=\"{kind}\"}} {n}")
     };
-    for _ in 0..600 {
-        let answer = support::client().get(&url).send().await.unwrap();
-        metrics = answer.text().await.unwrap();
-        if metrics.contains(&removed("ticks", 2)) && metrics.contains(&removed("bars_1s", 2)) {
-            assert_eq!(server.stop(), Some(0));
-            let (ticks, minutes) = stored(&data.display().to_string(), Interval::M1).await;
-            assert_eq!(
-                (ticks.len(), minutes.len()),
-                (1, 3),
-                "bars of other intervals stay"
-            );
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("nothing was removed: {metrics}");
+    let all = |metrics: &String| {
+        metrics.contains(&removed("ticks", 2)) && metrics.contains(&removed("bars_1s", 2))
+    };
+    let metrics = async || server.get("/metrics").await.1;
+    support::until("the removal of old rows", metrics, all).await;
+    assert_eq!(server.stop(), Some(0));
+    let (ticks, minutes) = stored(&data.display().to_string(), Interval::M1).await;
+    assert_eq!(
+        (ticks.len(), minutes.len()),
+        (1, 3),
+        "bars of other intervals stay"
+    );
 }

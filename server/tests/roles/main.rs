@@ -27,6 +27,8 @@ mod proxy;
 mod pushes;
 #[cfg(test)]
 mod refusing_store;
+#[path = "../support/mod.rs"]
+mod support;
 #[cfg(test)]
 mod tls_to_the_store;
 #[cfg(test)]
@@ -38,6 +40,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use market::wire::LiveMessage;
 use processes::Process;
 use serde_json::{Value, json};
+use support::until;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
@@ -264,16 +267,10 @@ async fn health_lag_and_dead_letters_of_a_consumer_can_be_asked_for() {
     let ready = get("/readyz").await;
     assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap());
     // The web process answers once it finds the rows in the store; the consumer counts them after.
-    let mut status = Value::Null;
-    for _ in 0..200 {
-        status = get("/api/pipeline").await.json().await.unwrap();
-        if status["stages"]["stored"]["total"] == 5 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let status = async || -> Value { get("/api/pipeline").await.json().await.unwrap() };
+    let five = |status: &Value| status["stages"]["stored"]["total"] == 5;
+    let status = until("five rows stored", status, five).await;
     assert_eq!(status["role"], "consume");
-    assert_eq!(status["stages"]["stored"]["total"], 5);
     assert_eq!(status["dead_letters"][0]["reason"], "bad_price");
     let metrics = get("/metrics").await.text().await.unwrap();
     for name in [
@@ -348,16 +345,9 @@ async fn every_role_answers_for_its_health_and_names_its_role() {
         let (_process, address) = started(role, &settings).await;
         let address = address.unwrap_or_else(|| panic!("{role} says where it listens"));
         assert_eq!(ask(address, "/healthz").await.0, 200, "{role}");
-        let mut ready = ask(address, "/readyz").await;
         // A web process reads the topic first.
-        for _ in 0..300 {
-            if ready.0 == 200 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            ready = ask(address, "/readyz").await;
-        }
-        assert_eq!(ready.0, 200, "{role}: {}", ready.1);
+        let ready = async || ask(address, "/readyz").await;
+        until(role, ready, |answer| answer.0 == 200).await;
         let (status, metrics) = ask(address, "/metrics").await;
         assert_eq!(status, 200, "{role}");
         let info = format!("tickcast_process_info{{role=\"{role}\"");
@@ -379,26 +369,20 @@ async fn a_process_says_which_dependency_is_missing_while_it_is_and_not_after() 
     }
     let (_consumer, address) = started("consume", &settings).await;
     let address = address.unwrap();
-    let until = |wanted: u16, words: &'static str| async move {
-        let mut seen = (0, String::new());
-        for _ in 0..600 {
-            seen = ask(address, "/readyz").await;
-            if seen.0 == wanted && seen.1.contains(words) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("/readyz never said {wanted} with {words:?}: {seen:?}");
+    let says = |wanted: u16, words: &'static str| async move {
+        let ready = async || ask(address, "/readyz").await;
+        let said = |answer: &(u16, String)| answer.0 == wanted && answer.1.contains(words);
+        until(words, ready, said).await;
     };
-    until(200, "ready").await;
+    says(200, "ready").await;
     for (service, name) in [("mongo", "store"), ("kafka", "bus")] {
         tokio::task::block_in_place(|| services.kill(service));
-        until(503, name).await;
+        says(503, name).await;
         // The process itself goes on, and its metrics can be read.
         assert_eq!(ask(address, "/healthz").await.0, 200);
         assert_eq!(ask(address, "/metrics").await.0, 200);
         tokio::task::block_in_place(|| services.start_again(service));
-        until(200, "ready").await;
+        says(200, "ready").await;
     }
 }
 
@@ -447,13 +431,9 @@ async fn a_consumer_with_csv_files_in_the_place_of_mongodb_loses_and_doubles_not
     }
     let expected: Vec<u64> = (0..sent).collect();
     let dir = folder.path().join("csv");
-    for _ in 0..600 {
-        if csv_rows(&dir).len() >= expected.len() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(csv_rows(&dir), expected);
+    let rows = async || csv_rows(&dir);
+    let rows = until("the last row", rows, |rows| rows.len() >= expected.len()).await;
+    assert_eq!(rows, expected);
     let address = tokio::task::spawn_blocking(move || {
         consumer.kill();
         let address = consumer.start().unwrap();

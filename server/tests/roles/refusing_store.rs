@@ -4,7 +4,7 @@
 //! The server answers so by its own `failCommand` (on mongod: `enableTestCommands=1`), to this test's
 //! consumer alone, which it knows by the `appName` of the URI.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use mongodb::{
     Client,
@@ -12,7 +12,7 @@ use mongodb::{
 };
 use serde_json::{Value, json};
 
-use super::{ask, client, service, settings, started, web};
+use super::{ask, client, service, settings, started, support::until, web};
 
 async fn fail(server: &Client, app: &str, mode: &str, code: i32) {
     let command = doc! {
@@ -65,27 +65,17 @@ async fn while_the_store_refuses_to_write_rows_wait_and_the_log_says_what_to_do(
         fail(&server, &app, "alwaysOn", code).await;
         // On the topic, and not stored yet.
         assert_eq!(push(address, sent..sent + 5).await, 202);
-        let told = || consumer.log.lock().unwrap().contains(what_to_do);
-        for _ in 0..300 {
-            if told() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert!(told(), "{}", consumer.log.lock().unwrap());
+        let log = async || consumer.log.lock().unwrap().clone();
+        until(what_to_do, log, |log| log.contains(what_to_do)).await;
         let (status, why) = ask(health.unwrap(), "/readyz").await;
         assert_eq!(status, 503, "{why}");
         assert!(why.contains("store: the store"), "{why}");
         fail(&server, &app, "off", code).await;
         sent += 5;
         let ticks = database.collection::<Document>("stock_data");
-        for _ in 0..300 {
-            if ticks.count_documents(doc! {}).await.unwrap() >= sent {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert_eq!(ticks.count_documents(doc! {}).await.unwrap(), sent);
+        let there = async || ticks.count_documents(doc! {}).await.unwrap();
+        let there = until("the rows sent", there, |there| *there >= sent).await;
+        assert_eq!(there, sent);
         assert_eq!(push(address, 0..sent).await, 200, "all of them are there");
         let (status, why) = ask(health.unwrap(), "/readyz").await;
         assert_eq!(status, 200, "{why}");

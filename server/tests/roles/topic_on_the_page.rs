@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{ask, post, settings, started, web};
+use super::{ask, post, settings, started, support::until, web};
 
 /// The number that the page shows under a name; none while it is not known.
 async fn shown(address: SocketAddr, id: &str) -> Option<f64> {
@@ -35,13 +35,6 @@ async fn the_page_of_a_web_process_shows_what_others_take_from_the_topic_and_tha
     assert!(published > Some(0.0), "published: {published:?}");
     assert!(taken > Some(0.0), "taken: {taken:?}");
     // The last one is stored; it is committed soon after.
-    let mut lag = None;
-    for _ in 0..300 {
-        lag = shown(address, "pipeline-lag").await;
-        if lag == Some(0.0) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(lag, Some(0.0));
+    let lag = async || shown(address, "pipeline-lag").await;
+    until("a lag of 0", lag, |lag| *lag == Some(0.0)).await;
 }

@@ -6,11 +6,14 @@
 )]
 
 use std::{
+    fmt::Debug,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
 };
+
+use serde_json::Value;
 
 pub const TICKCAST: &str = env!("CARGO_BIN_EXE_tickcast");
 
@@ -95,6 +98,26 @@ impl Server {
         self.url.trim_start_matches("http://")
     }
 
+    /// What a path answers: status and body.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = client().get(format!("{}{path}", self.url)).send().await;
+        let answer = answer.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// The state of the pipeline.
+    pub async fn pipeline(&self) -> Value {
+        let (_, status) = self.get("/api/pipeline").await;
+        serde_json::from_str(&status).unwrap()
+    }
+
+    /// Waits until a stage has counted so many rows; the state of the pipeline then.
+    pub async fn counted(&self, stage: &str, rows: u64) -> Value {
+        let enough = |status: &Value| status["stages"][stage]["total"].as_u64() >= Some(rows);
+        let what = format!("{rows} rows {stage}");
+        until(&what, async || self.pipeline().await, enough).await
+    }
+
     /// The most memory that the process has had so far, in bytes.
     pub fn peak_memory(&self) -> usize {
         self.memory("VmHWM:")
@@ -139,6 +162,23 @@ pub fn client() -> reqwest::Client {
         .timeout(Duration::from_secs(30))
         .build()
         .unwrap()
+}
+
+/// Asks until the answer is as wanted, at most for a minute or so; the answer then.
+pub async fn until<T: Debug>(
+    what: &str,
+    mut ask: impl AsyncFnMut() -> T,
+    wanted: impl Fn(&T) -> bool,
+) -> T {
+    let mut answer = ask().await;
+    for _ in 0..1_000 {
+        if wanted(&answer) {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        answer = ask().await;
+    }
+    panic!("{what} never came: {answer:?}");
 }
 
 /// A temporary directory and a path in it for the data.
