@@ -35,6 +35,7 @@ use store::{
     BarQuery, DeadLetterLog as _, PriceReader as _,
     mongo::{MongoOptions, MongoStore},
 };
+use testing::SplitMix64;
 
 use self::{
     exchange::{Exchange, symbols},
@@ -57,21 +58,8 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 
-/// SplitMix64: a few choices from a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-
-    fn millis(&mut self, from: u64, to: u64) -> Duration {
-        Duration::from_millis(from + self.below(to - from))
-    }
+fn millis(dice: &mut SplitMix64, from: u64, to: u64) -> Duration {
+    Duration::from_millis(from + dice.below(to - from))
 }
 
 struct Round {
@@ -148,8 +136,8 @@ impl Round {
     }
 
     /// One fault, and its end.
-    fn fault(&mut self, dice: &mut Dice) -> String {
-        let away = dice.millis(0, 1_500);
+    fn fault(&mut self, dice: &mut SplitMix64) -> String {
+        let away = millis(dice, 0, 1_500);
         let wait = || std::thread::sleep(away);
         match dice.below(8) {
             0 => {
@@ -186,7 +174,7 @@ impl Round {
             }
             6 => {
                 self.services.kill("mongo");
-                std::thread::sleep(dice.millis(4_000, 8_000));
+                std::thread::sleep(millis(dice, 4_000, 8_000));
                 self.services.start_again("mongo");
                 "store away for a while".into()
             }
@@ -332,7 +320,7 @@ async fn settled(what: &str, mut faults: impl AsyncFnMut() -> Vec<String>) {
 
 async fn round(seed: u64) {
     let began = Instant::now();
-    let mut dice = Dice(seed);
+    let mut dice = SplitMix64::new(seed);
     let mut round = Round::start(seed).await;
     let bus = KafkaBus::connect(KafkaOptions::new(&round.services.brokers))
         .await
@@ -360,7 +348,7 @@ async fn round(seed: u64) {
         })
     };
     for n in 0..FAULTS {
-        tokio::time::sleep(dice.millis(300, 2_500)).await;
+        tokio::time::sleep(millis(&mut dice, 300, 2_500)).await;
         let a_minute = n == 0 && seed % LONG_EVERY == 1;
         let fault = tokio::task::block_in_place(|| match a_minute {
             true => round.stop_the_store(),
