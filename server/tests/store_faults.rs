@@ -232,7 +232,7 @@ async fn beyond_loopback_only_a_token_is_told_what_is_missing() {
     damage(&data.join("tickcast.db"));
     let server = Server::start(&data, &["--source", "none", "--host", "0.0.0.0"]);
     for path in ["/readyz", "/readyz?verbose"] {
-        let (status, why) = ask(&server, path).await;
+        let (status, why) = server.get(path).await;
         let told: Value = serde_json::from_str(&why).unwrap();
         assert_eq!(
             (status, &told["detail"]),
