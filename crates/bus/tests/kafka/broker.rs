@@ -402,7 +402,11 @@ async fn a_partition_that_was_paused_given_up_and_got_back_goes_on() {
             partitions.insert(delivery.position.partition);
             seen.insert(text(&delivery.record).to_owned());
         }
-        first.commit().await.unwrap();
+        // While the group gives out its partitions anew, a commit may be refused: it comes with the next.
+        match first.commit().await {
+            Ok(()) | Err(bus::BusError::Unavailable { .. }) => {}
+            Err(e) => panic!("{e:?}"),
+        }
     }
     assert_eq!(partitions.len(), 2);
 }
