@@ -10,15 +10,8 @@ use super::{
 };
 
 async fn letters(server: &Server) -> Value {
-    let url = format!("{}/api/deadletters?limit=1000", server.url);
-    client()
-        .get(url)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap()
+    let (_, letters) = server.get("/api/deadletters?limit=1000").await;
+    serde_json::from_str(&letters).unwrap()
 }
 
 #[tokio::test]

@@ -2,19 +2,8 @@ use super::*;
 use crate::ModelSpec;
 
 fn noise(n: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed;
-    (0..n)
-        .map(|_| {
-            let mut sum = 0.0;
-            for _ in 0..12 {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(7);
-                sum += (state >> 11) as f64 / (1u64 << 53) as f64;
-            }
-            sum - 6.0
-        })
-        .collect()
+    let mut random = testing::Lcg::new(seed, 7);
+    (0..n).map(|_| random.normal()).collect()
 }
 
 #[test]

@@ -2,14 +2,11 @@ use super::*;
 use crate::Providers;
 
 fn walk(n: usize) -> Vec<f64> {
-    let mut state = 21u64;
+    let mut random = testing::Lcg::new(21, 9);
     let mut price = 100.0;
     (0..n)
         .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(9);
-            price *= 1.0 + ((state >> 11) as f64 / (1u64 << 53) as f64 - 0.5) / 50.0;
+            price *= 1.0 + (random.unit() - 0.5) / 50.0;
             price
         })
         .collect()

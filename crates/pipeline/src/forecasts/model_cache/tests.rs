@@ -4,18 +4,8 @@ use super::*;
 
 /// Closes of minutes from the hundredth on.
 fn minutes(count: usize) -> (Vec<Timestamp>, Vec<f64>) {
-    let mut state = 9u64;
-    let mut price = 100.0;
-    (0..count)
-        .map(|minute| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(3);
-            price += (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-            let start = Timestamp::from_secs(60 * (100 + minute as i64));
-            (start, price)
-        })
-        .unzip()
+    let starts = (0..count).map(|minute| Timestamp::from_secs(60 * (100 + minute as i64)));
+    starts.zip(testing::Lcg::new(9, 3).walk(100.0)).unzip()
 }
 
 fn seen(count: usize) -> TrainingWindow {
