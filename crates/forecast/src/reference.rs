@@ -137,7 +137,7 @@ mod tests {
                 "arima(0,1,1)(0,1,1)[12]+drift",
             ),
             ("lstm:models/a", Some("lstm"), "models/a"),
-            ("nlinear:/tmp/y:z", Some("nlinear"), "/tmp/y:z"),
+            ("nlinear:models/y:z", Some("nlinear"), "models/y:z"),
             ("models:/daily@champion", Some("models"), "/daily@champion"),
             ("models:/daily/17", Some("models"), "/daily/17"),
         ] {

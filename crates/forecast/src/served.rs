@@ -46,6 +46,15 @@ impl Calibration {
             Self::Adaptive => "adaptive",
         }
     }
+
+    /// How many fits a calibrated state takes: one more, on the history without its end, where there is a calibration.
+    #[must_use]
+    pub const fn fits(self) -> f64 {
+        match self {
+            Self::None => 1.0,
+            Self::Split | Self::Adaptive => 2.0,
+        }
+    }
 }
 
 impl std::fmt::Display for Calibration {
@@ -399,12 +408,12 @@ impl Calibrator {
                 }
                 let errors = errors[..steps].iter().map(|e| e.iter().copied().collect());
                 let split = SplitConformal::from_errors(errors.collect(), *log)?;
-                let wide = |level: &Level| split.half_widths(*level).is_ok();
-                if !levels.iter().all(wide) {
-                    return Ok(None);
+                match split.apply(forecast, levels) {
+                    Ok(split) => Ok(Some((split.intervals, Calibration::Split))),
+                    // Too few errors for the level: which levels can be, the model's own forecast has said.
+                    Err(Error::Argument { name: "level", .. }) => Ok(None),
+                    Err(e) => Err(e),
                 }
-                let split = split.apply(forecast, levels)?;
-                Ok(Some((split.intervals, Calibration::Split)))
             }
         }
     }

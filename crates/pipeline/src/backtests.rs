@@ -18,7 +18,7 @@ use std::{
 };
 
 use forecast::{
-    BASELINES, Calibration, CalibrationOptions, CancelToken, FitOptions, ForecastModel, Providers,
+    BASELINES, CalibrationOptions, CancelToken, FitOptions, ForecastModel, Providers,
     backtest::{Backtest, Control, Report, Window},
 };
 use futures::{FutureExt as _, future::BoxFuture};
@@ -29,6 +29,7 @@ use crate::{
     Clock, PipelineError, Result,
     config::BacktestConfig,
     cpu::Cpu,
+    error::invalid,
     series_reader::{Closes, SeriesReader},
     stats::{BacktestStats, Counters},
 };
@@ -431,12 +432,7 @@ impl Plan {
         };
         let each = self.models.iter().map(|model| {
             let cost = model.cost(values, false, &self.layout.options);
-            // A fit more, on the past without its end, for the calibration.
-            let fits = match self.layout.calibration.method {
-                Calibration::None => 1.0,
-                Calibration::Split | Calibration::Adaptive => 2.0,
-            };
-            fits * cost.seconds()
+            self.layout.calibration.method.fits() * cost.seconds()
         });
         each.sum::<f64>() * (self.symbols.len() * self.layout.origins) as f64
     }
@@ -521,11 +517,4 @@ fn each_once<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
         }
         kept
     })
-}
-
-fn invalid(field: &'static str, detail: impl Into<String>) -> PipelineError {
-    PipelineError::Invalid {
-        field,
-        detail: detail.into(),
-    }
 }

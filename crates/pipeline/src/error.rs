@@ -85,5 +85,13 @@ impl PipelineError {
     }
 }
 
+/// That a field of a request cannot be right.
+pub(crate) fn invalid(field: &'static str, detail: impl Into<String>) -> PipelineError {
+    PipelineError::Invalid {
+        field,
+        detail: detail.into(),
+    }
+}
+
 /// The crate's result.
 pub type Result<T> = std::result::Result<T, PipelineError>;

@@ -38,7 +38,7 @@ mod tests {
             "arima(1,1,1)+drift",
             "lstm:models/a",
             "patchtst:x",
-            "nlinear:/tmp/y:z",
+            "nlinear:models/y:z",
         ] {
             assert_eq!(reference(name).unwrap().to_string(), name);
         }

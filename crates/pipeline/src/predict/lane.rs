@@ -5,8 +5,7 @@ use std::sync::Arc;
 use forecast::{CancelToken, Cost};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::request::invalid;
-use crate::{PipelineError, Result, cpu::Cpu};
+use crate::{PipelineError, Result, cpu::Cpu, error::invalid};
 
 /// The estimate may be wrong by so much: what is estimated to take so many times the time-out is refused.
 const MARGIN: f64 = 4.0;

@@ -29,13 +29,14 @@ use tokio::sync::OwnedSemaphorePermit;
 
 pub use fit_report::FitReport;
 use lane::{Lane, StopOnDrop, refuse_beyond};
-use request::{Checked, Fresh, Subject, invalid, refusal};
+use request::{Checked, Fresh, Subject, refusal};
 
 use crate::{
     PipelineError, Result,
     clock::MarketClock,
     config::{ForecastConfig, PredictConfig},
     cpu::Cpu,
+    error::invalid,
     forecasts::{CachedModel, ModelCache, Origin, bands, has_no_width, recipe},
     series_reader::SeriesReader,
     stats::{Counters, PredictStats},
@@ -347,10 +348,7 @@ impl Predictor {
         options: &FitOptions,
     ) -> Result<&Lane> {
         let mut cost = model.cost(values, missing, options);
-        if self.inner.forecast.calibration != Calibration::None {
-            // Fitted twice: for the calibration, and to all.
-            cost.operations *= 2.0;
-        }
+        cost.operations *= self.inner.forecast.calibration.fits();
         refuse_beyond(&cost, &model.name(), values, self.inner.config.timeout_ms)?;
         Ok(if cost.seconds() > QUICK_S {
             &self.inner.long

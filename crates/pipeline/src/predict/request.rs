@@ -8,6 +8,7 @@ use market::{Interval, Symbol, wire::PredictRequest};
 use super::Predictor;
 use crate::{
     PipelineError, Result,
+    error::invalid,
     forecasts::{Origin, levels},
 };
 
@@ -136,13 +137,6 @@ pub(super) fn season(request: &PredictRequest) -> usize {
         (Some(season), _) => season as usize,
         (None, Some(interval)) if request.series.is_none() => interval.default_season(),
         _ => 1,
-    }
-}
-
-pub(super) fn invalid(field: &'static str, detail: impl Into<String>) -> PipelineError {
-    PipelineError::Invalid {
-        field,
-        detail: detail.into(),
     }
 }
 
