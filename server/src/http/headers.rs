@@ -8,7 +8,7 @@
 
 use axum::{
     Router,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, header, request::Parts},
 };
 use leptos::{nonce::use_nonce, prelude::use_context};
 use leptos_axum::ResponseOptions;
@@ -54,9 +54,13 @@ where
     })
 }
 
-/// Gives the page that is being rendered its policy. Of a server function, which has no nonce, nothing
-/// is changed.
+/// Gives the page that is being rendered its policy. Of a server function nothing is changed: it has no
+/// nonce of its own, and finds that of a page that is being rendered on its thread.
 pub fn page_policy() {
+    let parts = use_context::<Parts>();
+    if parts.is_some_and(|parts| parts.uri.path().starts_with("/api/")) {
+        return;
+    }
     let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else {
         return;
     };

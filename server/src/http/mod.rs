@@ -21,6 +21,7 @@ pub mod rates;
 pub mod routes;
 pub mod same_origin;
 pub mod serving;
+mod site;
 pub mod state;
 pub mod telemetry;
 pub mod trace;
@@ -31,13 +32,13 @@ use std::sync::Arc;
 use app::api::backend::Backend;
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRef},
+    extract::{DefaultBodyLimit, FromRef, Request, State},
     http::{HeaderValue, header, request},
     middleware,
     routing::{any, get, post},
 };
 use leptos::prelude::{LeptosOptions, provide_context, use_context};
-use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
+use leptos_axum::{LeptosRoutes, generate_route_list};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Pipeline;
 use store::DeadLetterLog;
@@ -121,10 +122,9 @@ pub fn router(state: AppState, config: &Config) -> Router {
         // What is asked for here is asked for by programs: no page for them.
         .route("/api/{*path}", any(errors::not_found))
         .leptos_routes_with_context(&state, pages, context.clone(), shell)
-        .fallback(file_and_error_handler_with_context::<AppState, _>(
-            context,
-            app::shell,
-        ))
+        .fallback(move |options: State<LeptosOptions>, request: Request| {
+            site::file_or_not_found(options, context.clone(), request)
+        })
         .method_not_allowed_fallback(errors::method_not_allowed)
         .layer(middleware::map_response(errors::of_server_functions))
         // The bodies are bounded before they come to a handler.

@@ -113,3 +113,43 @@ async fn every_answer_has_the_headers_refusals_and_files_too() {
         assert!(permissions.contains("geolocation=()"), "{permissions}");
     }
 }
+
+/// Files and pages are asked for side by side, as every browser does, and many of them.
+#[tokio::test]
+async fn a_page_keeps_its_policy_while_files_are_fetched_beside_it() {
+    let (scratch, data) = data_dir();
+    let site = scratch.path().join("site");
+    std::fs::create_dir(&site).unwrap();
+    std::fs::write(site.join("main.css"), "body { color: black }").unwrap();
+    let server = Server::start(&data, &["--site-root", site.to_str().unwrap()]);
+    let client = client();
+    let asks = (0..24).map(|reader| {
+        let (client, server) = (&client, &server);
+        async move {
+            for turn in 0..20 {
+                let path =
+                    ["/backtest", "/main.css", "/pipeline", "/no-such-page"][(reader + turn) % 4];
+                let answer = send(client.get(server.at(path)).header("accept", "text/html")).await;
+                let policy = answer.headers()["content-security-policy"]
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                let text = answer.text().await.unwrap();
+                let nonce = policy
+                    .split_once("'nonce-")
+                    .map(|(_, rest)| rest.split_once('\'').unwrap().0);
+                if path == "/main.css" {
+                    assert_eq!(text, "body { color: black }");
+                    assert_eq!(nonce, None, "a page's policy on a file");
+                } else {
+                    let nonce = nonce.unwrap_or_else(|| panic!("{path} without a nonce: {policy}"));
+                    assert!(
+                        text.contains(&format!("nonce=\"{nonce}\"")),
+                        "{path} has another page's nonce"
+                    );
+                }
+            }
+        }
+    });
+    futures::future::join_all(asks).await;
+}
