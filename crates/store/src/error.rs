@@ -45,6 +45,12 @@ pub enum StoreError {
         /// What was looked for.
         what: String,
     },
+    /// The call clashes with what is in the store.
+    #[error("{detail}")]
+    Conflict {
+        /// With what, and what was expected.
+        detail: String,
+    },
     /// The call cannot be right.
     #[error("{detail}")]
     Invalid {
@@ -81,7 +87,7 @@ impl StoreError {
     /// The kind, for retries and HTTP statuses.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::InUse { .. } | Self::Exists { .. } => ErrorKind::Conflict,
+            Self::InUse { .. } | Self::Exists { .. } | Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Directory { .. }
             | Self::SchemaVersion { .. }
             | Self::Refused { .. }

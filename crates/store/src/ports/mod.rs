@@ -4,24 +4,42 @@
 //! and dead letters and answers no reads ([`StorePorts::of_sink`]). What a sink cannot do is not in its
 //! type: [`StorePorts::database`] is absent.
 
+mod artefacts;
 mod dead_letters;
+mod jobs;
 mod ledger;
+mod outbox;
 mod prices;
 mod readiness;
+mod registry;
 mod retention;
 
 use std::sync::Arc;
 
 pub use self::{
+    artefacts::{Artefacts, MOST_ARTEFACT_BYTES},
     dead_letters::{DeadLetter, DeadLetterLog, DeadLetterState, DeadLetterStore, ReasonCount},
+    jobs::{
+        Finished, JOB_LINE_CHARS, JOB_LINES_KEPT, Job, JobKind, JobLine, JobQuery, JobState,
+        JobStore, Lease, MOST_JOB_BYTES, MOST_WAITING_JOBS, NewJob, Outcome, Progress, Renewed,
+        Submitted,
+    },
     ledger::{
         ForecastLedger, LedgerQuery, LedgerRow, OpenForecast, Recorded, ScoreRow, StepOutcome,
+    },
+    outbox::{
+        MOST_WAITING_MESSAGES, Message, MessageState, NewMessage, OLD_MESSAGES_KEPT, Outbox, Topic,
     },
     prices::{
         Appended, BarQuery, Instrument, InstrumentQuote, PriceReader, PriceWriter, StoredTick,
         SymbolPage, SymbolPlace, SymbolQuery,
     },
     readiness::Readiness,
+    registry::{
+        AliasChange, AliasMove, AliasTarget, Artefact, Budget, Change, Lineage, ModelRegistry,
+        ModelSummary, NewVerdict, NewVersion, Publication, Published, Verdict, Version,
+        VersionQuery,
+    },
     retention::{BarRetention, Removed, TickRetention},
 };
 
