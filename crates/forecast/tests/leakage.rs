@@ -9,9 +9,12 @@ mod models;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use forecast::backtest::{Backtest, Configured, Control, FoldScore, Forecaster};
+use forecast::backtest::{Backtest, Configured, Control, FoldScore, Forecaster, Walk, Window};
 use forecast::conformal::{AdaptiveConformal, SplitConformal};
-use forecast::{FitOptions, Forecast, ForecastModel, History, Level, ModelSpec, Providers, Result};
+use forecast::{
+    CalibrationOptions, FitOptions, Forecast, ForecastModel, History, Level, ModelSpec, Providers,
+    Result,
+};
 use testing::Lcg;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -188,5 +191,68 @@ fn adaptive_calibration_learns_from_forecasts_of_what_was_known_only() {
             assert_eq!(calibrate(&y, 8), by_hand, "{model} {log}");
             assert_ne!(calibrate(&changed(&y, 89), 8), by_hand, "{model} {log}");
         }
+    }
+}
+
+#[test]
+fn no_origin_of_a_walk_changes_with_what_comes_after_it_nor_with_how_far_the_series_goes() {
+    let y = walk(160);
+    let layout = Walk {
+        first: 90,
+        step: 2,
+        horizon: 2,
+        refit_every: 7,
+        window: 60,
+        levels: Level::DEFAULT.to_vec(),
+        options: options(true),
+        calibration: CalibrationOptions::default(),
+    };
+    let providers = Providers::classical();
+    for name in ["naive", "theta", "ets", "arima(1,1,0)"] {
+        let model = providers.parse(name).unwrap();
+        let all = |y: &[f64]| layout.run(&y.into(), &*model, Control::default()).unwrap();
+        let whole = all(&y);
+        assert_eq!(whole.len(), layout.origins(y.len()));
+        for cut in [100, 121, 140] {
+            assert_eq!(all(&y[..cut]), whole[..layout.origins(cut)], "{name} {cut}");
+            let other = all(&changed(&y, cut));
+            let before = whole.iter().filter(|step| step.origin <= cut).count();
+            assert_eq!(other[..before], whole[..before], "{name} {cut}");
+            assert_ne!(other[before], whole[before], "{name} {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_walk_that_fits_at_each_origin_is_the_backtest_without_its_updates() {
+    let y = walk(120);
+    let model = Providers::classical().parse("theta").unwrap();
+    let layout = Backtest {
+        origins: 25,
+        horizon: 2,
+        window: Window::Sliding(50),
+        options: options(false),
+        ..Backtest::default()
+    };
+    let report = layout.run(&y, &[Arc::clone(&model)], Control::default());
+    let folds = report.unwrap().models.remove(0).folds;
+    let steps = Walk {
+        first: folds[0].origin,
+        step: 1,
+        horizon: 2,
+        refit_every: 1,
+        window: 50,
+        levels: Vec::new(),
+        options: options(false),
+        calibration: layout.calibration,
+    };
+    let steps = steps
+        .run(&(&y).into(), &*model, Control::default())
+        .unwrap();
+    assert_eq!(steps.len(), folds.len());
+    for (step, fold) in steps.iter().zip(&folds) {
+        let mean = step.forecast.as_ref().unwrap().mean.clone();
+        let error = forecast::metrics::mae(&y[step.origin..step.origin + 2], &mean);
+        assert_eq!((step.origin, Some(error)), (fold.origin, fold.mae));
     }
 }

@@ -6,14 +6,17 @@
 //! beside. Folds run in parallel with the feature `parallel`; results do not depend on it.
 //! References: Tashman (2000), Int. J. Forecasting 16(4); Diebold & Mariano (1995); Harvey, Leybourne
 //! & Newbold (1997); Holm (1979).
+//! A [`Walk`] takes one model through many origins at the price of few fits, as it is served.
 //! Does not: read clocks (pass one in [`Control`]) or choose a winner silently: see [`Verdict`].
 
 mod compare;
 mod overall;
 mod report;
 mod run;
+mod walk;
 
 pub use compare::{DieboldMariano, diebold_mariano, holm};
 pub use overall::overall;
 pub use report::{FoldScore, LevelMeasures, Measures, ModelReport, Report, StepMeasures, Verdict};
 pub use run::{Backtest, Configured, Control, Forecaster, Window};
+pub use walk::{Walk, WalkStep};
