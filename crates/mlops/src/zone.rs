@@ -21,9 +21,9 @@ pub fn named(name: &str) -> Result<TimeZone> {
 
 /// An instant on the clocks of a zone. Beyond the years that can be written it is the nearest that can.
 pub fn on_the_clock(at: Timestamp, zone: &TimeZone) -> ZonedDateTime {
-    let within = at.clamp(Timestamp::MIN, Timestamp::MAX);
-    jiff::Timestamp::from_microsecond(within.as_micros())
-        .unwrap_or_default()
+    // jiff's last instant is two hours before the last that can be written.
+    jiff::Timestamp::from_microsecond(at.max(Timestamp::MIN).as_micros())
+        .unwrap_or(jiff::Timestamp::MAX)
         .to_zoned_datetime(zone.clone())
 }
 
