@@ -101,8 +101,11 @@ mod tests {
     fn every_metric_that_is_counted_anywhere_has_its_words_here_and_no_other_has() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut counted = BTreeSet::new();
-        for name in ["market", "source", "bus", "store", "pipeline"] {
-            names_in(&root.join("crates").join(name).join("src"), &mut counted);
+        for entry in std::fs::read_dir(root.join("crates")).unwrap() {
+            let sources = entry.unwrap().path().join("src");
+            if sources.is_dir() {
+                names_in(&sources, &mut counted);
+            }
         }
         names_in(&root.join("server/src"), &mut counted);
         let all = || METRICS.into_iter().flatten();
@@ -112,5 +115,28 @@ mod tests {
         assert!(missing.is_empty(), "{missing:?} want words in METRICS");
         let unknown: Vec<_> = described.difference(&counted).collect();
         assert!(unknown.is_empty(), "nobody counts {unknown:?}");
+    }
+
+    #[test]
+    fn the_dashboard_and_the_alert_rules_ask_for_metrics_that_there_are() {
+        let all = || METRICS.into_iter().flatten();
+        for text in [
+            include_str!("../../../../deploy/grafana/dashboard.json"),
+            include_str!("../../../../deploy/grafana/rules.yaml"),
+            include_str!("../../../../deploy/grafana/rules.test.yaml"),
+        ] {
+            let mut asked = 0;
+            for rest in text.split("tickcast_").skip(1) {
+                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+                let name = format!("tickcast_{}", &rest[..end.unwrap_or(rest.len())]);
+                let there = all().any(|(kind, known, ..)| match kind {
+                    Histogram => name.strip_prefix(known) == Some("_bucket"),
+                    Counter | Gauge => name == *known,
+                });
+                assert!(there, "{name} is no metric of ours");
+                asked += 1;
+            }
+            assert!(asked > 4, "{asked} metrics in {text}");
+        }
     }
 }
