@@ -115,6 +115,12 @@ const SETTINGS: &[Setting] = &[
         "Origins besides the server's own that browsers may post and open WebSockets from.",
     ),
     list(
+        "web.openbb_origins",
+        "",
+        "a list of origins such as https://pro.openbb.co",
+        "Origins whose pages may read /widgets.json and /openbb: OpenBB Workspace is at https://pro.openbb.co.",
+    ),
+    list(
         "web.hosts",
         "",
         "a list of hosts such as prices.example.com, without a port",

@@ -16,6 +16,8 @@ pub struct WebConfig {
     pub site_root: PathBuf,
     /// Origins besides its own that browsers may post from.
     pub allowed_origins: Vec<String>,
+    /// Origins whose pages may read what OpenBB Workspace asks for.
+    pub openbb_origins: Vec<String>,
     /// Hosts besides those of loopback and the bound address that it answers for.
     pub hosts: Vec<String>,
     /// Tokens, sessions and the audit log.
@@ -27,6 +29,7 @@ pub(super) fn read_web(l: &mut Layers) -> Option<WebConfig> {
     let port = l.one("web.port", str::parse::<u16>);
     let site_root = path(l, "web.site_root");
     let allowed_origins = l.many("web.allowed_origins", origin);
+    let openbb_origins = l.many("web.openbb_origins", origin);
     let hosts = l.many("web.hosts", host_name);
     let access_dir = l.one("web.access_dir", |t| {
         Ok::<_, ()>((!t.is_empty()).then(|| PathBuf::from(t)))
@@ -36,6 +39,7 @@ pub(super) fn read_web(l: &mut Layers) -> Option<WebConfig> {
         address: SocketAddr::new(host?, port?),
         site_root: site_root?,
         allowed_origins,
+        openbb_origins,
         hosts,
         access_dir: access_dir?.unwrap_or_else(|| PathBuf::from(data_dir).join("access")),
     })

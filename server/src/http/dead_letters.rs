@@ -1,18 +1,16 @@
 //! `GET /api/deadletters`, `POST /api/deadletters/replay` and `POST /api/deadletters/discard`: what
 //! `tickcast deadletters --url` asks of a running server.
 
-use axum::{
-    Extension, Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
-use market::{ErrorKind, RejectReason, excerpt};
+use axum::{Extension, Json, extract::State};
+use market::RejectReason;
 use serde::{Deserialize, Serialize};
 use store::{DeadLetter, DroppedCount, ReasonCount};
 
 use super::{
     AppState,
     guard::Grant,
-    problem::{Problem, Result},
+    problem::Result,
+    query::{Parameters, Raw},
 };
 
 /// The most letters of one page.
@@ -31,49 +29,18 @@ pub struct Selection {
     pub source: Option<String>,
 }
 
-/// The parameters of a request, as they came.
-type Parameters = std::result::Result<Query<Vec<(String, String)>>, QueryRejection>;
-
 impl Selection {
-    /// Reads the parameters one by one, so that a fault names the one it is in.
-    fn read(parameters: Parameters) -> Result<Self> {
-        let Query(parameters) = parameters.map_err(|e| {
-            Problem::new(ErrorKind::Invalid, excerpt(&e.body_text())).field("query")
-        })?;
-        let mut selection = Self::default();
-        for (name, text) in parameters {
-            let expected = match name.as_str() {
-                "reason" => {
-                    selection.reason = RejectReason::ALL.into_iter().find(|r| r.as_str() == text);
-                    selection.reason.is_none().then(|| {
-                        let known = RejectReason::ALL.map(RejectReason::as_str).join(", ");
-                        format!("expected one of {known}")
-                    })
-                }
-                "after" => match text.parse() {
-                    Ok(id) => {
-                        selection.after = id;
-                        None
-                    }
-                    Err(_) => Some("expected the id of a letter".to_owned()),
-                },
-                "limit" => {
-                    selection.limit = text.parse().ok();
-                    let none = selection.limit.is_none();
-                    none.then(|| "expected a number from 0".to_owned())
-                }
-                "source" => {
-                    selection.source = Some(text.clone());
-                    None
-                }
-                _ => Some("no such parameter: expected reason, source, after or limit".to_owned()),
-            };
-            if let Some(expected) = expected {
-                let (name, text) = (excerpt(&name), excerpt(&text));
-                let detail = format!("{name} is {text:?}: {expected}");
-                return Err(Problem::new(ErrorKind::Invalid, detail).field(name));
-            }
-        }
+    fn read(raw: Raw) -> Result<Self> {
+        let mut parameters = Parameters::of(raw)?;
+        let known = RejectReason::ALL.map(RejectReason::as_str).join(", ");
+        let reason = |text: &str| RejectReason::ALL.into_iter().find(|r| r.as_str() == text);
+        let selection = Self {
+            reason: parameters.read_with("reason", &format!("one of {known}"), reason)?,
+            source: parameters.read("source", "a source")?,
+            after: parameters.read("after", "the id of a letter")?.unwrap_or(0),
+            limit: parameters.read("limit", "a number from 0")?,
+        };
+        parameters.end()?;
         Ok(selection)
     }
 }
@@ -110,8 +77,8 @@ impl From<&pipeline::ReplayReport> for Replayed {
 }
 
 /// Lists.
-pub async fn list(State(state): State<AppState>, parameters: Parameters) -> Result<Json<Page>> {
-    let selection = Selection::read(parameters)?;
+pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Page>> {
+    let selection = Selection::read(raw)?;
     let limit = selection.limit.unwrap_or(100).clamp(1, MAX_PAGE);
     let counts = state.dead_letters.dead_letter_counts().await?;
     let dropped = state.dead_letters.dropped_dead_letters().await?;
@@ -137,9 +104,9 @@ pub struct Discarded {
 pub async fn discard(
     State(state): State<AppState>,
     Extension(grant): Extension<Grant>,
-    parameters: Parameters,
+    raw: Raw,
 ) -> Result<Json<Discarded>> {
-    let selection = Selection::read(parameters)?;
+    let selection = Selection::read(raw)?;
     let backend = state.backend.on_behalf_of(Some(grant));
     let discarded = backend
         .discard(selection.reason, selection.source.as_deref())
@@ -151,9 +118,9 @@ pub async fn discard(
 pub async fn replay(
     State(state): State<AppState>,
     Extension(grant): Extension<Grant>,
-    parameters: Parameters,
+    raw: Raw,
 ) -> Result<Json<Replayed>> {
-    let selection = Selection::read(parameters)?;
+    let selection = Selection::read(raw)?;
     let backend = state.backend.on_behalf_of(Some(grant));
     let report = backend.replay(selection.reason).await?;
     Ok(Json(Replayed::from(&report)))

@@ -12,11 +12,13 @@ pub mod hosts;
 mod json_body;
 pub mod login;
 mod login_page;
+pub mod openbb;
 pub mod ops;
 pub mod pipeline_status;
 pub mod predict;
 pub mod problem;
 pub mod push;
+pub mod query;
 pub mod rates;
 pub mod routes;
 pub mod same_origin;
@@ -117,6 +119,12 @@ pub fn router(state: AppState, config: &Config) -> Router {
         .route("/logout", post(login::logout))
         .route("/predict", post(predict::predict))
         .route("/state", get(state::state))
+        .route("/widgets.json", get(openbb::widgets))
+        .route("/apps.json", get(openbb::apps))
+        .route("/openbb/symbols", get(openbb::symbols))
+        .route("/openbb/watchlist", get(openbb::watchlist))
+        .route("/openbb/forecast", get(openbb::forecast))
+        .route("/openbb/scoreboard", get(openbb::scoreboard))
         .route("/live", get(ws::live))
         .route("/forecast", get(ws::forecast))
         // What is asked for here is asked for by programs: no page for them.
@@ -140,6 +148,10 @@ pub fn router(state: AppState, config: &Config) -> Router {
     let router = state
         .gate
         .guard(router)
+        .layer(middleware::from_fn_with_state(
+            openbb::Origins::new(&config.web.openbb_origins),
+            openbb::cors,
+        ))
         // The bundle keeps its name from build to build: a browser must ask whether it changed.
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,

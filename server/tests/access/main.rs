@@ -11,6 +11,7 @@ mod audit;
 mod browsers;
 mod hosts;
 mod login;
+mod openbb;
 mod routes;
 #[path = "../support/mod.rs"]
 mod support;
