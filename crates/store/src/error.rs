@@ -75,6 +75,16 @@ pub enum StoreError {
         /// What was found.
         detail: String,
     },
+    /// The content of an artefact is not what was put.
+    #[error(
+        "{place} is altered or cut off: it has {detail}: put it back from a backup, or train anew"
+    )]
+    Altered {
+        /// The file, or the document.
+        place: String,
+        /// What is there.
+        detail: String,
+    },
     /// A fault of ours.
     #[error("the store failed: {detail}")]
     Internal {
@@ -92,6 +102,7 @@ impl StoreError {
             | Self::SchemaVersion { .. }
             | Self::Refused { .. }
             | Self::Damaged { .. }
+            | Self::Altered { .. }
             | Self::Internal { .. } => ErrorKind::Internal,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Invalid { .. } => ErrorKind::Invalid,

@@ -17,6 +17,7 @@
 
 mod blocking;
 mod check;
+mod content;
 pub mod csv_rows;
 mod csv_sink;
 mod error;
@@ -25,6 +26,7 @@ mod lock;
 #[cfg(feature = "mongodb")]
 pub mod mongo;
 mod ports;
+mod publication;
 pub mod quota;
 mod sqlite;
 

@@ -26,7 +26,7 @@ pub trait Artefacts: Send + Sync {
     /// The content, checked against its SHA-256.
     ///
     /// # Errors
-    /// Invalid: not 64 hexadecimal digits. NotFound. Damaged: it is not what was put; the message names the
+    /// Invalid: not 64 hexadecimal digits. NotFound. Altered: it is not what was put; the message names the
     /// file. Unavailable or internal.
     async fn get(&self, sha256: &str) -> Result<Vec<u8>>;
 

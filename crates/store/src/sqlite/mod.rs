@@ -10,6 +10,7 @@
 //! What it does not do: delete forecasts; give what retention frees back to the disk (the file keeps
 //! its size and uses the room again); share the directory with another process.
 
+mod artefacts;
 mod backup;
 mod bars;
 mod blobs;
@@ -18,15 +19,21 @@ mod dead_letters;
 mod fault;
 mod health;
 mod instruments;
+mod job_rows;
+mod jobs;
 mod ledger;
+mod outbox;
 mod ports;
 mod probe;
+mod publish;
 mod readers;
+mod registry;
 mod retention;
 mod schema;
 mod scores;
 mod symbols;
 mod ticks;
+mod training_ports;
 mod writer;
 
 use std::{
@@ -217,6 +224,7 @@ fn open(options: &SqliteOptions) -> Result<Inner> {
     let dir = options.data_dir.as_path();
     let lock = lock(dir)?;
     let mut conn = schema::open_writer(dir, options.full_sync, options.max_bytes)?;
+    artefacts::tidy(dir)?;
     let checkpoints = Checkpoints::start(dir, &mut conn, options.checkpoint_pages.max(1))?;
     let health = Health::new(dir);
     health.check_at_opening();

@@ -30,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_v3.sql"),
     include_str!("schema_v4.sql"),
     include_str!("schema_v5.sql"),
+    include_str!("schema_v6.sql"),
 ];
 
 /// The newest schema this build knows.
@@ -146,4 +147,75 @@ fn migrate(conn: &Connection, found: u32) -> Result<()> {
         tracing::info!(version, "the database has a new schema version");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use market::{Symbol, Tick, Timestamp};
+
+    use super::*;
+    use crate::{JobKind, JobStore, NewJob, PriceReader, PriceWriter, SqliteOptions, SqliteStore};
+
+    /// What a file consists of: the statements that made its tables and indexes.
+    fn statements(conn: &Connection) -> Vec<String> {
+        let mut find = conn
+            .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+            .unwrap();
+        let found = find.query_map([], |row| row.get(0)).unwrap();
+        found.collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    /// A file as the builds before left it: with the first migrations alone.
+    fn of_version(dir: &Path, version: usize) -> Connection {
+        let conn = Connection::open(dir.join(FILE)).unwrap();
+        conn.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+        for sql in &MIGRATIONS[..version] {
+            conn.execute_batch(sql).unwrap();
+        }
+        conn.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};"
+        ))
+        .unwrap();
+        conn
+    }
+
+    #[tokio::test]
+    async fn a_file_of_version_5_keeps_what_it_has_and_takes_jobs() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = of_version(dir.path(), 5);
+        old.execute_batch(
+            "INSERT INTO dead_letters (at, reason, detail, origin, payload, source)
+                 VALUES (7, 'bad_price', 'd', 'o', 'p', 's');
+             INSERT INTO dead_letter_sources VALUES ('s', 'bad_price', 1, 0, 0);",
+        )
+        .unwrap();
+        drop(old);
+        let store = SqliteStore::open(SqliteOptions::new(dir.path()))
+            .await
+            .unwrap();
+        let letters = crate::DeadLetterLog::open_dead_letters(&store, None, 0, 9);
+        assert_eq!(letters.await.unwrap().len(), 1);
+        let now = Timestamp::from_secs(9);
+        let job = NewJob::new(JobKind::Train, serde_json::json!({}), now, "ann");
+        store.submit(vec![job], now).await.unwrap();
+        let symbol: Symbol = "A".parse().unwrap();
+        let tick = Tick {
+            symbol: symbol.clone(),
+            ts: now,
+            seq: 1,
+            price: 1.0,
+            size: 1.0,
+        };
+        store.append(vec![tick]).await.unwrap();
+        assert!(store.latest_tick(&symbol).await.unwrap().is_some());
+        store.close().await.unwrap();
+        let fresh = tempfile::tempdir().unwrap();
+        let fresh = of_version(fresh.path(), 6);
+        let migrated = Connection::open(dir.path().join(FILE)).unwrap();
+        assert_eq!(statements(&migrated), statements(&fresh));
+        let version: u32 = migrated
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, 6);
+    }
 }
