@@ -32,7 +32,10 @@ use crate::{
         audit::{Act, AuditLog, of_discard, of_import, of_replay},
         verifier::Verifier,
     },
-    http::guard::{Gate, Grant},
+    http::{
+        guard::{Gate, Grant},
+        serving::Client,
+    },
     sample,
 };
 
@@ -367,7 +370,10 @@ impl Backend for ServerBackend {
     }
 
     async fn fit(&self, request: PredictRequest) -> Result<(Prediction, FitReport), ApiError> {
-        let made = self.pipeline.predictor.fit(request).await;
+        let client = self.grant.as_ref().map(|grant| Client::of(grant.from));
+        let predictor = &self.pipeline.predictor;
+        let predictor = predictor.on_behalf_of(client.map(Client::address));
+        let made = predictor.fit(request).await;
         let (prediction, fit) = made.map_err(|error| match &error {
             // The page has one symbol and one model: its words need not name the field.
             PipelineError::Invalid { field, detail } => {

@@ -38,6 +38,14 @@ pub enum PipelineError {
         /// How many may run at once.
         limit: usize,
     },
+    /// As many of one client's are being computed as may be; the other places are for others.
+    #[error("{limit} {what} of this client are being computed already, try again later")]
+    Share {
+        /// Forecasts.
+        what: &'static str,
+        /// How many of one client may run at once.
+        limit: usize,
+    },
     /// The computation took longer than it may.
     #[error("the forecast took longer than {timeout_ms} ms")]
     Timeout {
@@ -70,7 +78,7 @@ impl PipelineError {
             Self::Source(e) => e.kind(),
             Self::Invalid { .. } | Self::Model { .. } => ErrorKind::Invalid,
             Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::Busy { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::Busy { .. } | Self::Share { .. } | Self::Closed => ErrorKind::Unavailable,
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::Internal { .. } => ErrorKind::Internal,
         }

@@ -8,16 +8,23 @@ use axum::{
 use bytes::Bytes;
 use market::wire::{PredictRequest, Prediction};
 
-use super::{AppState, json_body, problem::Result};
+use super::{
+    AppState, json_body,
+    problem::Result,
+    serving::{Client, Peer},
+};
 
 /// The handler.
 pub async fn predict(
     State(state): State<AppState>,
+    peer: Peer,
     headers: HeaderMap,
     body: std::result::Result<Bytes, BytesRejection>,
 ) -> Result<Json<Prediction>> {
     let request: PredictRequest = json_body::read(&headers, body, expected)?;
-    Ok(Json(state.pipeline.predictor.predict(request).await?))
+    let client = Client::of_peer(peer).map(Client::address);
+    let predictor = state.pipeline.predictor.on_behalf_of(client);
+    Ok(Json(predictor.predict(request).await?))
 }
 
 /// What belongs into a field.

@@ -13,14 +13,14 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum::{Router, extract::ConnectInfo};
+use axum::{Extension, Router, extract::ConnectInfo};
 use hyper::{Request, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -154,6 +154,9 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     )
 }
 
+/// The other end of a request's connection.
+pub type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
+
 /// Whose share of the limits an address counts on: an IPv6 host commonly has 2⁶⁴ addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client(IpAddr);
@@ -168,6 +171,16 @@ impl Client {
                 Self(Ipv6Addr::from(network).into())
             }
         }
+    }
+
+    /// The client at the other end of a connection, where that is known.
+    pub fn of_peer(peer: Peer) -> Option<Self> {
+        peer.map(|Extension(ConnectInfo(peer))| Self::of(peer.ip()))
+    }
+
+    /// The address that stands for all of its own.
+    pub const fn address(self) -> IpAddr {
+        self.0
     }
 }
 

@@ -9,7 +9,11 @@ use axum::{
 use market::{Interval, Symbol};
 use serde::Deserialize;
 
-use super::{AppState, problem::Result};
+use super::{
+    AppState,
+    problem::Result,
+    serving::{Client, Peer},
+};
 
 /// The start of the last bar that the state has seen, in microseconds since 1970 UTC.
 const ORIGIN: HeaderName = HeaderName::from_static("x-tickcast-origin-us");
@@ -26,9 +30,11 @@ pub struct StateQuery {
 /// The handler.
 pub async fn state(
     State(state): State<AppState>,
+    peer: Peer,
     Query(query): Query<StateQuery>,
 ) -> Result<Response> {
-    let predictor = &state.pipeline.predictor;
+    let client = Client::of_peer(peer).map(Client::address);
+    let predictor = state.pipeline.predictor.on_behalf_of(client);
     let found = predictor.state(&query.symbol, query.interval, &query.model);
     let (origin, bytes) = found.await?;
     let headers = [

@@ -4,12 +4,11 @@
 //! What it does not do: queue. A session's queue is the pipeline's, bounded, and a reader that stays
 //! behind is cut off there.
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use axum::{
-    Extension,
     extract::{
-        ConnectInfo, State,
+        State,
         ws::{
             CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade,
             rejection::WebSocketUpgradeRejection,
@@ -28,7 +27,7 @@ use super::{
     AppState, errors,
     problem::{Problem, Result},
     rates::{self, Kind, Rates},
-    serving::Client,
+    serving::{Client, Peer},
 };
 
 /// How long a reader that was cut off may take to read why.
@@ -53,13 +52,10 @@ const SIZE: u16 = 1009;
 
 type Upgrade = std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-/// Who a socket is of.
-type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
-
 /// `GET /live`.
 pub async fn live(State(state): State<AppState>, peer: Peer, upgrade: Upgrade) -> Result<Response> {
     let hub = state.pipeline.live.clone();
-    open(&state, peer, upgrade, move || hub.connect())
+    open(&state, peer, upgrade, move |_| hub.connect())
 }
 
 /// `GET /forecast`.
@@ -69,21 +65,23 @@ pub async fn forecast(
     upgrade: Upgrade,
 ) -> Result<Response> {
     let hub = state.pipeline.forecasts.clone();
-    open(&state, peer, upgrade, move || hub.connect())
+    open(&state, peer, upgrade, move |client| {
+        hub.connect().on_behalf_of(client.map(Client::address))
+    })
 }
 
 fn open<S: Session>(
     state: &AppState,
     peer: Peer,
     upgrade: Upgrade,
-    connect: impl FnOnce() -> S + Send + 'static,
+    connect: impl FnOnce(Option<Client>) -> S + Send + 'static,
 ) -> Result<Response> {
     let upgrade = upgrade.map_err(|e| errors::no_upgrade(&e))?;
     let tasks = state.sockets.clone();
     let reader = Reader {
         messages: state.rates.messages(),
         rates: state.rates.clone(),
-        client: peer.map(|Extension(ConnectInfo(peer))| Client::of(peer.ip())),
+        client: Client::of_peer(peer),
     };
     Ok(upgrade
         .max_message_size(MAX_MESSAGE)
@@ -92,7 +90,8 @@ fn open<S: Session>(
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .on_upgrade(async move |socket| {
-            tasks.track_future(pump(socket, connect(), reader)).await;
+            let session = connect(reader.client);
+            tasks.track_future(pump(socket, session, reader)).await;
         }))
 }
 

@@ -25,6 +25,12 @@ pub async fn predict(server: &Server, request: &Value) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
+/// Another client: one that asks from this address of the loopback network.
+fn client_at(address: [u8; 4]) -> reqwest::Client {
+    let builder = reqwest::Client::builder().local_address(std::net::IpAddr::from(address));
+    builder.build().unwrap()
+}
+
 /// Waits until so many forecasts on request are being computed.
 async fn until_in_hand(server: &Server, count: u64) {
     let in_hand = |status: &Value| status["stages"]["predictions"]["in_flight"] == count;
@@ -41,13 +47,31 @@ async fn long_fits_block_nobody_and_end_when_nobody_waits_for_them() {
             "--set",
             "predict.timeout_ms=600000",
             "--set",
-            "predict.long_in_flight=2",
+            "predict.long_in_flight=4",
         ],
     );
     let url = format!("{}/predict", server.url);
-    let long = |_| tokio::spawn(client().post(url.clone()).json(&long_fit()).send());
-    let waiting: Vec<_> = (0..2).map(long).collect();
+    let long =
+        |client: &reqwest::Client| tokio::spawn(client.post(url.clone()).json(&long_fit()).send());
+    let mut waiting: Vec<_> = (0..2).map(|_| long(&client())).collect();
     until_in_hand(&server, 2).await;
+    // One client has half of the slots, however it asks; the others are for others.
+    let own = "2 long forecasts of this client are being computed already, try again later";
+    let (status, problem) = predict(&server, &long_fit()).await;
+    assert_eq!(
+        (status, &problem["detail"]),
+        (503, &json!(own)),
+        "{problem}"
+    );
+    let mut socket = RawSocket::open(&server, "/forecast").await;
+    let mut request = long_fit();
+    request["op"] = json!("predict");
+    socket.send(TEXT, request.to_string().as_bytes()).await;
+    assert_eq!(socket.error().await, own);
+    drop(socket);
+    let other = client_at([127, 0, 0, 2]);
+    waiting.extend((0..2).map(|_| long(&other)));
+    until_in_hand(&server, 4).await;
     for model in ["naive", "drift", "mean", "ets"] {
         let mut request = quick_fit();
         request["series"] = json!(
@@ -59,10 +83,14 @@ async fn long_fits_block_nobody_and_end_when_nobody_waits_for_them() {
         let (status, answer) = predict(&server, &request).await;
         assert_eq!(status, 200, "{model}: {answer}");
     }
-    let (status, problem) = predict(&server, &long_fit()).await;
+    let third = client_at([127, 0, 0, 3])
+        .post(url.clone())
+        .json(&long_fit());
+    let problem: Value = third.send().await.unwrap().json().await.unwrap();
+    let all = "4 long forecasts are being computed already, try again later";
     assert_eq!(
-        (status, &problem["kind"]),
-        (503, &json!("unavailable")),
+        (&problem["status"], &problem["kind"], &problem["detail"]),
+        (&json!(503), &json!("unavailable"), &json!(all)),
         "{problem}"
     );
     // The clients go away, by HTTP and by WebSocket.

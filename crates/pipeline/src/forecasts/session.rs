@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,6 +19,7 @@ use tokio::{sync::Notify, task::JoinSet, time::Instant};
 
 use super::hub::{FanMessage, ForecastHub};
 use crate::{
+    Predictor,
     live::{Frame, POLICY, text},
     watch::WatchGuard,
 };
@@ -165,6 +167,7 @@ impl FanOutbox {
 #[derive(Debug)]
 pub struct ForecastSession {
     hub: ForecastHub,
+    predictor: Predictor,
     id: u64,
     outbox: Arc<FanOutbox>,
     state: Mutex<State>,
@@ -180,6 +183,7 @@ struct State {
 impl ForecastSession {
     pub(super) fn new(hub: ForecastHub, id: u64, outbox: Arc<FanOutbox>) -> Self {
         Self {
+            predictor: hub.predictor().clone(),
             hub,
             id,
             outbox,
@@ -189,6 +193,13 @@ impl ForecastSession {
                 last_frame: Instant::now(),
             }),
         }
+    }
+
+    /// The same for a client, on whose share of the long fits its requests then count.
+    #[must_use]
+    pub fn on_behalf_of(mut self, client: Option<IpAddr>) -> Self {
+        self.predictor = self.predictor.on_behalf_of(client);
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -229,7 +240,7 @@ impl ForecastSession {
                     });
                     return;
                 }
-                let predictor = self.hub.predictor().clone();
+                let predictor = self.predictor.clone();
                 let outbox = Arc::clone(&self.outbox);
                 state.predictions.spawn(async move {
                     let id = request.id;

@@ -1,6 +1,10 @@
 //! The lanes that fits run in, and what is refused before it starts.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use forecast::{CancelToken, Cost};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
@@ -17,7 +21,16 @@ pub(super) struct Lane {
     what: &'static str,
     limit: usize,
     slots: Arc<Semaphore>,
+    /// What one client may have in hand; none where anybody may have all.
+    shares: Option<Shares>,
     pub(super) cpu: Cpu,
+}
+
+/// A place in a lane; dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Slot {
+    _of_all: OwnedSemaphorePermit,
+    _of_client: Option<Share>,
 }
 
 impl Lane {
@@ -28,18 +41,47 @@ impl Lane {
             what,
             limit,
             slots,
+            shares: None,
             cpu,
         }
     }
 
-    pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit> {
+    /// Of which one client has at most half, so that another finds a slot wherever there are two; of one
+    /// slot, one.
+    pub(super) fn shared(self) -> Self {
+        let shares = Shares {
+            most: (self.limit / 2).max(1),
+            held: Arc::default(),
+        };
+        Self {
+            shares: Some(shares),
+            ..self
+        }
+    }
+
+    /// A place for a fit of this client.
+    ///
+    /// # Errors
+    /// Busy, when all places are taken; share, when the client has all that it may have; closed.
+    pub(super) fn enter(&self, client: Option<IpAddr>) -> Result<Slot> {
         let slots = Arc::clone(&self.slots);
-        slots.try_acquire_owned().map_err(|error| match error {
+        let of_all = slots.try_acquire_owned().map_err(|error| match error {
             TryAcquireError::Closed => PipelineError::Closed,
             TryAcquireError::NoPermits => PipelineError::Busy {
                 what: self.what,
                 limit: self.limit,
             },
+        })?;
+        let of_client = match &self.shares {
+            None => None,
+            Some(shares) => Some(shares.take(client).ok_or(PipelineError::Share {
+                what: self.what,
+                limit: shares.most,
+            })?),
+        };
+        Ok(Slot {
+            _of_all: of_all,
+            _of_client: of_client,
         })
     }
 
@@ -49,6 +91,48 @@ impl Lane {
 
     pub(super) fn in_hand(&self) -> usize {
         self.limit - self.slots.available_permits().min(self.limit)
+    }
+}
+
+/// Slots in hand by client; those of whom no address is known share one.
+type Held = Arc<Mutex<HashMap<Option<IpAddr>, usize>>>;
+
+struct Shares {
+    most: usize,
+    held: Held,
+}
+
+impl Shares {
+    fn take(&self, client: Option<IpAddr>) -> Option<Share> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = held.entry(client).or_default();
+        if *own >= self.most {
+            return None;
+        }
+        *own += 1;
+        Some(Share {
+            client,
+            held: Arc::clone(&self.held),
+        })
+    }
+}
+
+/// One of a client's slots.
+#[derive(Debug)]
+struct Share {
+    client: Option<IpAddr>,
+    held: Held,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = held.get_mut(&self.client) {
+            *own -= 1;
+            if *own == 0 {
+                held.remove(&self.client);
+            }
+        }
     }
 }
 
@@ -85,4 +169,57 @@ pub(super) fn refuse_beyond(
         return Err(invalid("model", detail));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn lane(limit: usize) -> Lane {
+        Lane::new(
+            "long forecasts",
+            limit,
+            Cpu::with_threads("test", 1).unwrap(),
+        )
+        .shared()
+    }
+
+    fn client(last: u8) -> Option<IpAddr> {
+        Some(Ipv4Addr::new(192, 0, 2, last).into())
+    }
+
+    fn refused(lane: &Lane, client: Option<IpAddr>) -> String {
+        lane.enter(client).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn one_client_has_half_of_a_shared_lane_and_gets_it_back_slot_by_slot() {
+        let lane = lane(5);
+        let first = lane.enter(client(1)).unwrap();
+        let _second = lane.enter(client(1)).unwrap();
+        let own = "2 long forecasts of this client are being computed already, try again later";
+        assert_eq!(refused(&lane, client(1)), own);
+        // What was refused holds nothing.
+        assert_eq!(lane.in_hand(), 2);
+        // Those of whom nothing is known are one client.
+        let _others = [client(2), client(2), None].map(|other| lane.enter(other).unwrap());
+        let all = "5 long forecasts are being computed already, try again later";
+        assert_eq!(refused(&lane, client(3)), all);
+        drop(first);
+        let _again = lane.enter(client(1)).unwrap();
+        assert_eq!(refused(&lane, client(3)), all);
+    }
+
+    #[test]
+    fn the_one_slot_of_a_shared_lane_is_for_whoever_comes_first() {
+        let lane = lane(1);
+        let slot = lane.enter(client(1)).unwrap();
+        assert!(lane.enter(client(2)).is_err());
+        drop(slot);
+        drop(lane.enter(client(2)).unwrap());
+        let shares = lane.shares.unwrap();
+        assert!(shares.held.lock().unwrap().is_empty(), "nobody is kept");
+    }
 }

@@ -3,7 +3,7 @@
 //! Model: what a fit costs is estimated before it starts (`forecast::Cost`). One that cannot end in time, or
 //! needs too much memory, is refused at once. The others run in one of two lanes, each with a pool of threads
 //! and a bound on what it has in hand; a further request is refused rather than queued: quick ones never wait
-//! for long ones. A fit that nobody waits for any more, because it took too long, because the
+//! for long ones, and one client has at most half of the places for long ones. A fit that nobody waits for any more, because it took too long, because the
 //! client is gone or the server stops, is stopped within a few steps of its search.
 //!
 //! What it does not do: write to the ledger; only forecasts at closed bars are judged.
@@ -13,22 +13,21 @@ mod lane;
 mod request;
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+pub use fit_report::FitReport;
 use forecast::{
     Calibration, CalibrationOptions, CancelToken, FitOptions, FittedModel, Forecast, ForecastModel,
     History, ModelRef, Providers, Served, ServedState,
 };
+use lane::{Lane, Slot, StopOnDrop, refuse_beyond};
 use market::{
     Interval, Symbol, Timestamp,
     wire::{PredictRequest, Prediction, PredictionOrigin},
 };
-use tokio::sync::OwnedSemaphorePermit;
-
-pub use fit_report::FitReport;
-use lane::{Lane, StopOnDrop, refuse_beyond};
 use request::{Checked, Fresh, Subject, refusal};
 
 use crate::{
@@ -52,6 +51,8 @@ const QUICK_S: f64 = 0.5;
 #[derive(Clone)]
 pub struct Predictor {
     inner: Arc<Inner>,
+    /// Whose share of the long lane its fits count on; those of whom no address is known have one together.
+    client: Option<IpAddr>,
 }
 
 struct Inner {
@@ -97,7 +98,7 @@ impl Predictor {
         Ok(Self {
             inner: Arc::new(Inner {
                 quick: Lane::new("forecasts", config.in_flight, Cpu::new("predict")?),
-                long: Lane::new("long forecasts", config.long_in_flight, long),
+                long: Lane::new("long forecasts", config.long_in_flight, long).shared(),
                 stop: CancelToken::new(),
                 reader,
                 cache: Arc::default(),
@@ -107,7 +108,17 @@ impl Predictor {
                 market,
                 counters,
             }),
+            client: None,
         })
+    }
+
+    /// The same for a client, on whose share of the long lane its fits then count.
+    #[must_use]
+    pub fn on_behalf_of(&self, client: Option<IpAddr>) -> Self {
+        Self {
+            client,
+            ..self.clone()
+        }
     }
 
     /// Where the states of stored series come from and are kept: who forecasts at closed bars shares them.
@@ -322,9 +333,9 @@ impl Predictor {
         Ok((prediction, seen))
     }
 
-    fn enter(&self, lane: &Lane) -> Result<OwnedSemaphorePermit> {
+    fn enter(&self, lane: &Lane) -> Result<Slot> {
         let refused = &self.inner.counters.predictions_refused;
-        lane.enter().inspect_err(|_| refused.add(1))
+        lane.enter(self.client).inspect_err(|_| refused.add(1))
     }
 
     /// How it stands.
