@@ -580,6 +580,8 @@ fn source_line(source: pipeline::SourceStatus) -> SourceLine {
         rows: source.rows,
         rejected: source.rejected,
         newest: source.newest,
+        warnings: source.warnings,
+        warning: source.warning,
     }
 }
 

@@ -57,6 +57,10 @@ pub struct SourceLine {
     pub rejected: u64,
     /// The newest time that it has handed over.
     pub newest: Option<Timestamp>,
+    /// How often it went on past something that rows may be missing because of.
+    pub warnings: u64,
+    /// The last of them, in words.
+    pub warning: Option<String>,
 }
 
 /// How a source stands.

@@ -18,7 +18,8 @@ use bus::{EventBus, Payload, Record};
 use market::{Bar, Reject, RejectReason, Symbol, Tick, TickRules, Timestamp};
 use serde::Serialize;
 use source::{
-    Delivered, SourceBatch, SourceError, SourceOutlet, TickSource, Trouble, source_channel,
+    Delivered, SourceBatch, SourceError, SourceOutlet, TickSource, Trouble, Warnings,
+    source_channel,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -73,6 +74,11 @@ pub struct SourceStatus {
     /// The newest timestamp that it has handed over.
     #[serde(rename = "newest_us")]
     pub newest: Option<Timestamp>,
+    /// How often it went on past something that rows may be missing because of.
+    pub warnings: u64,
+    /// The last of them, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Builds a source, anew for each start.
@@ -157,6 +163,8 @@ impl Producer {
             rows: 0,
             rejected: 0,
             newest: None,
+            warnings: 0,
+            warning: None,
         });
         Self {
             bus,
@@ -182,6 +190,19 @@ impl Producer {
             let changed = status.state != state;
             status.state = state;
             changed
+        });
+    }
+
+    /// Takes note of what the source went on past, `noted` times of which are in the status already.
+    fn note(&self, warnings: &Warnings, noted: &mut u64) {
+        let new = warnings.count - *noted;
+        if new == 0 {
+            return;
+        }
+        *noted = warnings.count;
+        self.status.send_modify(|status| {
+            status.warnings += new;
+            status.warning = Some(warnings.last.clone());
         });
     }
 
@@ -261,7 +282,8 @@ impl Producer {
     }
 
     async fn take_all(&self, outlet: &mut SourceOutlet, cancel: &CancellationToken) -> Result<()> {
-        let mut troubles = outlet.trouble();
+        let (mut troubles, mut warnings) = (outlet.trouble(), outlet.warnings());
+        let mut noted = 0;
         loop {
             let delivered = tokio::select! {
                 biased;
@@ -270,9 +292,15 @@ impl Producer {
                     self.set(state_of(trouble));
                     continue;
                 }
+                warned = changed(&mut warnings) => {
+                    self.note(&warned, &mut noted);
+                    continue;
+                }
                 delivered = outlet.recv() => delivered,
             };
             let Some(Delivered { batch, ack }) = delivered else {
+                // The last word of a source that has ended.
+                self.note(&warnings.borrow(), &mut noted);
                 return Ok(());
             };
             // Rows of one symbol do not end the trouble of another.
@@ -384,12 +412,12 @@ impl Producer {
     }
 }
 
-/// The next word of a source on its troubles; never when it has ended.
-async fn changed(troubles: &mut watch::Receiver<Option<Trouble>>) -> Option<Trouble> {
-    if troubles.changed().await.is_err() {
+/// The next word of a source on its troubles or warnings; never when it has ended.
+async fn changed<T: Clone>(told: &mut watch::Receiver<T>) -> T {
+    if told.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
-    troubles.borrow_and_update().clone()
+    told.borrow_and_update().clone()
 }
 
 /// What a source's trouble makes of its state.

@@ -21,5 +21,5 @@ pub use decode::{Decoded, Decoding, ticks_from_json};
 pub use error::{Result, SourceError};
 pub use port::{
     Acknowledgement, Delivered, InFlight, SourceBatch, SourceOutlet, SourceSink, TickSource,
-    Trouble, source_channel,
+    Trouble, Warnings, source_channel,
 };

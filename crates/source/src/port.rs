@@ -132,11 +132,21 @@ pub struct Trouble {
     pub wait: Duration,
 }
 
+/// What a source went on past, although rows may be missing because of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Warnings {
+    /// How often since the source was started.
+    pub count: u64,
+    /// The last time, in words; empty when there was none.
+    pub last: String,
+}
+
 /// The source's end of the queue.
 #[derive(Clone, Debug)]
 pub struct SourceSink {
     queue: mpsc::Sender<Delivered>,
     trouble: Arc<watch::Sender<Option<Trouble>>>,
+    warnings: Arc<watch::Sender<Warnings>>,
 }
 
 /// The pipeline's end of the queue.
@@ -144,6 +154,7 @@ pub struct SourceSink {
 pub struct SourceOutlet {
     queue: mpsc::Receiver<Delivered>,
     trouble: watch::Receiver<Option<Trouble>>,
+    warnings: watch::Receiver<Warnings>,
 }
 
 /// A queue of at most `capacity` batches (at least one).
@@ -174,14 +185,17 @@ pub struct SourceOutlet {
 pub fn source_channel(capacity: usize) -> (SourceSink, SourceOutlet) {
     let (sender, receiver) = mpsc::channel(capacity.max(1));
     let (report, reported) = watch::channel(None);
+    let (warn, warned) = watch::channel(Warnings::default());
     (
         SourceSink {
             queue: sender,
             trouble: Arc::new(report),
+            warnings: Arc::new(warn),
         },
         SourceOutlet {
             queue: receiver,
             trouble: reported,
+            warnings: warned,
         },
     )
 }
@@ -199,6 +213,14 @@ impl SourceSink {
     pub fn report_recovered(&self) {
         self.trouble
             .send_if_modified(|trouble| trouble.take().is_some());
+    }
+
+    /// Reports something that the source goes on past, and that rows may be missing because of.
+    pub fn report_warning(&self, warning: impl Into<String>) {
+        self.warnings.send_modify(|warnings| {
+            warnings.count += 1;
+            warnings.last = warning.into();
+        });
     }
 
     /// Sends a batch and waits until it was taken.
@@ -266,6 +288,11 @@ impl SourceOutlet {
     /// The fault that the source retries, `None` when it is over.
     pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
         self.trouble.clone()
+    }
+
+    /// What the source went on past.
+    pub fn warnings(&self) -> watch::Receiver<Warnings> {
+        self.warnings.clone()
     }
 
     /// A batch that is there already.

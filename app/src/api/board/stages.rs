@@ -119,6 +119,7 @@ fn sources(sources: Vec<SourceLine>) -> AnyView {
     if sources.is_empty() {
         return ().erased();
     }
+    let warnings: Vec<_> = sources.iter().filter_map(warning).collect();
     let rows: Vec<_> = sources
         .into_iter()
         .map(|source| {
@@ -142,7 +143,23 @@ fn sources(sources: Vec<SourceLine>) -> AnyView {
         })
         .collect();
     let columns = ["Source", "State", "Rows", "Put aside", "Newest"];
-    table("sources", "Sources", &columns, rows)
+    let table = table("sources", "Sources", &columns, rows);
+    view! {
+        {table}
+        {warnings}
+    }
+    .erased()
+}
+
+/// What a source went on past: its rows come, and some may be missing.
+fn warning(source: &SourceLine) -> Option<AnyView> {
+    let last = source.warning.as_ref()?;
+    let times = match source.warnings {
+        1 => "once".to_owned(),
+        count => format!("{count} times, the last time"),
+    };
+    let words = format!("Rows of {} may be missing ({times}): {last}.", source.name);
+    Some(view! { <p class="note" data-testid="source-warning">{words}</p> }.erased())
 }
 
 /// A table in a panel of its own; words, not numbers, in its last column.
@@ -233,10 +250,11 @@ mod tests {
         }
     }
 
-    /// What the cell of that name shows.
+    /// What the element of that name shows.
     fn shown<'a>(html: &'a str, id: &str) -> &'a str {
-        let cell = format!("data-testid=\"{id}\">");
+        let cell = format!("data-testid=\"{id}\"");
         let (_, after) = html.split_once(&cell).unwrap();
+        let (_, after) = after.split_once('>').unwrap();
         after.split('<').next().unwrap()
     }
 
@@ -282,6 +300,8 @@ mod tests {
                     rows: 3,
                     rejected: 1,
                     newest: None,
+                    warnings: 0,
+                    warning: None,
                 }],
                 missing: missing
                     .iter()
@@ -324,5 +344,33 @@ mod tests {
             both.contains("state-offline") && both.contains("store: away"),
             "{both}"
         );
+    }
+
+    #[test]
+    fn a_source_that_went_on_past_something_says_that_rows_may_be_missing() {
+        let told = |warnings, warning: Option<&str>| {
+            markup(PipelineStatus {
+                sources: vec![SourceLine {
+                    name: "rest:x".into(),
+                    state: SourceState::Running,
+                    rows: 3,
+                    rejected: 0,
+                    newest: None,
+                    warnings,
+                    warning: warning.map(str::to_owned),
+                }],
+                ..status()
+            })
+        };
+        assert!(!told(0, None).contains("source-warning"));
+        let once = told(1, Some("a full page of one instant"));
+        assert_eq!(
+            shown(&once, "source-warning"),
+            "Rows of rest:x may be missing (once): a full page of one instant."
+        );
+        // Its rows come all the same.
+        assert!(once.contains("state-live"), "{once}");
+        let often = shown(&told(7, Some("b")), "source-warning").to_owned();
+        assert!(often.contains("(7 times, the last time): b"), "{often}");
     }
 }

@@ -76,6 +76,15 @@ async fn every_row_of_a_source_reaches_the_store_and_a_reader_once() {
     let stats = pipeline.stats().await;
     assert_eq!(stats.stored.total, 1_800);
     assert_eq!(stats.sources[0].rows, 1_800);
+    // One before it failed, two after.
+    let last = "something was passed over before batch 50";
+    assert_eq!(
+        (
+            stats.sources[0].warnings,
+            stats.sources[0].warning.as_deref()
+        ),
+        (3, Some(last))
+    );
     assert!(pipeline.shutdown(Duration::from_secs(30)).await);
 }
 

@@ -122,6 +122,9 @@ impl TickSource for Batches {
             if n < self.taken.load(Ordering::SeqCst) {
                 continue;
             }
+            if n % 25 == 0 {
+                out.report_warning(format!("something was passed over before batch {n}"));
+            }
             if self.fails_before == Some(n) {
                 return Err(source::SourceError::Unavailable {
                     url: "test".into(),

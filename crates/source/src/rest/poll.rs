@@ -230,6 +230,7 @@ impl RestSource {
             )
             .increment(1);
             tracing::warn!(source = %self.options.name, stream = %stream.name, "{warning}");
+            out.report_warning(warning);
         }
         if !advance.more {
             stream.duplicates.end_round(stream.position.since);

@@ -222,6 +222,11 @@ async fn a_page_full_of_one_instant_is_passed_over_and_what_comes_after_it_is_re
     }
     // Three of the second's five trades were shown; the other two cannot be asked for.
     assert_eq!(seqs, [0, 1, 10, 11, 12, 20, 21, 22, 23, 24]);
+    let warned = poll.outlet.warnings().borrow().clone();
+    assert!(
+        warned.count == 1 && warned.last.contains("cannot be asked for"),
+        "{warned:?}"
+    );
     let asked = shared.lock().unwrap().requests.len();
     assert!(asked < 20, "{asked}");
     poll.stop().await.unwrap();
