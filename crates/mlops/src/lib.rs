@@ -1,5 +1,5 @@
-//! What decides in the training loop: when to train, what to train and whether a candidate may take the
-//! champion's place, and whether what is served has drifted.
+//! The training loop: when to train, what a round of training ends with, whether a candidate may take the champion's
+//! place, whether what is served has drifted; and the worker that does it.
 //!
 //! - [`calendar`]: the sessions of exchanges, early closes included, with an overlay of extra closures.
 //! - [`schedule`]: cron in a time zone, or minutes around the open or close of every session; missed fires.
@@ -7,19 +7,26 @@
 //! - [`drift`]: Page–Hinkley on errors and PSI on inputs, at one false alarm in N days over all symbols.
 //! - [`training`]: a round from closes to a verdict and the files of the model that is served after it.
 //! - [`scores`]: MASE, skill, CRPS and coverage over the last steps whose outcome is known.
+//! - [`jobs`]: what jobs are given. [`worker`]: takes them from the store and does them.
+//! - [`registered`]: models of the registry as references.
 //!
-//! Everything is a pure function: the time and the seed are arguments, nothing is read or written. Times are
-//! UTC ([`market::Timestamp`]); the zone of an exchange or a schedule is only used where a wall clock is meant.
+//! Everything but [`worker`] and [`registered`] is a pure function: the time and the seed are arguments, nothing is read or
+//! written. Times are UTC ([`market::Timestamp`]); the zone of an exchange or a schedule is only used where a wall clock
+//! is meant.
 //!
-//! What it does not do: run jobs, keep anything.
+//! What it does not do: fire schedules, deliver messages, serve.
 
 pub mod calendar;
 pub mod drift;
 mod error;
 pub mod gate;
+pub mod jobs;
+pub mod registered;
 pub mod schedule;
 pub mod scores;
 pub mod training;
+pub mod worker;
 mod zone;
 
 pub use error::{Error, Result};
+pub use worker::{Worker, WorkerConfig, WorkerPorts};

@@ -22,9 +22,9 @@ pub struct ScoredStep {
     pub naive: f64,
     /// Mean absolute error of naive in the training window: the scale of MASE.
     pub scale: f64,
-    /// The 80 % bounds.
+    /// The 80 % bounds; NaN where the forecast has none.
     pub interval_80: [f64; 2],
-    /// The 95 % bounds.
+    /// The 95 % bounds; NaN where the forecast has none.
     pub interval_95: [f64; 2],
 }
 
@@ -114,7 +114,13 @@ impl RollingScores {
                 .fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
             (n > 0).then(|| sum / n as f64)
         };
-        let share = |inside: bool| f64::from(u8::from(inside));
+        // A forecast without the level has no share in it.
+        let share = |bounds: [f64; 2], outcome: f64| {
+            if bounds.iter().any(|bound| bound.is_nan()) {
+                return f64::NAN;
+            }
+            f64::from(u8::from(ScoredStep::inside(bounds, outcome)))
+        };
         let (error, naive) = (mean(&ScoredStep::error), mean(&ScoredStep::naive_error));
         Scores {
             steps: self.steps.len(),
@@ -125,8 +131,8 @@ impl RollingScores {
                 .map(|(error, naive)| 1.0 - error / naive)
                 .filter(|skill| skill.is_finite()),
             crps: mean(&ScoredStep::crps),
-            coverage_80: mean(&|step| share(ScoredStep::inside(step.interval_80, step.outcome))),
-            coverage_95: mean(&|step| share(ScoredStep::inside(step.interval_95, step.outcome))),
+            coverage_80: mean(&|step| share(step.interval_80, step.outcome)),
+            coverage_95: mean(&|step| share(step.interval_95, step.outcome)),
         }
     }
 }
@@ -192,6 +198,18 @@ mod tests {
             serde_json::from_str::<RollingScores>(&json).unwrap(),
             rolling
         );
+    }
+
+    #[test]
+    fn a_forecast_without_a_level_counts_neither_as_a_hit_nor_as_a_miss() {
+        let mut rolling = RollingScores::new(3);
+        rolling.push(step(11.0));
+        rolling.push(ScoredStep {
+            interval_95: [f64::NAN; 2],
+            ..step(15.0)
+        });
+        near(rolling.scores().coverage_80, 0.5);
+        near(rolling.scores().coverage_95, 1.0);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod check;
 mod days;
 mod error;
 mod evaluate;
+mod judging;
 mod outcome;
 mod recipe;
 mod round;

@@ -72,6 +72,8 @@ pub struct Round {
     pub words: String,
     /// The error budget after it. The next round goes on from it.
     pub budget: Option<ErrorBudget>,
+    /// How much of the year's bound on false promotions the verdicts can have used, beyond what earlier ones had.
+    pub budget_spent: f64,
     /// Naive, the champion and the candidates on the held-out origins.
     pub measures: Vec<ModelMeasures>,
     /// Candidates that were not judged.

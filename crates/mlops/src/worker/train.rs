@@ -1,0 +1,295 @@
+//! A training: a round over stored closes, and its publication.
+
+use std::time::Instant;
+
+use forecast::{ModelRef, backtest::Control};
+use serde_json::{Value, json};
+use store::{AliasMove, AliasTarget, Artefact, NewMessage, NewVerdict, NewVersion, Publication};
+
+use super::{
+    CHAMPION,
+    attempt::{Failure, Made, Task},
+    series,
+};
+use crate::{
+    gate::ErrorBudget,
+    jobs::{Payload as _, TrainPayload},
+    training::{
+        Action, ArtefactFile, Champion, Outcome, Round, Series, Standing, Task as RoundTask,
+        Trainer, TrainingError,
+    },
+};
+
+impl From<TrainingError> for Failure {
+    fn from(e: TrainingError) -> Self {
+        match e {
+            TrainingError::Cancelled => Self::Stopped,
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+pub(super) async fn train(task: &Task) -> Result<Made, Failure> {
+    let payload = TrainPayload::read(&task.job.payload)?;
+    let (name, recipe) = (payload.name(), payload.recipe()?);
+    let as_of = payload.as_of.unwrap_or_else(|| task.inner.now());
+    task.report.step("reads the closes and the champion");
+    let champion = champion(task, &name).await?;
+    let (verdict, budget) = budget(task, &name).await?;
+    let (symbol, interval) = (payload.symbol.clone(), payload.interval);
+    let (starts, closes) = series::closes(task, &symbol, interval, as_of, recipe.rows()).await?;
+    let series = Series::new(symbol, interval, starts, closes)?;
+    if let (Some(first), Some(last)) = (series.starts().first(), series.starts().last()) {
+        let (rows, sha256) = (series.len(), series.sha256());
+        task.report.line(format!(
+            "{rows} closes from {first} to {last}, SHA-256 {sha256}"
+        ));
+    }
+    task.report
+        .step("walks the models through the held-out origins");
+    let round = RoundTask {
+        name: name.clone(),
+        series,
+        standing: Standing {
+            champion: champion.clone(),
+            budget,
+        },
+    };
+    let outcome = task
+        .compute(move |task| {
+            let began = Instant::now();
+            let clock = move || began.elapsed().as_secs_f64();
+            let progress = |done, total| task.report.progress(done, total);
+            let trainer = Trainer {
+                recipe: &recipe,
+                providers: &task.inner.providers,
+                calendars: &task.inner.calendars,
+                code_version: &task.inner.config.code_version,
+            };
+            let control = Control {
+                progress: Some(&progress),
+                cancel: Some(&task.token),
+                clock: Some(&clock),
+            };
+            trainer.train(&round, as_of, control)
+        })
+        .await??;
+    for one in &outcome.round.measures {
+        task.report.line(told(one));
+    }
+    task.report.line(outcome.round.words.clone());
+    task.report.step("puts the files and publishes");
+    let artefacts = put(task, &outcome).await?;
+    still_the_last(task, &name, verdict).await?;
+    let champion = champion.map(|champion| champion.version);
+    let (publication, result) = publication(task, outcome, champion, artefacts)?;
+    Ok(Made {
+        result,
+        publication: Some(Box::new(publication)),
+    })
+}
+
+fn told(one: &crate::training::ModelMeasures) -> String {
+    let number =
+        |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |v| format!("{v:.4}"));
+    let failure = one.failure.as_deref().map_or_else(String::new, |why| {
+        format!(", {} origins without a forecast: {why}", one.failures)
+    });
+    format!(
+        "{}: MASE {}, skill against naive {}, coverage 80 % {}, 95 % {}, fit {} ms, forecast {} ms{failure}",
+        one.model,
+        number(one.mase),
+        number(one.skill_against_naive),
+        number(one.coverage_80),
+        number(one.coverage_95),
+        number(one.fit_ms),
+        number(one.forecast_p99_ms),
+    )
+}
+
+/// The champion of a name, its files checked. A file that is missing or altered is told and does not end the round:
+/// models are fitted anew, and the next version has whole files again.
+async fn champion(task: &Task, name: &str) -> Result<Option<Champion>, Failure> {
+    let Some(version) = task.inner.ports.registry.by_alias(name, CHAMPION).await? else {
+        return Ok(None);
+    };
+    let reference: ModelRef = version.reference.parse().map_err(|e: forecast::Error| {
+        Failure::Refused(format!(
+            "the champion, version {} of {name}: {e}",
+            version.version
+        ))
+    })?;
+    for file in &version.artefacts {
+        if let Err(e) = task.inner.ports.artefacts.get(&file.sha256).await {
+            if e.kind().is_transient() {
+                return Err(e.into());
+            }
+            task.report.line(format!(
+                "the champion's file {} (version {}) cannot be used: {e}",
+                file.path, version.version
+            ));
+        }
+    }
+    let number = version.version;
+    task.report
+        .line(format!("champion: version {number}, {reference}"));
+    let champion = Champion {
+        reference,
+        version: number,
+    };
+    Ok(Some(champion))
+}
+
+/// The id of the last verdict on a name, with the error budget as it left it.
+async fn budget(task: &Task, name: &str) -> Result<(Option<i64>, Option<ErrorBudget>), Failure> {
+    let registry = &task.inner.ports.registry;
+    let Some(last) = registry
+        .verdicts(Some(name), None, 1)
+        .await?
+        .into_iter()
+        .next()
+    else {
+        return Ok((None, None));
+    };
+    let kept = last.verdict.numbers.get("budget").cloned();
+    // Without it the year's bound would not hold: nothing is judged on a guess.
+    let budget = serde_json::from_value(kept.unwrap_or(Value::Null)).map_err(|e| {
+        Failure::Refused(format!(
+            "the error budget in verdict {} of {name} cannot be read: {e}",
+            last.id
+        ))
+    })?;
+    Ok((Some(last.id), budget))
+}
+
+/// Two rounds of a name at once would each go on from the same budget: the later one is held again. What comes between
+/// this look and the publication is not seen; a moved champion always is.
+async fn still_the_last(task: &Task, name: &str, verdict: Option<i64>) -> Result<(), Failure> {
+    let (last, _) = budget(task, name).await?;
+    if last == verdict {
+        return Ok(());
+    }
+    let why = format!("another round of {name} ended meanwhile");
+    Err(Failure::Transient(why))
+}
+
+/// Puts the files of what was trained, and reads them back.
+async fn put(task: &Task, outcome: &Outcome) -> Result<Vec<Artefact>, Failure> {
+    let mut artefacts = Vec::new();
+    for file in outcome.trained.iter().flat_map(|trained| &trained.files) {
+        let ArtefactFile {
+            path,
+            sha256,
+            bytes,
+        } = file;
+        let store = &task.inner.ports.artefacts;
+        let put = store.put(bytes.clone()).await?;
+        if put != *sha256 || store.get(sha256).await? != *bytes {
+            return Err(Failure::Transient(format!(
+                "the file {path} does not read back as it was written"
+            )));
+        }
+        task.report
+            .line(format!("{path}: {} bytes, SHA-256 {sha256}", bytes.len()));
+        artefacts.push(Artefact {
+            path: (*path).to_owned(),
+            sha256: sha256.clone(),
+            bytes: bytes.len() as u64,
+        });
+    }
+    Ok(artefacts)
+}
+
+fn as_json(value: &impl serde::Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(value)
+        .map_err(|e| Failure::Refused(format!("the round cannot be written as JSON: {e}")))
+}
+
+/// What changes with the job's end, and what the job tells of it.
+fn publication(
+    task: &Task,
+    outcome: Outcome,
+    champion: Option<u32>,
+    artefacts: Vec<Artefact>,
+) -> Result<(Publication, Value), Failure> {
+    let Outcome { round, trained } = outcome;
+    let by = task.job.submitted_by.clone();
+    let version = match trained {
+        Some(trained) => Some(NewVersion {
+            name: round.model.clone(),
+            reference: trained.reference.to_string(),
+            lineage: store::Lineage {
+                from: round.lineage.from,
+                until: round.lineage.until,
+                rows: round.lineage.rows as u64,
+                sha256: round.lineage.sha256.clone(),
+                code_version: round.lineage.code_version.clone(),
+                seed: round.lineage.seed,
+                parent: round.lineage.parent,
+            },
+            measures: as_json(&round.served_measures())?,
+            artefacts,
+            created_by: by.clone(),
+            note: note(&round).to_owned(),
+        }),
+        None => None,
+    };
+    let to = match round.action {
+        Action::Promote | Action::Refresh => Some(AliasTarget::New),
+        Action::ServeNaive => Some(AliasTarget::Nobody),
+        Action::Keep => None,
+    };
+    let aliases = to.map(|to| AliasMove {
+        name: round.model.clone(),
+        alias: CHAMPION.to_owned(),
+        to,
+        expected: Some(champion),
+        by,
+        why: note(&round).to_owned(),
+    });
+    let budget = round.budget.as_ref();
+    let verdict = NewVerdict {
+        name: round.model.clone(),
+        champion,
+        promoted: round.action == Action::Promote,
+        budget_spent: round.budget_spent,
+        tries_this_year: budget.map_or(0, |budget| budget.gates),
+        numbers: as_json(&round)?,
+        words: round.words.clone(),
+        at: round.as_of,
+    };
+    let result = json!({
+        "model": round.model,
+        "symbol": round.symbol,
+        "interval": round.interval,
+        "as_of_us": round.as_of,
+        "action": round.action,
+        "promoted": verdict.promoted,
+        "served": round.served,
+        "words": round.words,
+        "measures": round.served_measures(),
+    });
+    let tell = task.inner.config.tell.iter();
+    let outbox = tell.map(|topic| NewMessage {
+        topic: *topic,
+        key: format!("round-{}", task.job.id),
+        payload: json!({ "event": "round", "job": task.job.id, "round": verdict.numbers }),
+    });
+    let outbox = outbox.collect();
+    let publication = Publication {
+        verdict: Some(verdict),
+        version,
+        aliases: aliases.into_iter().collect(),
+        outbox,
+    };
+    Ok((publication, result))
+}
+
+const fn note(round: &Round) -> &'static str {
+    match round.action {
+        Action::Promote => "promoted by the gate",
+        Action::Refresh => "the champion, fitted to the latest closes",
+        Action::Keep => "kept by the gate",
+        Action::ServeNaive => "naive beats it",
+    }
+}
