@@ -9,6 +9,7 @@
 mod ingest;
 mod serving;
 mod storing;
+mod training;
 
 use std::time::Duration;
 
@@ -34,7 +35,12 @@ use Kind::{Counter, Gauge, Histogram};
 type Metric = (Kind, &'static str, Unit, &'static str);
 
 /// Every metric.
-const METRICS: [&[Metric]; 3] = [serving::METRICS, ingest::METRICS, storing::METRICS];
+const METRICS: [&[Metric]; 4] = [
+    serving::METRICS,
+    ingest::METRICS,
+    storing::METRICS,
+    training::METRICS,
+];
 
 /// Installs the recorder of the process. Must be called inside a runtime.
 ///
