@@ -1,8 +1,9 @@
-//! How many dead letters are kept, and of whom.
+//! How many dead letters are kept, of how many bytes, and of whom.
 //!
 //! Policy when full, the same for every side: **an open letter is never removed to make room.** When a
-//! source has its quota, its oldest replayed letters make room for new ones; when it has none, what
-//! comes is not kept but counted, by source and reason, and the count is stored. So a source that
+//! source has its quota, in letters or in bytes, its oldest replayed letters make room for a new one, as many
+//! as it needs; when it has none, what comes is not kept but counted, by source and reason, and the count is
+//! stored; a smaller letter may still fit. So a source that
 //! floods takes nothing from the others, and the letters that it began with stay: they say what went
 //! wrong. Room is made by replaying letters, or by [`crate::DeadLetterStore::discard`].
 //!
@@ -22,17 +23,57 @@ pub const OTHERS: &str = "other sources";
 pub struct DeadLetterQuota {
     /// Of each source, see [`Reject::source`].
     pub per_source: u64,
-    /// Of all sources together.
+    /// Bytes of the letters of each source, see [`size_of`].
+    pub bytes_per_source: u64,
+    /// Letters of all sources together.
     pub total: u64,
 }
 
 impl Default for DeadLetterQuota {
-    /// 100,000 of a source, 1,000,000 in all.
+    /// 100,000 and 64 MiB of a source, 1,000,000 in all.
     fn default() -> Self {
         Self {
             per_source: 100_000,
+            bytes_per_source: 64 * 1024 * 1024,
             total: 1_000_000,
         }
+    }
+}
+
+/// What a letter counts for in bytes: its texts in UTF-8, without what a store adds to them.
+pub fn size_of(reject: &Reject) -> u64 {
+    let message = reject.message.as_deref().unwrap_or_default();
+    (reject.payload.len() + reject.detail.len() + reject.origin.len() + message.len()) as u64
+}
+
+/// The letters of a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) letters: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Held {
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.letters += 1;
+        self.bytes += bytes;
+    }
+
+    pub(crate) fn remove(&mut self, bytes: u64) {
+        self.letters = self.letters.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+impl DeadLetterQuota {
+    /// Whether one more letter of so many bytes fits beside what its source has.
+    pub(crate) const fn has_room_beside(&self, held: Held, bytes: u64) -> bool {
+        held.letters < self.per_source && held.bytes.saturating_add(bytes) <= self.bytes_per_source
+    }
+
+    /// Whether a letter of so many bytes fits at all.
+    pub(crate) const fn may_hold(&self, bytes: u64) -> bool {
+        self.per_source > 0 && self.total > 0 && bytes <= self.bytes_per_source
     }
 }
 

@@ -175,6 +175,7 @@ async fn a_source_that_floods_with_bad_rows_takes_nothing_from_the_others_and_is
     let few = CsvSinkOptions {
         dead_letter_quota: DeadLetterQuota {
             per_source: 3,
+            bytes_per_source: 1_000,
             total: 5,
         },
         ..options(dir.path())
@@ -197,6 +198,44 @@ async fn a_source_that_floods_with_bad_rows_takes_nothing_from_the_others_and_is
     let dropped: Vec<_> = dropped.iter().map(|d| (&*d.source, d.dropped)).collect();
     assert_eq!(dropped, [("a", 1_000), ("b", 8)]);
     assert_eq!(sink.dead_letter_counts().await.unwrap()[0].open, 5);
+}
+
+#[tokio::test]
+async fn the_letters_of_a_source_are_bounded_in_bytes_and_what_is_not_kept_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let few = CsvSinkOptions {
+        dead_letter_quota: DeadLetterQuota {
+            per_source: 1_000,
+            bytes_per_source: 100,
+            total: 1_000,
+        },
+        ..options(dir.path())
+    };
+    // Of three bytes beside the payload.
+    let letter = |source: &str, payload: usize| {
+        let origin = format!("{source}:1");
+        Reject::new(RejectReason::BadPrice, "", origin, "x".repeat(payload))
+    };
+    let at = Timestamp::from_secs(1);
+    let sink = CsvSink::open(few.clone()).await.unwrap();
+    let batch = vec![
+        letter("a", 57),
+        letter("a", 38),
+        letter("a", 37),
+        letter("b", 97),
+    ];
+    let done = sink.reject(batch, at).await.unwrap();
+    assert_eq!((done.kept, done.dropped_in_all()), (3, 1));
+    drop(sink);
+    let sink = CsvSink::open(few).await.unwrap();
+    let done = sink.reject(vec![letter("a", 0), letter("b", 0)], at).await;
+    assert_eq!(done.unwrap().dropped_in_all(), 2);
+    let dropped = sink.dropped_dead_letters().await.unwrap();
+    let dropped: Vec<_> = dropped.iter().map(|d| (&*d.source, d.dropped)).collect();
+    assert_eq!(dropped, [("a", 2), ("b", 1)]);
+    let kept = sink.open_dead_letters(None, 0, 9).await.unwrap();
+    let kept: Vec<usize> = kept.iter().map(|l| l.reject.payload.len()).collect();
+    assert_eq!(kept, [57, 37, 97]);
 }
 
 #[tokio::test]

@@ -116,6 +116,8 @@ pub(super) fn read_store(l: &mut Layers) -> Option<StoreConfig> {
     let data_dir = path(l, "store.data_dir");
     let full_sync = l.one("store.full_sync", str::parse);
     let per_source = at_least(l, "store.dead_letters_per_source", 1);
+    // Of which the largest row is a part.
+    let bytes = at_least(l, "store.dead_letters_bytes_per_source", 131_072);
     let total = at_least(l, "store.dead_letters_total", 1);
     let kind = match kind?.as_str() {
         "mongodb" => StoreKind::Mongo(Box::new(mongo?)),
@@ -128,6 +130,7 @@ pub(super) fn read_store(l: &mut Layers) -> Option<StoreConfig> {
         full_sync: full_sync?,
         dead_letter_quota: DeadLetterQuota {
             per_source: per_source? as u64,
+            bytes_per_source: bytes? as u64,
             total: total? as u64,
         },
     })

@@ -169,6 +169,12 @@ const SETTINGS: &[Setting] = &[
         "Dead letters of one source that are kept. Open ones are never removed: beyond it, replayed ones make room, and then what comes is counted and not kept.",
     ),
     setting(
+        "store.dead_letters_bytes_per_source",
+        "67108864",
+        "bytes from 131072",
+        "Bytes of the dead letters of one source that are kept; beyond it the same.",
+    ),
+    setting(
         "store.dead_letters_total",
         "1000000",
         "a number from 1",

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::files::Appender;
 use crate::{
-    DeadLetter, DeadLetterQuota, DeadLetterState, DroppedCount, ReasonCount, RejectReport, quota,
+    DeadLetter, DeadLetterQuota, DeadLetterState, DroppedCount, ReasonCount, RejectReport,
+    quota::{self, Held},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub(super) struct Letters {
     out: Appender,
     quota: DeadLetterQuota,
     counts: BTreeMap<RejectReason, u64>,
-    of_source: HashMap<String, u64>,
+    of_source: HashMap<String, Held>,
     not_kept: BTreeMap<(String, RejectReason), u64>,
     recent: VecDeque<String>,
     messages: HashSet<String>,
@@ -67,8 +68,8 @@ impl Letters {
     ) -> io::Result<RejectReport> {
         let mut bytes = Vec::new();
         let mut done = RejectReport::default();
-        // What the batch adds: counted only once it is written.
-        let mut added: HashMap<String, u64> = HashMap::new();
+        // With what the batch adds: counted only once it is written.
+        let mut added: HashMap<String, Held> = HashMap::new();
         let mut kept = Vec::new();
         let mut of_batch: HashSet<String> = HashSet::new();
         let total: u64 = self.counts.values().sum();
@@ -80,15 +81,17 @@ impl Letters {
                 continue;
             }
             let source = self.source_of(&reject);
-            let of_source = self.of_source.get(&source).copied().unwrap_or(0);
-            let more = added.entry(source.clone()).or_insert(0);
-            let full = of_source + *more >= self.quota.per_source
-                || total + kept.len() as u64 >= self.quota.total;
-            if full {
+            let bytes = quota::size_of(&reject);
+            let held = added
+                .entry(source.clone())
+                .or_insert_with(|| self.of_source.get(&source).copied().unwrap_or_default());
+            let fits = self.quota.has_room_beside(*held, bytes)
+                && total + (kept.len() as u64) < self.quota.total;
+            if !fits {
                 done.drop_one(&source, reject.reason);
                 continue;
             }
-            *more += 1;
+            held.add(bytes);
             kept.push(reject);
         }
         for reject in &kept {
@@ -122,7 +125,8 @@ impl Letters {
     fn count(&mut self, reject: &Reject) {
         *self.counts.entry(reject.reason).or_insert(0) += 1;
         let source = self.source_of(reject);
-        *self.of_source.entry(source).or_insert(0) += 1;
+        let held = self.of_source.entry(source).or_default();
+        held.add(quota::size_of(reject));
     }
 
     fn remember(&mut self, message: Option<String>) {

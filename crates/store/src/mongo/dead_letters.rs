@@ -1,8 +1,8 @@
-//! Dead letters: numbered in the order in which they came, bounded in number.
+//! Dead letters: numbered in the order in which they came, bounded in number and in bytes.
 //!
-//! Policy when full: see [`crate::quota`]. How many letters a source has is counted when it is first
-//! met and again from time to time, not with every batch; in between, what this process adds is
-//! added up. What is not kept is counted by `$inc` in `stock_data_dropped_dead_letters`.
+//! Policy when full: see [`crate::quota`]. How many letters a source has, and of how many bytes, is counted
+//! when it is first met and again from time to time, not with every batch; in between, what this process adds
+//! is added up. Letters of builds that did not count bytes have none. What is not kept is counted by `$inc` in `stock_data_dropped_dead_letters`.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     DeadLetter, DeadLetterQuota, DeadLetterState, DroppedCount, ReasonCount, RejectReport, Result,
-    StoreError, quota,
+    StoreError,
+    quota::{self, Held},
 };
 
 /// Messages that one question names at most.
@@ -39,16 +40,22 @@ pub(super) struct Room {
 struct Filling {
     quota: DeadLetterQuota,
     /// The letters of each source that letters go in of.
-    of_source: HashMap<String, u64>,
+    of_source: HashMap<String, Held>,
     total: u64,
-    /// Those that may make room, oldest first, with their sources.
-    replayed: BTreeMap<i64, String>,
+    /// Those that may make room, oldest first.
+    replayed: BTreeMap<i64, Replayed>,
     /// Those of them that do.
-    removed: Vec<(i64, String)>,
+    removed: Vec<(i64, Replayed)>,
+}
+
+/// A letter that may make room.
+struct Replayed {
+    source: String,
+    bytes: u64,
 }
 
 struct Known {
-    letters: u64,
+    held: Held,
     counted: Instant,
 }
 
@@ -81,7 +88,7 @@ impl Inner {
         }
         let mut filling = self.filling(&mut room, &sources, &letters).await?;
         letters.retain(|(source, reject)| {
-            let fits = filling.take(source);
+            let fits = filling.take(source, quota::size_of(reject));
             if !fits {
                 done.drop_one(source, reject.reason);
             }
@@ -90,16 +97,18 @@ impl Inner {
         self.remove(&mut room, filling.removed).await?;
         if !letters.is_empty() {
             let first = self.next_numbers("dead_letter", letters.len()).await?;
-            let sources: Vec<String> = letters.iter().map(|(source, _)| source.clone()).collect();
+            let sizes = letters.iter();
+            let sizes = sizes.map(|(source, reject)| (source.clone(), quota::size_of(reject)));
+            let sizes: Vec<(String, u64)> = sizes.collect();
             let documents: Vec<DeadLetterDocument> = (first..)
                 .zip(letters)
                 .map(|(id, (source, reject))| DeadLetterDocument::new(id, source, reject, at))
                 .collect();
             self.dead_letters.insert_many(&documents).await?;
             done.kept = documents.len() as u64;
-            for source in sources {
+            for (source, bytes) in sizes {
                 if let Some(known) = room.of_source.get_mut(&source) {
-                    known.letters += 1;
+                    known.held.add(bytes);
                 }
             }
         }
@@ -123,46 +132,70 @@ impl Inner {
             replayed: BTreeMap::new(),
             removed: Vec::new(),
         };
-        let most = letters.len() as u64;
-        if filling.total + most > filling.quota.total {
-            let oldest = self.oldest_replayed(None, letters.len()).await?;
-            filling.replayed.extend(oldest);
+        let excess = (filling.total + letters.len() as u64).saturating_sub(filling.quota.total);
+        if excess > 0 {
+            let (count, bytes) = (letters.len() as u64, 0);
+            let oldest = self.oldest_replayed(
+                None,
+                Held {
+                    letters: count,
+                    bytes,
+                },
+            );
+            filling.replayed.extend(oldest.await?);
         }
         for source in sources {
-            let of_source = self.letters_of(room, source).await?;
-            filling.of_source.insert(source.clone(), of_source);
-            let wanted = letters.iter().filter(|(of, _)| of == source).count() as u64;
-            if of_source + wanted > filling.quota.per_source {
-                let oldest = self.oldest_replayed(Some(source), letters.len()).await?;
+            let mut held = self.held_by(room, source).await?;
+            filling.of_source.insert(source.clone(), held);
+            let mut wanted = Held::default();
+            for (_, reject) in letters.iter().filter(|(of, _)| of == source) {
+                wanted.add(quota::size_of(reject));
+                held.add(quota::size_of(reject));
+            }
+            if held.letters > filling.quota.per_source
+                || held.bytes > filling.quota.bytes_per_source
+            {
+                let oldest = self.oldest_replayed(Some(source), wanted).await?;
                 filling.replayed.extend(oldest);
             }
         }
         Ok(filling)
     }
 
-    /// How many letters a source has.
-    async fn letters_of(&self, room: &mut Room, source: &str) -> Result<u64> {
+    /// How many letters a source has, and of how many bytes.
+    async fn held_by(&self, room: &mut Room, source: &str) -> Result<Held> {
         if let Some(known) = room.of_source.get(source)
             && known.counted.elapsed() < COUNTED_EVERY
         {
-            return Ok(known.letters);
+            return Ok(known.held);
         }
-        let letters = self
-            .dead_letters
-            .count_documents(doc! { "source": source })
-            .await?;
+        let sums = [
+            doc! { "$match": { "source": source } },
+            doc! { "$group": {
+                "_id": null, "letters": { "$sum": 1_i64 }, "bytes": { "$sum": "$bytes" },
+            } },
+        ];
+        let mut sums = self.dead_letters.aggregate(sums).await?;
+        let held = match sums.try_next().await? {
+            Some(sum) => Held {
+                letters: number(&sum, "letters") as u64,
+                bytes: number(&sum, "bytes") as u64,
+            },
+            None => Held::default(),
+        };
         let counted = Instant::now();
-        let known = Known { letters, counted };
+        let known = Known { held, counted };
         room.of_source.insert(source.to_owned(), known);
-        Ok(letters)
+        Ok(held)
     }
 
-    /// The oldest replayed letters, of one source if given, with their sources.
+    /// The oldest replayed letters, of one source if given: as many as make room for so many letters of so
+    /// many bytes, as far as there are.
     async fn oldest_replayed(
         &self,
         source: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(i64, String)>> {
+        mut wanted: Held,
+    ) -> Result<Vec<(i64, Replayed)>> {
         let mut filter = doc! { "state": "replayed" };
         if let Some(source) = source {
             filter.insert("source", source);
@@ -171,24 +204,27 @@ impl Inner {
             .dead_letters
             .clone_with_type::<Document>()
             .find(filter)
-            .projection(doc! { "_id": 1, "source": 1 })
+            .projection(doc! { "_id": 1, "source": 1, "bytes": 1 })
             .sort(doc! { "_id": 1 })
-            .limit(limit_of(limit).unwrap_or(1))
             .await?;
         let mut letters = Vec::new();
-        while let Some(letter) = found.try_next().await? {
-            // Letters of builds without quotas have none.
-            let source = letter.get_str("source").unwrap_or_default();
-            letters.push((
-                letter.get_i64("_id").map_err(fault::foreign)?,
-                source.to_owned(),
-            ));
+        while wanted != Held::default()
+            && let Some(letter) = found.try_next().await?
+        {
+            let id = letter.get_i64("_id").map_err(fault::foreign)?;
+            // Letters of builds without quotas have neither.
+            let replayed = Replayed {
+                source: letter.get_str("source").unwrap_or_default().to_owned(),
+                bytes: number(&letter, "bytes") as u64,
+            };
+            wanted.remove(replayed.bytes);
+            letters.push((id, replayed));
         }
         Ok(letters)
     }
 
     /// Removes replayed letters that make room for others.
-    async fn remove(&self, room: &mut Room, letters: Vec<(i64, String)>) -> Result<()> {
+    async fn remove(&self, room: &mut Room, letters: Vec<(i64, Replayed)>) -> Result<()> {
         if letters.is_empty() {
             return Ok(());
         }
@@ -197,9 +233,9 @@ impl Inner {
             let some = doc! { "_id": { "$in": ids.to_vec() } };
             self.dead_letters.delete_many(some).await?;
         }
-        for (_, source) in letters {
+        for (_, Replayed { source, bytes }) in letters {
             if let Some(known) = room.of_source.get_mut(&source) {
-                known.letters = known.letters.saturating_sub(1);
+                known.held.remove(bytes);
             }
         }
         Ok(())
@@ -352,28 +388,30 @@ impl Inner {
 }
 
 impl Filling {
-    /// Whether there is room for one more letter of a source, or is made by a replayed one.
-    fn take(&mut self, source: &str) -> bool {
-        let of_source = |filling: &Self| filling.of_source.get(source).copied().unwrap_or(0);
-        let oldest = if of_source(self) >= self.quota.per_source {
-            let mut replayed = self.replayed.iter();
-            replayed.find(|(_, of)| *of == source).map(|(id, _)| *id)
-        } else if self.total >= self.quota.total {
-            self.replayed.keys().next().copied()
-        } else {
-            *self.of_source.entry(source.to_owned()).or_insert(0) += 1;
-            self.total += 1;
-            return true;
-        };
-        let Some((id, of)) = oldest.and_then(|id| self.replayed.remove_entry(&id)) else {
+    /// Whether there is room for one more letter of a source, of so many bytes, or is made by replayed ones.
+    fn take(&mut self, source: &str, bytes: u64) -> bool {
+        if !self.quota.may_hold(bytes) {
             return false;
-        };
-        // One goes and one comes.
-        if let Some(known) = self.of_source.get_mut(&of) {
-            *known -= 1;
         }
-        *self.of_source.entry(source.to_owned()).or_insert(0) += 1;
-        self.removed.push((id, of));
-        true
+        loop {
+            let held = self.of_source.entry(source.to_owned()).or_default();
+            let of_its_own = !self.quota.has_room_beside(*held, bytes);
+            if !of_its_own && self.total < self.quota.total {
+                held.add(bytes);
+                self.total += 1;
+                return true;
+            }
+            let mut replayed = self.replayed.iter();
+            let oldest = replayed.find(|(_, letter)| !of_its_own || letter.source == source);
+            let oldest = oldest.map(|(id, _)| *id);
+            let Some((id, letter)) = oldest.and_then(|id| self.replayed.remove_entry(&id)) else {
+                return false;
+            };
+            if let Some(known) = self.of_source.get_mut(&letter.source) {
+                known.remove(letter.bytes);
+            }
+            self.total = self.total.saturating_sub(1);
+            self.removed.push((id, letter));
+        }
     }
 }

@@ -5,7 +5,7 @@ use mongodb::bson::{Bson, Document};
 use serde::{Deserialize, Serialize};
 
 use super::keys;
-use crate::{DeadLetter, DeadLetterState, StoredTick};
+use crate::{DeadLetter, DeadLetterState, StoredTick, quota::size_of};
 
 /// A tick, in `stock_data`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -138,6 +138,9 @@ pub(super) struct DeadLetterDocument {
     /// Whose quota it counts in; empty in letters of builds that had none.
     #[serde(default)]
     pub source: String,
+    /// What it counts for there in bytes; 0 in letters of builds that did not count them.
+    #[serde(default)]
+    pub bytes: i64,
     pub payload: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -149,6 +152,7 @@ impl DeadLetterDocument {
         Self {
             id,
             at_us: at,
+            bytes: i64::try_from(size_of(&reject)).unwrap_or(i64::MAX),
             reason: reject.reason,
             detail: reject.detail,
             origin: reject.origin,

@@ -66,6 +66,8 @@ impl Inner {
         index(&letters, doc! { "state": 1, "reason": 1 }).await?;
         index(&letters, doc! { "message": 1 }).await?;
         index(&letters, doc! { "source": 1, "state": 1 }).await?;
+        // What a source has, in letters and bytes, without reading the letters.
+        index(&letters, doc! { "source": 1, "bytes": 1 }).await?;
         Ok(())
     }
 

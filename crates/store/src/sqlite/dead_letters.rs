@@ -1,4 +1,5 @@
-//! Dead letters: taken in, listed, marked as replayed, counted, discarded, and bounded in number.
+//! Dead letters: taken in, listed, marked as replayed, counted, discarded, and bounded in number and
+//! in bytes.
 //!
 //! Policy when full: see [`crate::quota`]. Metric: `tickcast_store_dead_letters_removed_total`, the
 //! replayed ones that made room.
@@ -12,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{fault::damaged, symbols::seq_from, ticks::limit_of, writer::Writer};
 use crate::{
     DeadLetter, DeadLetterQuota, DeadLetterState, DroppedCount, ReasonCount, RejectReport, Result,
-    quota,
+    quota::{self, Held},
 };
 
 /// Letters that one command discards at most.
@@ -25,19 +26,36 @@ fn reason_from(text: &str) -> Result<RejectReason> {
         .ok_or_else(|| damaged(&format!("dead letter with reason {text:?}")))
 }
 
+/// What changes in the counts of a source and reason.
+#[derive(Clone, Copy, Default)]
+struct Change {
+    open: i64,
+    replayed: i64,
+    dropped: i64,
+    /// Of the letters, open and replayed.
+    bytes: i64,
+}
+
+/// What a letter counts for, as [`quota::size_of`].
+const SIZE: &str = "octet_length(payload) + octet_length(detail) + octet_length(origin)
+     + coalesce(octet_length(message), 0)";
+
 /// Changes the counts of a source and reason.
-fn count(
-    conn: &Connection,
-    (source, reason): (&str, &str),
-    (open, replayed, dropped): (i64, i64, i64),
-) -> Result<()> {
+fn count(conn: &Connection, (source, reason): (&str, &str), change: Change) -> Result<()> {
+    let Change {
+        open,
+        replayed,
+        dropped,
+        bytes,
+    } = change;
     conn.prepare_cached(
-        "INSERT INTO dead_letter_sources (source, reason, open, replayed, dropped)
-         VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO dead_letter_sources (source, reason, open, replayed, dropped, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT DO UPDATE SET open = open + excluded.open,
-             replayed = replayed + excluded.replayed, dropped = dropped + excluded.dropped",
+             replayed = replayed + excluded.replayed, dropped = dropped + excluded.dropped,
+             bytes = bytes + excluded.bytes",
     )?
-    .execute((source, reason, open, replayed, dropped))?;
+    .execute((source, reason, open, replayed, dropped, bytes))?;
     Ok(())
 }
 
@@ -45,8 +63,12 @@ fn count(
 struct Room {
     quota: DeadLetterQuota,
     /// The letters of each source that has a row, open and replayed.
-    of_source: BTreeMap<String, u64>,
+    of_source: BTreeMap<String, Held>,
     total: u64,
+    /// Sources without a replayed letter, and whether nobody has one: not looked for again for each of
+    /// thousands of letters.
+    spent: BTreeSet<String>,
+    all_spent: bool,
 }
 
 impl Room {
@@ -54,63 +76,83 @@ impl Room {
         let mut of_source = BTreeMap::new();
         // As many rows as there are sources and reasons: once for a batch.
         let mut statement = conn.prepare_cached(
-            "SELECT source, sum(open + replayed) FROM dead_letter_sources GROUP BY source",
+            "SELECT source, sum(open + replayed), sum(bytes) FROM dead_letter_sources
+             GROUP BY source",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            of_source.insert(row.get(0)?, seq_from(row.get(1)?)?);
+            let held = Held {
+                letters: seq_from(row.get(1)?)?,
+                bytes: seq_from(row.get(2)?)?,
+            };
+            of_source.insert(row.get(0)?, held);
         }
-        let total = of_source.values().sum();
+        let total = of_source.values().map(|held| held.letters).sum();
         Ok(Self {
             quota,
             of_source,
             total,
+            spent: BTreeSet::new(),
+            all_spent: false,
         })
     }
 
-    fn of(&mut self, source: &str) -> &mut u64 {
-        self.of_source.entry(source.to_owned()).or_insert(0)
+    fn of(&mut self, source: &str) -> &mut Held {
+        self.of_source.entry(source.to_owned()).or_default()
     }
 
-    /// Whether there is room for one more of the source, or is made by a replayed one.
-    fn make(&mut self, conn: &Connection, source: &str) -> Result<bool> {
-        let removed = if *self.of(source) >= self.quota.per_source {
-            remove_replayed(conn, Some(source))?
-        } else if self.total >= self.quota.total {
-            remove_replayed(conn, None)?
-        } else {
-            return Ok(true);
-        };
-        let Some(of) = removed else {
+    /// Whether there is room for one more of the source, of so many bytes, or is made by replayed ones.
+    fn make(&mut self, conn: &Connection, source: &str, bytes: u64) -> Result<bool> {
+        if !self.quota.may_hold(bytes) {
             return Ok(false);
-        };
-        *self.of(&of) -= 1;
-        self.total -= 1;
-        Ok(*self.of(source) < self.quota.per_source && self.total < self.quota.total)
+        }
+        loop {
+            let held = *self.of(source);
+            let of_its_own = !self.quota.has_room_beside(held, bytes);
+            if !of_its_own && self.total < self.quota.total {
+                return Ok(true);
+            }
+            if self.all_spent || of_its_own && self.spent.contains(source) {
+                return Ok(false);
+            }
+            match remove_replayed(conn, of_its_own.then_some(source))? {
+                Some((of, bytes)) => {
+                    self.of(&of).remove(bytes);
+                    self.total -= 1;
+                }
+                None if of_its_own => drop(self.spent.insert(source.to_owned())),
+                None => self.all_spent = true,
+            }
+        }
     }
 }
 
-/// Removes the oldest replayed letter, of one source if given; whose it was.
-fn remove_replayed(conn: &Connection, source: Option<&str>) -> Result<Option<String>> {
+/// Removes the oldest replayed letter, of one source if given; whose it was, and how many bytes it had.
+fn remove_replayed(conn: &Connection, source: Option<&str>) -> Result<Option<(String, u64)>> {
     // Two statements, as each is served by an index of its own.
     let oldest = match source {
         Some(_) => "state = 1 AND source = ?1",
         None => "state = 1 AND ?1 IS NULL",
     };
-    let removed: Option<(String, String)> = conn
+    let removed: Option<(String, String, i64)> = conn
         .prepare_cached(&format!(
             "DELETE FROM dead_letters
              WHERE id = (SELECT id FROM dead_letters WHERE {oldest} ORDER BY id LIMIT 1)
-             RETURNING source, reason"
+             RETURNING source, reason, {SIZE}"
         ))?
-        .query_row([source], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row([source], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((source, reason)) = removed else {
+    let Some((source, reason, bytes)) = removed else {
         return Ok(None);
     };
-    count(conn, (&source, &reason), (0, -1, 0))?;
+    let less = Change {
+        replayed: -1,
+        bytes: -bytes,
+        ..Change::default()
+    };
+    count(conn, (&source, &reason), less)?;
     counter!("tickcast_store_dead_letters_removed_total").increment(1);
-    Ok(Some(source))
+    Ok(Some((source, seq_from(bytes)?)))
 }
 
 /// Whether there is a letter of the message.
@@ -135,9 +177,7 @@ pub(super) fn reject(
         "INSERT INTO dead_letters (at, reason, detail, origin, payload, message, source)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
-    let mut added: BTreeMap<(String, RejectReason), i64> = BTreeMap::new();
-    // Sources without any room left: not asked again for each of thousands of letters.
-    let mut full = BTreeSet::new();
+    let mut added: BTreeMap<(String, RejectReason), Change> = BTreeMap::new();
     // Before any is removed to make room: what is there of a message does not come again with it.
     let mut messages = BTreeSet::new();
     for message in rejects
@@ -157,9 +197,9 @@ pub(super) fn reject(
         }
         let known = |source: &str| room.of_source.contains_key(source);
         let source = quota::source_of(reject, room.of_source.len(), known);
-        if full.contains(&source) || !room.make(conn, &source)? {
+        let bytes = quota::size_of(reject);
+        if !room.make(conn, &source, bytes)? {
             done.drop_one(&source, reject.reason);
-            full.insert(source);
             continue;
         }
         insert.execute((
@@ -171,18 +211,23 @@ pub(super) fn reject(
             &reject.message,
             &source,
         ))?;
-        *room.of(&source) += 1;
+        room.of(&source).add(bytes);
         room.total += 1;
         done.kept += 1;
-        *added.entry((source, reject.reason)).or_insert(0) += 1;
+        let added = added.entry((source, reject.reason)).or_default();
+        added.open += 1;
+        added.bytes = added.bytes.saturating_add_unsigned(bytes);
     }
     for ((source, reason), added) in added {
-        count(conn, (&source, reason.as_str()), (added, 0, 0))?;
+        count(conn, (&source, reason.as_str()), added)?;
     }
     for dropped in &done.dropped {
         let of = (dropped.source.as_str(), dropped.reason.as_str());
-        let dropped = i64::try_from(dropped.dropped).unwrap_or(i64::MAX);
-        count(conn, of, (0, 0, dropped))?;
+        let more = Change {
+            dropped: i64::try_from(dropped.dropped).unwrap_or(i64::MAX),
+            ..Change::default()
+        };
+        count(conn, of, more)?;
     }
     Ok(done)
 }
@@ -237,7 +282,12 @@ pub(super) fn mark_replayed(writer: &mut Writer, ids: &[i64]) -> Result<usize> {
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         if let Some((source, reason)) = of {
-            count(conn, (&source, &reason), (-1, 1, 0))?;
+            let moved = Change {
+                open: -1,
+                replayed: 1,
+                ..Change::default()
+            };
+            count(conn, (&source, &reason), moved)?;
             marked += 1;
         }
     }
@@ -253,30 +303,30 @@ pub(super) fn discard(
 ) -> Result<usize> {
     let conn = &writer.conn;
     let reason = reason.map(RejectReason::as_str);
-    let mut removed: BTreeMap<(String, String, i64), i64> = BTreeMap::new();
+    let mut removed: BTreeMap<(String, String), Change> = BTreeMap::new();
+    let mut total = 0;
     {
-        let mut remove = conn.prepare_cached(
+        let mut remove = conn.prepare_cached(&format!(
             "DELETE FROM dead_letters WHERE id IN (
                  SELECT id FROM dead_letters
                  WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR source = ?2)
                  ORDER BY id LIMIT ?3)
-             RETURNING source, reason, state",
-        )?;
+             RETURNING source, reason, state, {SIZE}"
+        ))?;
         let mut rows = remove.query((reason, source, limit_of(DISCARDED_AT_ONCE)))?;
         while let Some(row) = rows.next()? {
-            let of = (row.get(0)?, row.get(1)?, row.get(2)?);
-            *removed.entry(of).or_insert(0) += 1;
+            let (state, bytes): (i64, i64) = (row.get(2)?, row.get(3)?);
+            let less = removed.entry((row.get(0)?, row.get(1)?)).or_default();
+            match state {
+                0 => less.open -= 1,
+                _ => less.replayed -= 1,
+            }
+            less.bytes -= bytes;
+            total += 1;
         }
     }
-    let mut total = 0;
-    for ((source, reason, state), removed) in removed {
-        let less = if state == 0 {
-            (-removed, 0, 0)
-        } else {
-            (0, -removed, 0)
-        };
+    for ((source, reason), less) in removed {
         count(conn, (&source, &reason), less)?;
-        total += usize::try_from(removed).unwrap_or(0);
     }
     if total < DISCARDED_AT_ONCE {
         conn.prepare_cached(

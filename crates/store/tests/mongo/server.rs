@@ -287,6 +287,7 @@ async fn a_replayed_letter_of_a_build_without_quotas_makes_room() {
     let options = MongoOptions {
         dead_letter_quota: DeadLetterQuota {
             per_source: 9,
+            bytes_per_source: 1_000,
             total: 1,
         },
         ..options()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use market::{Reject, RejectReason, Timestamp};
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
-use store::{DeadLetterQuota, DroppedCount, ReasonCount, RejectReport};
+use store::{DeadLetterQuota, DroppedCount, ReasonCount, RejectReport, quota::size_of};
 
 use super::{Reference, holds};
 use crate::suite::{Database, StoreUnderTest};
@@ -40,9 +40,31 @@ impl Kept {
         self.letters.iter().filter(|l| !l.replayed).collect()
     }
 
-    fn count(&self, source: &str) -> usize {
+    /// Letters and bytes of a source.
+    fn held(&self, source: &str) -> (u64, u64) {
         let of = |letter: &&Letter| letter.reject.source() == source;
-        self.letters.iter().filter(of).count()
+        let sizes = self.letters.iter().filter(of).map(|l| size_of(&l.reject));
+        sizes.fold((0, 0), |(letters, bytes), size| (letters + 1, bytes + size))
+    }
+
+    /// Whether a letter fits, or is made to fit by replayed ones.
+    fn make_room(&mut self, source: &str, size: u64, quota: DeadLetterQuota) -> bool {
+        if size > quota.bytes_per_source {
+            return false;
+        }
+        loop {
+            let (letters, bytes) = self.held(source);
+            let removed = if letters >= quota.per_source || bytes + size > quota.bytes_per_source {
+                self.remove_replayed(Some(source))
+            } else if self.letters.len() as u64 >= quota.total {
+                self.remove_replayed(None)
+            } else {
+                return true;
+            };
+            if !removed {
+                return false;
+            }
+        }
     }
 
     /// Removes the oldest replayed letter, of one source if given.
@@ -76,14 +98,7 @@ impl Kept {
                 continue;
             }
             let source = reject.source().to_owned();
-            let room = if self.count(&source) as u64 >= quota.per_source {
-                self.remove_replayed(Some(&source))
-            } else if self.letters.len() as u64 >= quota.total {
-                self.remove_replayed(None)
-            } else {
-                true
-            };
-            if room {
+            if self.make_room(&source, size_of(reject), quota) {
                 done.kept += 1;
                 self.letters.push(Letter {
                     reject: reject.clone(),
@@ -115,18 +130,20 @@ fn some_rejects() -> impl Strategy<Value = Vec<Reject>> {
         0..3_usize,
         0..2_usize,
         prop::option::weighted(0.6, 0..12_u8),
+        // Now and then one that needs the room of several, or more than there is.
+        prop_oneof![6 => 0..20_usize, 1 => 60..130_usize],
     );
     prop::collection::vec(one, 1..7).prop_map(|rows| {
         rows.into_iter()
             .enumerate()
-            .map(|(row, (source, reason, message))| Reject {
+            .map(|(row, (source, reason, message, more))| Reject {
                 // A message is of one source.
                 message: message.map(|number| format!("{}/{number}", SOURCES[source])),
                 ..Reject::new(
                     REASONS[reason],
                     "what was expected",
                     format!("{}:{row}", SOURCES[source]),
-                    format!("row {row}"),
+                    format!("row {row}{}", "x".repeat(more)),
                 )
             })
             .collect()
@@ -188,6 +205,7 @@ impl ReferenceStateMachine for DeadLetters {
 impl Reference for DeadLetters {
     const QUOTA: DeadLetterQuota = DeadLetterQuota {
         per_source: 4,
+        bytes_per_source: 120,
         total: 8,
     };
 

@@ -3,7 +3,7 @@
 use market::{Reject, RejectReason, Timestamp};
 use store::{
     DeadLetter, DeadLetterQuota, DeadLetterState, DroppedCount, ReasonCount, RejectReport,
-    quota::{MOST_SOURCES, OTHERS},
+    quota::{MOST_SOURCES, OTHERS, size_of},
 };
 
 use super::{Database, PLENTY, StoreUnderTest};
@@ -132,7 +132,11 @@ pub async fn a_replayed_letter_is_no_longer_open(side: &dyn StoreUnderTest) {
 
 /// Room for so many of a source and in all.
 fn quota(per_source: u64, total: u64) -> DeadLetterQuota {
-    DeadLetterQuota { per_source, total }
+    DeadLetterQuota {
+        per_source,
+        total,
+        ..PLENTY
+    }
 }
 
 /// Letters of a source, their payloads numbered.
@@ -237,6 +241,63 @@ pub async fn beyond_the_quota_of_all_sources_the_oldest_replayed_letters_make_ro
         ["a1", "a2", "b0", "b1", "b2", "c2"]
     );
     assert_eq!(totals(&*store).await, (6, 0));
+}
+
+/// A letter of a source, of so many bytes.
+fn sized(source: &str, bytes: usize) -> Reject {
+    let origin = format!("{source}:1");
+    let payload = "é".repeat((bytes - origin.len()) / 2);
+    let rest = bytes - origin.len() - payload.len();
+    Reject::new(RejectReason::BadField, "x".repeat(rest), origin, payload)
+}
+
+async fn sizes(store: &dyn Database) -> Vec<u64> {
+    let letters = open(store, None).await;
+    letters.iter().map(|l| size_of(&l.reject)).collect()
+}
+
+pub async fn the_letters_of_a_source_are_bounded_in_bytes_and_what_exceeds_them_is_counted(
+    side: &dyn StoreUnderTest,
+) {
+    let quota = DeadLetterQuota {
+        bytes_per_source: 1_000,
+        ..PLENTY
+    };
+    let mut place = side.place(quota).await;
+    let store = place.open().await;
+    let done = put(
+        &*store,
+        vec![sized("a", 600), sized("a", 401), sized("b", 900)],
+    )
+    .await;
+    assert_eq!(done.dropped, [dropped("a", RejectReason::BadField, 1)]);
+    // What is smaller still fits, to the byte.
+    assert_eq!(put(&*store, vec![sized("a", 300)]).await.kept, 1);
+    drop(store);
+    let store = place.open().await;
+    let done = put(
+        &*store,
+        vec![sized("a", 101), sized("a", 100), sized("a", 3)],
+    )
+    .await;
+    assert_eq!((done.kept, done.dropped_in_all()), (1, 2));
+    assert_eq!(sizes(&*store).await, [600, 900, 300, 100]);
+    // Replayed letters make room, as many as are needed; for what never fits none does.
+    let letters = open(&*store, None).await;
+    let ids = vec![letters[2].id, letters[3].id];
+    store.mark_replayed(ids).await.unwrap();
+    assert_eq!(put(&*store, vec![sized("a", 1_001)]).await.kept, 0);
+    assert_eq!(totals(&*store).await, (2, 2));
+    assert_eq!(put(&*store, vec![sized("a", 350)]).await.kept, 1);
+    assert_eq!(totals(&*store).await, (3, 0));
+    let done = put(&*store, vec![sized("a", 51), sized("a", 50)]).await;
+    assert_eq!((done.kept, done.dropped_in_all()), (1, 1));
+    let counts = store.dropped_dead_letters().await.unwrap();
+    assert_eq!(counts, [dropped("a", RejectReason::BadField, 5)]);
+    // Discarding gives the bytes back.
+    assert_eq!(store.discard(None, Some("a")).await.unwrap(), 3);
+    assert_eq!(put(&*store, vec![sized("a", 1_000)]).await.kept, 1);
+    assert_eq!(put(&*store, vec![sized("b", 101)]).await.kept, 0);
 }
 
 pub async fn what_is_not_kept_is_counted_by_source_and_reason_across_reopening(

@@ -142,6 +142,7 @@ macro_rules! contract_tests {
             a_letter_that_is_there_does_not_count_as_dropped_when_it_comes_again,
             discarding_makes_room_and_forgets_what_was_dropped,
             sources_without_number_share_the_quota_of_the_others,
+            the_letters_of_a_source_are_bounded_in_bytes_and_what_exceeds_them_is_counted,
         );
         mod model {
             use super::*;
@@ -171,6 +172,7 @@ pub(crate) use contract_tests;
 /// The number of dead letters kept where a test does not care.
 pub const PLENTY: DeadLetterQuota = DeadLetterQuota {
     per_source: 1_000_000,
+    bytes_per_source: 1 << 40,
     total: 1_000_000,
 };
 
