@@ -14,6 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("TICKCAST_CACHE") or Path.home() / ".cache" / "tickcast") / "services"
 SECANTUSDB = "0.7.0b3"
+MLFLOW = "3.17.2"
 
 
 class Failure(Exception):
@@ -99,8 +100,9 @@ def kafka_jars():
     return built(f"kafka-4.1.0-{fingerprint(pom)}", make)
 
 
-def secantusdb_python():
-    target = CACHE / f"secantusdb-{SECANTUSDB}"
+def python_with(name, what, *requirements):
+    """A virtual environment in the folder `name` of the cache, with packages from PyPI."""
+    target = CACHE / name
 
     def make(_aside):
         has_venv = (sys.executable, "-c", "import ensurepip, venv")
@@ -110,13 +112,24 @@ def secantusdb_python():
                 raise Failure("python3's venv module is missing: install it (Debian: python3-venv)")
         try:
             command("making a virtual environment", sys.executable, "-m", "venv", target)
-            command("installing SecantusDB", target / "bin" / "pip", "install", "-q",
-                    f"secantusdb=={SECANTUSDB}")
+            command(f"installing {what}", target / "bin" / "pip", "install", "-q", *requirements)
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
 
-    return built(target.name, make)
+    return built(name, make)
+
+
+def secantusdb_python():
+    return python_with(f"secantusdb-{SECANTUSDB}", "SecantusDB", f"secantusdb=={SECANTUSDB}")
+
+
+def mlflow_python():
+    if sys.version_info < (3, 11):
+        raise Failure(f"MLflow's pinned packages need Python 3.11 or newer, and this is {sys.version.split()[0]}")
+    pins = HERE / "mlflow-constraints.txt"
+    return python_with(f"mlflow-{MLFLOW}-{fingerprint(pins)}", "MLflow",
+                       f"mlflow=={MLFLOW}", "-c", pins)
 
 
 def ferretdb_binary():

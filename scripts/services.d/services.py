@@ -21,15 +21,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
-from prepare import Failure, command, ferretdb_binary, kafka_jars, say, secantusdb_python
+from prepare import (Failure, command, ferretdb_binary, kafka_jars, mlflow_python, say,
+                     secantusdb_python)
 
 READY_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 20
 HELP = """\
 services: kafka (Apache Kafka 4.1.0, KRaft), mongo (SecantusDB 0.7.0b3), ferretdb (FerretDB 1.24.2),
-all (the three).
+mlflow (MLflow 3.17.2 on SQLite, artefacts through its proxy), all (the four).
 
   scripts/services run [SERVICE...] [--dir D] -- COMMAND   starts them (kafka and mongo when none is
                                       named), sets the variables, runs COMMAND, stops them whatever
@@ -43,7 +45,8 @@ all (the three).
 Variables: KAFKA_BROKERS, KAFKA_SASL_BROKERS (SASL_PLAINTEXT, PLAIN, user tickcast, password
 correct), KAFKA_TLS_BROKERS (SASL_SSL, SCRAM-SHA-256, the same user; a certificate that is its own authority, in
 KAFKA_TLS_CA), KAFKA_FRONT and KAFKA_BEHIND (the broker listens on the second and tells its clients to come to
-the first, where a test puts a proxy), MONGODB_URI, FERRETDB_URI. One that is set already is kept, and its
+the first, where a test puts a proxy), MONGODB_URI, FERRETDB_URI, MLFLOW_TRACKING_URI and MLFLOW_PYTHON (a Python that has MLflow's own
+client). One that is set already is kept, and its
 service is not started.
 With ferretdb and without mongo, MONGODB_URI is FerretDB's.
 Jars, virtual environments and binaries are kept in ${TICKCAST_CACHE:-~/.cache/tickcast}/services.
@@ -169,7 +172,44 @@ class FerretDb:
         return answers(ports["wire"], hello())
 
 
-SERVICES = {"kafka": Kafka, "mongo": Mongo, "ferretdb": FerretDb}
+class Mlflow:
+    ports = ("http",)
+    variable = "MLFLOW_TRACKING_URI"
+    setup = staticmethod(mlflow_python)
+    # It serves from a child that it ends when it is asked to end, and leaves behind when it is killed.
+    parent_death_signal = signal.SIGTERM
+    environment = {
+        # Its worker processes for judges and scorers, which nothing here asks for, are half a gigabyte.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Set for its clients; the server would take it for its own store.
+        "MLFLOW_TRACKING_URI": None,
+    }
+
+    @staticmethod
+    def env(_folder, ports):
+        return {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports['http']}",
+                "MLFLOW_PYTHON": str(mlflow_python() / "bin" / "python")}
+
+    @staticmethod
+    def arguments(folder, ports):
+        return [str(mlflow_python() / "bin" / "mlflow"), "server", "--host", "127.0.0.1",
+                "--port", str(ports["http"]), "--workers", "1",
+                "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
+                "--artifacts-destination", str(folder / "artifacts")]
+
+    @staticmethod
+    def ready(ports):
+        # Not /health, which answers before the store does, and to hosts that the API refuses.
+        url = f"http://127.0.0.1:{ports['http']}/api/2.0/mlflow/experiments/get?experiment_id=0"
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+
+SERVICES = {"kafka": Kafka, "mongo": Mongo, "ferretdb": FerretDb, "mlflow": Mlflow}
 
 
 def hello():
@@ -236,9 +276,21 @@ def free_ports(names):
         return ports
 
 
-def die_with_parent():
+def die_with_parent(service):
     # PR_SET_PDEATHSIG: a `run` that is killed itself leaves no service behind.
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    number = getattr(service, "parent_death_signal", signal.SIGKILL)
+    return lambda: ctypes.CDLL(None).prctl(1, number)
+
+
+def environment(service):
+    own = {**os.environ, **getattr(service, "environment", {})}
+    return {key: value for key, value in own.items() if value is not None}
+
+
+def send(pid, number):
+    """Signals a service. It leads a process group of its own: killed, it takes its children along."""
+    with contextlib.suppress(ProcessLookupError):
+        (os.killpg if number == signal.SIGKILL else os.kill)(pid, number)
 
 
 def start(folder, names, tied):
@@ -254,8 +306,8 @@ def start(folder, names, tied):
         arguments = service.arguments(own, ports)
         with open(own / "output.log", "ab") as log:
             child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                     cwd=own, start_new_session=True,
-                                     preexec_fn=die_with_parent if tied else None)
+                                     cwd=own, start_new_session=True, env=environment(service),
+                                     preexec_fn=die_with_parent(service) if tied else None)
         folder.write(name, {"pid": child.pid, "started_at": started_at(child.pid), "ports": ports})
         children[name] = child
     deadline = time.monotonic() + READY_TIMEOUT_S
@@ -279,16 +331,14 @@ def came_to_nothing(folder, name, what):
 def stop(folder, names, hard=False):
     pids = {name: pid for name in names if (pid := folder.alive(name))}
     for pid in pids.values():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL if hard else signal.SIGTERM)
+        send(pid, signal.SIGKILL if hard else signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_S
     for name, pid in pids.items():
         while folder.alive(name):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
             if time.monotonic() > deadline:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                send(pid, signal.SIGKILL)
                 deadline = time.monotonic() + STOP_TIMEOUT_S
             time.sleep(0.02)
         folder.write(name, {**folder.read()[name], "pid": None, "started_at": None})
@@ -355,7 +405,7 @@ def main():
     options = parser.parse_args(arguments)
 
     names = list(dict.fromkeys(options.services)) or {
-        "run": ["kafka", "mongo"], "setup": ["kafka", "mongo"], "stop": ["all"],
+        "run": ["kafka", "mongo"], "setup": ["kafka", "mongo", "mlflow"], "stop": ["all"],
     }.get(options.verb, [])
     if "all" in names:
         names = list(SERVICES)
