@@ -9,18 +9,20 @@
 //! - [`scores`]: MASE, skill, CRPS and coverage over the last steps whose outcome is known.
 //! - [`jobs`]: what jobs are given. [`worker`]: takes them from the store and does them.
 //! - [`registered`]: models of the registry as references.
+//! - [`mlflow`]: what a run has to say, sent to an MLflow server, and models loaded from one.
 //!
-//! Everything but [`worker`] and [`registered`] is a pure function: the time and the seed are arguments, nothing is read or
-//! written. Times are UTC ([`market::Timestamp`]); the zone of an exchange or a schedule is only used where a wall clock
-//! is meant.
+//! Everything but [`worker`], [`registered`] and [`mlflow`] is a pure function: the time and the seed are arguments, nothing
+//! is read or written. Times are UTC ([`market::Timestamp`]); the zone of an exchange or a schedule is only used where a
+//! wall clock is meant.
 //!
-//! What it does not do: fire schedules, deliver messages, serve.
+//! What it does not do: fire schedules, deliver messages to others than MLflow, serve.
 
 pub mod calendar;
 pub mod drift;
 mod error;
 pub mod gate;
 pub mod jobs;
+pub mod mlflow;
 pub mod registered;
 pub mod schedule;
 pub mod scores;
