@@ -85,14 +85,13 @@ fn altered(of: String, file: &Artefact, found: String) -> MlflowError {
 
 /// Where the proxy has what MLflow names by a URI.
 pub(super) fn place(uri: &str) -> Result<String> {
+    // With two slashes it names another server.
     let behind = uri
         .strip_prefix("mlflow-artifacts:/")
         .filter(|rest| !rest.starts_with('/'));
-    behind.map(|path| path.trim_end_matches('/').to_owned()).ok_or_else(|| MlflowError::Denied {
-        url: uri.to_owned(),
-        detail: "it keeps artefacts where it does not hand them out itself: start `mlflow server` with \
-                 --artifacts-destination, and without --no-serve-artifacts or --default-artifact-root, and use \
-                 an experiment that was made since"
-            .to_owned(),
-    })
+    behind
+        .map(|path| path.trim_end_matches('/').to_owned())
+        .ok_or_else(|| MlflowError::Elsewhere {
+            uri: uri.to_owned(),
+        })
 }

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use market::Timestamp;
 use store::{Artefacts, Message, Outbox, Topic};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -162,8 +162,9 @@ impl Delivery {
     /// Store: the outbox cannot be read or marked. What was sent and not marked is sent again, to no effect.
     pub async fn pass(&self) -> Result<Passed> {
         let mut passed = Passed::default();
+        let mut hold = Hold::from_now(&self.options);
         for message in self.claim(self.options.batch).await? {
-            let error = match self.send(&message).await? {
+            let error = match self.send(&message, &mut hold).await? {
                 Some(Ok(())) => {
                     self.outbox.delivered(message.id).await?;
                     count("delivered");
@@ -174,26 +175,19 @@ impl Delivery {
                 // Another process has the topic: it goes on.
                 None => break,
             };
-            match self.retry_at(&message, &error).await {
-                Some(at) => {
-                    let now = (self.clock)();
-                    self.outbox
-                        .failed(message.id, &error.to_string(), Some(at), now)
-                        .await?;
-                    count("retried");
-                    passed.waiting = Some((error, at));
-                    break;
-                }
-                None => {
-                    let now = (self.clock)();
-                    self.outbox
-                        .failed(message.id, &error.to_string(), None, now)
-                        .await?;
-                    count("given_up");
-                    tracing::error!(key = message.message.key, %error, "a message for MLflow was given up");
-                    passed.given_up += 1;
-                }
+            let at = self.retry_at(&message, &error).await;
+            let now = (self.clock)();
+            self.outbox
+                .failed(message.id, &error.to_string(), at, now)
+                .await?;
+            if let Some(at) = at {
+                count("retried");
+                passed.waiting = Some((error, at));
+                break;
             }
+            count("given_up");
+            tracing::error!(key = message.message.key, %error, "a message for MLflow was given up");
+            passed.given_up += 1;
         }
         Ok(passed)
     }
@@ -208,7 +202,7 @@ impl Delivery {
     }
 
     /// Sends one message, and holds the topic meanwhile. None when it was lost.
-    async fn send(&self, message: &Message) -> Result<Option<Result<()>>> {
+    async fn send(&self, message: &Message, hold: &mut Hold) -> Result<Option<Result<()>>> {
         let sending = async {
             let update = Update::read(&message.message)?;
             self.client.apply(&update, &*self.artefacts).await
@@ -216,14 +210,17 @@ impl Delivery {
         let mut sending = std::pin::pin!(sending);
         loop {
             tokio::select! {
-                sent = &mut sending => return Ok(Some(sent)),
-                () = tokio::time::sleep(self.options.lease / 3) => {
+                // In this order: many short messages must not outlast the lease.
+                biased;
+                () = tokio::time::sleep_until(hold.renew_at) => {
+                    *hold = Hold::from_now(&self.options);
                     // The message waits still, and is the head.
                     let held = self.claim(1).await?;
                     if held.first().is_none_or(|head| head.id != message.id) {
                         return Ok(None);
                     }
                 }
+                sent = &mut sending => return Ok(Some(sent)),
             }
         }
     }
@@ -254,6 +251,20 @@ impl Delivery {
             .min(self.options.longest_retry);
         let us = i64::try_from(wait.max(asked).as_micros()).unwrap_or(i64::MAX);
         Some((self.clock)().plus_micros(us))
+    }
+}
+
+/// How long the topic is ours without asking again.
+struct Hold {
+    renew_at: Instant,
+}
+
+impl Hold {
+    /// Counted from before the claim, so that it never seems longer than it is.
+    fn from_now(options: &DeliveryOptions) -> Self {
+        Self {
+            renew_at: Instant::now() + options.lease / 3,
+        }
     }
 }
 

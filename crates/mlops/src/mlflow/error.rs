@@ -128,6 +128,16 @@ pub enum MlflowError {
         /// What it has.
         found: String,
     },
+    /// MLflow keeps a run's artefacts where it does not hand them out itself.
+    #[error(
+        "the artefacts of this run are at {uri}, which MLflow does not hand out itself: start `mlflow server` with \
+         --artifacts-destination, and without --no-serve-artifacts or --default-artifact-root, and use an experiment \
+         that was made since"
+    )]
+    Elsewhere {
+        /// MLflow's address of them.
+        uri: String,
+    },
     /// The store of this process: the outbox, or an artefact that is to be sent.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -169,7 +179,10 @@ impl MlflowError {
                 kind if kind.is_transient() => Again::Always,
                 _ => Again::Sometimes,
             },
-            Self::Record { .. } | Self::Conflict { .. } | Self::NotKept { .. } => Again::Never,
+            Self::Record { .. }
+            | Self::Conflict { .. }
+            | Self::NotKept { .. }
+            | Self::Elsewhere { .. } => Again::Never,
         }
     }
 
@@ -184,7 +197,10 @@ impl MlflowError {
     /// The kind, for HTTP statuses.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config { .. } | Self::Record { .. } | Self::Refused { .. } => ErrorKind::Invalid,
+            Self::Config { .. }
+            | Self::Record { .. }
+            | Self::Refused { .. }
+            | Self::Elsewhere { .. } => ErrorKind::Invalid,
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::Unreachable { .. }
             | Self::Unavailable { .. }

@@ -8,7 +8,7 @@ use super::{
     artefacts::place,
     client::Client,
     error::{MlflowError, Result},
-    record::{self, JOB_TAG, SHA256_TAG},
+    record::{self, SHA256_TAG},
     wire::ModelVersion,
 };
 
@@ -95,8 +95,7 @@ impl FoundVersion {
             call: format!("a version of {:?}", found.name),
             detail: format!("{:?} is no number of one", found.version),
         })?;
-        let job = found.tags.iter().find(|tag| tag.key == JOB_TAG);
-        let job = job.map(|tag| tag.value.clone());
+        let job = found.job().map(str::to_owned);
         let hashes: BTreeMap<_, _> = found
             .tags
             .iter()

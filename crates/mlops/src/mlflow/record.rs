@@ -164,6 +164,7 @@ impl Update {
             Self::Run(record) => record.check()?,
             Self::Alias(moved) => {
                 alias(&moved.alias)?;
+                moved.to.as_deref().map_or(Ok(()), check_job)?;
             }
         }
         Ok(NewMessage {

@@ -136,18 +136,19 @@ impl Client {
         }
     }
 
-    /// The version of a model that was made of a run. Of several, which a lost answer may leave, the first
-    /// stays.
+    /// The version that we made of a run.
     async fn version_of_run(&self, name: &str, run_id: &str) -> Result<Option<ModelVersion>> {
         let filter = format!("name = '{name}' and run_id = '{run_id}'");
         self.first_version(&filter).await
     }
 
-    /// The lowest version that a filter finds; the others, of the same run, are deleted.
+    /// The lowest of our versions that a filter finds. Of several of one run, which a lost answer may leave,
+    /// the others are deleted; versions that somebody else made of it stay.
     async fn first_version(&self, filter: &str) -> Result<Option<ModelVersion>> {
         let query = [("filter", filter), ("max_results", "100")];
         let VersionsFound { mut model_versions } =
             self.get("model-versions/search", &query).await?;
+        model_versions.retain(|version| version.job().is_some());
         model_versions.sort_by_key(|version| version.version.parse().unwrap_or(u64::MAX));
         let mut found = model_versions.into_iter();
         let Some(first) = found.next() else {

@@ -185,6 +185,14 @@ pub(super) struct ModelVersion {
     pub tags: Vec<KeyValue>,
 }
 
+impl ModelVersion {
+    /// The job that made it; None of a version that others made.
+    pub(super) fn job(&self) -> Option<&str> {
+        let tag = self.tags.iter().find(|tag| tag.key == super::JOB_TAG)?;
+        Some(&tag.value)
+    }
+}
+
 /// An answer that says nothing.
 #[derive(Debug, Deserialize)]
 pub(super) struct Empty {}

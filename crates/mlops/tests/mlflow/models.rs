@@ -219,6 +219,21 @@ async fn a_version_whose_source_is_named_by_its_run_is_loaded_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn artefacts_that_mlflow_does_not_hand_out_itself_are_told_as_such() {
+    let store = Store::open().await;
+    let version = version(&store, &unique("elsewhere"), "1", &unique("M"), &[]).await;
+    let location = "s3://bucket/of-somebody";
+    let body = json!({ "name": version.experiment, "artifact_location": location });
+    post("experiments/create", body).await;
+    let error = client()
+        .publish(&version, store.contents())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, MlflowError::Elsewhere { .. }), "{error}");
+    assert!(error.to_string().contains(location), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_altered_artefact_is_refused() {
     let (store, model, experiment) = (Store::open().await, unique("M"), unique("altered"));
     let version = version(&store, &experiment, "1", &model, &["champion"]).await;

@@ -27,4 +27,10 @@ pub(super) const METRICS: &[Metric] = &[
         Unit::Count,
         "Messages to others that were given up: too many waited, or they could not be delivered",
     ),
+    (
+        Counter,
+        "tickcast_mlflow_messages_total",
+        Unit::Count,
+        "Messages for MLflow by outcome: delivered, retried, given_up",
+    ),
 ];
