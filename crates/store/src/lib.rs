@@ -34,15 +34,15 @@ pub use csv_sink::{CsvSink, CsvSinkOptions};
 pub use error::{Result, StoreError};
 pub use ports::{
     AliasChange, AliasMove, AliasTarget, Appended, Artefact, Artefacts, BarQuery, BarRetention,
-    Budget, Change, DatabasePorts, DeadLetter, DeadLetterLog, DeadLetterState, DeadLetterStore,
-    Finished, ForecastLedger, Instrument, InstrumentQuote, JOB_LINE_CHARS, JOB_LINES_KEPT, Job,
-    JobKind, JobLine, JobQuery, JobState, JobStore, Lease, LedgerQuery, LedgerRow, Lineage,
-    MOST_ARTEFACT_BYTES, MOST_JOB_BYTES, MOST_WAITING_JOBS, MOST_WAITING_MESSAGES, Message,
-    MessageState, ModelRegistry, ModelSummary, NewJob, NewMessage, NewVerdict, NewVersion,
-    OLD_MESSAGES_KEPT, OpenForecast, Outbox, Outcome, PriceReader, PriceWriter, Progress,
-    Publication, Published, Readiness, ReasonCount, Recorded, Removed, Renewed, ScoreRow,
-    StepOutcome, StorePorts, StoredTick, Submitted, SymbolPage, SymbolPlace, SymbolQuery,
-    TickRetention, Topic, Verdict, Version, VersionQuery,
+    Budget, Change, Database, DatabasePorts, DeadLetter, DeadLetterLog, DeadLetterState,
+    DeadLetterStore, Finished, ForecastLedger, Instrument, InstrumentQuote, JOB_LINE_CHARS,
+    JOB_LINES_KEPT, Job, JobKind, JobLine, JobQuery, JobState, JobStore, Lease, LedgerQuery,
+    LedgerRow, Lineage, MOST_ARTEFACT_BYTES, MOST_JOB_BYTES, MOST_WAITING_JOBS,
+    MOST_WAITING_MESSAGES, Message, MessageState, ModelRegistry, ModelSummary, NewJob, NewMessage,
+    NewVerdict, NewVersion, OLD_MESSAGES_KEPT, OpenForecast, Outbox, Outcome, PriceReader,
+    PriceWriter, Progress, Publication, Published, Readiness, ReasonCount, Recorded, Removed,
+    Renewed, ScoreRow, StepOutcome, StorePorts, StoredTick, Submitted, SymbolPage, SymbolPlace,
+    SymbolQuery, TickRetention, Topic, Verdict, Version, VersionQuery,
 };
 pub use quota::{DeadLetterQuota, DroppedCount, RejectReport};
 pub use sqlite::{Copied, SqliteOptions, SqliteStore};

@@ -21,6 +21,9 @@ const KEY_CHARS: usize = 200;
 /// Files of a version, moves and messages of a publication at most.
 const MOST_PARTS: usize = 1_000;
 
+/// Bytes of all the JSON of a publication: a document of MongoDB holds it.
+const MOST_BYTES: usize = 4 << 20;
+
 /// What a store has of a model name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Present {
@@ -61,18 +64,21 @@ fn model_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what cannot be an alias.
-fn alias_name(alias: &str) -> Result<()> {
+/// Whether it can be an alias.
+pub(crate) fn is_alias(alias: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     let is_number = alias
         .strip_prefix('v')
         .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()));
-    if alias.is_empty()
-        || alias.chars().count() > ALIAS_CHARS
-        || !alias.chars().all(allowed)
-        || alias == "latest"
-        || is_number
-    {
+    (1..=ALIAS_CHARS).contains(&alias.len())
+        && alias.chars().all(allowed)
+        && alias != "latest"
+        && !is_number
+}
+
+/// Refuses what cannot be an alias.
+fn alias_name(alias: &str) -> Result<()> {
+    if !is_alias(alias) {
         return Err(invalid(format!(
             "{:?} is not an alias: expected 1 to {ALIAS_CHARS} of a-z, 0-9, _ and -, and not latest or v and a number",
             market::excerpt(alias)
@@ -181,6 +187,18 @@ pub(crate) fn check(publication: &Publication) -> Result<Option<String>> {
             verdict.budget_spent
         )));
     }
+    let values = publication
+        .outbox
+        .iter()
+        .map(|message| &message.payload)
+        .chain(publication.verdict.iter().map(|verdict| &verdict.numbers))
+        .chain(publication.version.iter().map(|new| &new.measures));
+    let bytes: usize = values.map(|value| value.to_string().len()).sum();
+    if bytes > MOST_BYTES {
+        return Err(invalid(format!(
+            "a publication of {bytes} bytes of JSON: expected at most {MOST_BYTES}"
+        )));
+    }
     publication.version.iter().try_for_each(version)?;
     let mut moved = BTreeSet::new();
     for to in &publication.aliases {
@@ -268,6 +286,15 @@ pub(crate) fn plan(
         version: new,
         moves,
     })
+}
+
+/// The error for a version that shall be put away while an alias points at it.
+pub(crate) fn still_named(name: &str, version: u32, alias: &str) -> StoreError {
+    StoreError::Conflict {
+        detail: format!(
+            "version {version} of {name} is its {alias}: move the alias before it is archived"
+        ),
+    }
 }
 
 /// The text that [`crate::VersionQuery::contains`] is looked for in.

@@ -59,10 +59,10 @@ fn filter(text: &str, begins: bool, bars_only: bool, after: &str) -> Document {
 }
 
 /// A pattern that holds a text as it is.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
     for c in text.chars() {
-        if !c.is_ascii_alphanumeric() {
+        if c.is_ascii() && !c.is_ascii_alphanumeric() {
             pattern.push('\\');
         }
         pattern.push(c);

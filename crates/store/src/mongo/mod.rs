@@ -27,6 +27,7 @@
 //! What it does not do: lock the database, run migrations by itself across major versions of the
 //! server, TLS settings (they are the URI's).
 
+mod artefacts;
 mod bars;
 mod counters;
 mod dead_letters;
@@ -34,16 +35,24 @@ mod documents;
 mod fault;
 mod fold;
 mod instruments;
+mod job_documents;
+mod jobs;
 mod keys;
 mod ledger;
+mod outbox;
 mod outside;
 mod ports;
+mod publication_documents;
+mod publish;
 mod ranges;
 mod recent;
+mod registry;
 mod retention;
 mod schema;
 mod scores;
 mod ticks;
+mod training;
+mod training_ports;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -65,6 +74,7 @@ use self::{
     documents::{BarDocument, DeadLetterDocument, TickDocument},
     ranges::Ranges,
     recent::Recent,
+    training::Training,
 };
 use crate::{DeadLetterQuota, Result, StoreError};
 
@@ -130,6 +140,7 @@ struct Inner {
     symbols: Collection<Document>,
     meta: Collection<Document>,
     dropped_letters: Collection<Document>,
+    training: Training,
     dead_letter_quota: DeadLetterQuota,
     /// How many letters each source has, as far as this process knows.
     letter_room: Mutex<Room>,
@@ -211,6 +222,7 @@ impl MongoStore {
                 put: std::sync::Mutex::default(),
             },
             dropped_letters: database.collection(&name("dropped_dead_letters")),
+            training: Training::new(&database, &options.collection),
             dead_letter_quota: options.dead_letter_quota,
             letter_room: Mutex::default(),
             name_shard_key,

@@ -68,7 +68,7 @@ impl Inner {
         index(&letters, doc! { "source": 1, "state": 1 }).await?;
         // What a source has, in letters and bytes, without reading the letters.
         index(&letters, doc! { "source": 1, "bytes": 1 }).await?;
-        Ok(())
+        self.training.prepare().await
     }
 
     async fn check_version(&self) -> Result<()> {

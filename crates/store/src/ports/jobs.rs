@@ -402,7 +402,9 @@ pub trait JobStore: Send + Sync {
     /// all, and are seen together.
     ///
     /// # Errors
-    /// As [`super::ModelRegistry::publish`]; then the lease is held as before and nothing was written.
+    /// As [`super::ModelRegistry::publish`]. Where the outcome or its publication cannot be (invalid, not found,
+    /// conflict) nothing was written and the lease is held as before. Where the store failed (unavailable) it may
+    /// be finished as a whole: [`Self::job`] tells.
     async fn finish(&self, lease: Lease, outcome: Outcome, now: Timestamp) -> Result<Finished>;
 
     /// Asks for a job's end: a queued one is cancelled at once, a running one when its worker hears of it

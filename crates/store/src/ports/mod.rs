@@ -83,6 +83,47 @@ pub struct DatabasePorts {
     pub dead_letters: Arc<dyn DeadLetterStore>,
     /// Removes bars by age.
     pub bar_retention: Arc<dyn BarRetention>,
+    /// Durable jobs.
+    pub jobs: Arc<dyn JobStore>,
+    /// Versions of models, aliases, verdicts.
+    pub registry: Arc<dyn ModelRegistry>,
+    /// The content of model files.
+    pub artefacts: Arc<dyn Artefacts>,
+    /// Messages to others.
+    pub outbox: Arc<dyn Outbox>,
+}
+
+/// A store that has every port.
+pub trait Database:
+    PriceWriter
+    + PriceReader
+    + ForecastLedger
+    + DeadLetterStore
+    + TickRetention
+    + BarRetention
+    + JobStore
+    + ModelRegistry
+    + Artefacts
+    + Outbox
+    + Readiness
+    + 'static
+{
+}
+
+impl<S> Database for S where
+    S: PriceWriter
+        + PriceReader
+        + ForecastLedger
+        + DeadLetterStore
+        + TickRetention
+        + BarRetention
+        + JobStore
+        + ModelRegistry
+        + Artefacts
+        + Outbox
+        + Readiness
+        + 'static
+{
 }
 
 impl std::fmt::Debug for StorePorts {
@@ -101,22 +142,16 @@ impl std::fmt::Debug for DatabasePorts {
 
 impl StorePorts {
     /// Of a store that has every port.
-    pub fn of_database<S>(store: Arc<S>) -> Self
-    where
-        S: PriceWriter
-            + PriceReader
-            + ForecastLedger
-            + DeadLetterStore
-            + TickRetention
-            + BarRetention
-            + Readiness
-            + 'static,
-    {
+    pub fn of_database<S: Database>(store: Arc<S>) -> Self {
         let database = DatabasePorts {
             prices: Arc::<S>::clone(&store),
             ledger: Arc::<S>::clone(&store),
             dead_letters: Arc::<S>::clone(&store),
             bar_retention: Arc::<S>::clone(&store),
+            jobs: Arc::<S>::clone(&store),
+            registry: Arc::<S>::clone(&store),
+            artefacts: Arc::<S>::clone(&store),
+            outbox: Arc::<S>::clone(&store),
         };
         Self {
             database: Some(database),
@@ -140,17 +175,7 @@ impl StorePorts {
 }
 
 /// A database as it stands behind an [`Arc`].
-impl<S> From<Arc<S>> for StorePorts
-where
-    S: PriceWriter
-        + PriceReader
-        + ForecastLedger
-        + DeadLetterStore
-        + TickRetention
-        + BarRetention
-        + Readiness
-        + 'static,
-{
+impl<S: Database> From<Arc<S>> for StorePorts {
     fn from(store: Arc<S>) -> Self {
         Self::of_database(store)
     }

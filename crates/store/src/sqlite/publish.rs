@@ -175,11 +175,7 @@ pub(super) fn archive(
         .query_row((name, version), |row| row.get(0))
         .optional()?;
     if let (Some(alias), Some(_)) = (alias, change) {
-        return Err(StoreError::Conflict {
-            detail: format!(
-                "version {version} of {name} is its {alias}: move the alias before it is archived"
-            ),
-        });
+        return Err(publication::still_named(name, version, &alias));
     }
     let id: Option<i64> = conn
         .prepare_cached(

@@ -7,6 +7,7 @@
 //! stay quick.
 
 pub mod dead_letters;
+pub mod jobs;
 pub mod ledger;
 pub mod prices;
 pub mod retention;

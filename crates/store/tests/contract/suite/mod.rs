@@ -2,11 +2,17 @@
 //!
 //! A side passes by giving a [`StoreUnderTest`] and naming it in [`contract_tests`].
 
+pub mod artefacts;
 pub mod bars;
 pub mod dead_letters;
 pub mod export;
 pub mod instruments;
+pub mod job_history;
+pub mod jobs;
 pub mod ledger;
+pub mod outbox;
+pub mod publications;
+pub mod registry;
 pub mod retention;
 pub mod ticks;
 
@@ -14,35 +20,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use market::{Bar, Interval, Symbol, Tick, Timestamp, bars_from_ticks};
-use store::{
-    BarQuery, BarRetention, DeadLetterQuota, DeadLetterStore, ForecastLedger, PriceReader,
-    PriceWriter, Readiness, TickRetention,
-};
-
-/// Every port in one: what a database is held by in these tests. Nothing else asks for all of them.
-pub trait Database:
-    PriceWriter
-    + PriceReader
-    + ForecastLedger
-    + DeadLetterStore
-    + TickRetention
-    + BarRetention
-    + Readiness
-    + 'static
-{
-}
-
-impl<T> Database for T where
-    T: PriceWriter
-        + PriceReader
-        + ForecastLedger
-        + DeadLetterStore
-        + TickRetention
-        + BarRetention
-        + Readiness
-        + 'static
-{
-}
+pub use store::Database;
+use store::{BarQuery, DeadLetterQuota, PriceReader};
 
 /// Makes places for stores of one side.
 #[async_trait]
@@ -144,8 +123,61 @@ macro_rules! contract_tests {
             sources_without_number_share_the_quota_of_the_others,
             the_letters_of_a_source_are_bounded_in_bytes_and_what_exceeds_them_is_counted,
         );
+        contract_tests!($side; jobs:
+            a_job_comes_back_as_it_was_submitted,
+            jobs_are_taken_by_priority_then_time_then_order,
+            a_job_waits_for_its_time_and_for_a_worker_of_its_kind,
+            a_key_makes_one_job,
+            a_key_with_another_payload_is_a_conflict_and_nothing_of_its_batch_is_kept,
+            workers_at_the_same_time_never_get_the_same_job,
+            a_lease_that_ended_is_taken_again_and_its_holder_can_do_nothing,
+            a_lease_that_is_renewed_is_kept_and_one_that_nobody_took_goes_on,
+            a_job_that_lost_its_last_lease_fails_with_the_reason,
+            a_failed_attempt_is_tried_again_at_its_time_until_none_is_left,
+            an_attempt_is_finished_once,
+            a_job_is_cancelled_wherever_it_stands,
+            a_clock_that_goes_back_makes_no_job_wait_and_takes_none_from_its_worker,
+        );
+        contract_tests!($side; job_history:
+            jobs_are_listed_newest_first_by_kind_and_state_in_pages,
+            a_log_has_the_lines_of_all_attempts_and_keeps_the_newest,
+            the_history_keeps_the_newest_finished_jobs_of_a_kind,
+            what_cannot_be_a_job_is_refused,
+            a_queue_that_is_full_refuses_jobs_and_keeps_those_it_has,
+        );
+        contract_tests!($side; publications:
+            a_completion_is_there_with_all_that_it_publishes,
+            a_completion_that_cannot_publish_leaves_nothing_behind_and_the_lease_is_held,
+            a_worker_that_lost_its_lease_publishes_nothing,
+            versions_published_at_the_same_time_get_numbers_of_their_own,
+            of_two_who_compare_and_set_an_alias_at_the_same_time_one_does,
+            what_cannot_be_published_is_refused,
+        );
+        contract_tests!($side; registry:
+            a_version_comes_back_as_it_was_made,
+            who_was_champion_at_a_time_is_told_by_the_history,
+            a_clock_that_goes_back_keeps_the_history_in_order,
+            versions_are_listed_filtered_and_searched_in_pages,
+            an_archived_version_takes_no_alias_and_comes_back,
+            models_are_listed_with_their_aliases,
+            verdicts_are_kept_and_their_budget_is_summed,
+        );
+        contract_tests!($side; artefacts:
+            a_content_comes_back_under_its_sha256,
+            a_content_that_is_put_again_is_one,
+            what_is_not_there_is_told_so,
+        );
+        contract_tests!($side; outbox:
+            messages_come_in_their_order_until_they_are_delivered,
+            a_message_that_is_to_be_tried_later_holds_up_those_behind_it,
+            a_message_that_is_given_up_makes_way_and_is_kept,
+            a_topic_is_delivered_by_one_at_a_time,
+            a_clock_that_goes_back_makes_no_message_wait,
+            a_topic_keeps_its_newest_messages,
+        );
         mod model {
             use super::*;
+            crate::suite::contract_tests!($side; model / jobs: jobs_are_those_of_the_model);
             crate::suite::contract_tests!($side; model / prices: prices_are_those_of_the_model);
             crate::suite::contract_tests!($side; model / ledger: the_ledger_is_that_of_the_model);
             crate::suite::contract_tests!($side; model / dead_letters: dead_letters_are_those_of_the_model);
