@@ -211,12 +211,12 @@ mod tests {
         assert!(store.latest_tick(&symbol).await.unwrap().is_some());
         store.close().await.unwrap();
         let fresh = tempfile::tempdir().unwrap();
-        let fresh = of_version(fresh.path(), 6);
+        let fresh = of_version(fresh.path(), MIGRATIONS.len());
         let migrated = Connection::open(dir.path().join(FILE)).unwrap();
         assert_eq!(statements(&migrated), statements(&fresh));
         let version: u32 = migrated
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .unwrap();
-        assert_eq!(version, 6);
+        assert_eq!(version, VERSION);
     }
 }
