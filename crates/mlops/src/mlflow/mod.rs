@@ -3,6 +3,7 @@
 //!
 //! - [`Record`]: what one run says. [`Update::message`] makes a message for the store's outbox of it, which is
 //!   kept in the same transaction as what it tells of.
+//! - [`RoundRun`]: the messages of a round of training.
 //! - [`Delivery`]: sends the outbox, in order, each message once, for as long as it takes.
 //! - [`Client`]: MLflow's REST API: experiments, runs, artefacts through its proxy, versions and aliases.
 //!   [`Client::publish`] sends a record so that sending it again changes nothing.
@@ -24,6 +25,7 @@ mod load;
 mod publish;
 mod record;
 mod registry;
+mod rounds;
 mod runs;
 mod wire;
 
@@ -37,4 +39,5 @@ pub use self::{
         AliasMoved, DELIVERED_TAG, JOB_TAG, MODEL_TAG, Metric, NAME_TAG, RECORD_TAG, Record,
         Registered, RunStatus, SHA256_TAG, Update, alias,
     },
+    rounds::RoundRun,
 };

@@ -3,6 +3,9 @@
 //! not by the client that sent it. Each test has an experiment and models of its own.
 
 #[cfg(test)]
+#[path = "../support/closes.rs"]
+mod closes;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod models;
@@ -11,6 +14,11 @@ mod proxy;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod rounds;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+#[path = "../support/years.rs"]
+mod years;
