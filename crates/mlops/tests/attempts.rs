@@ -259,3 +259,35 @@ async fn two_workers_share_the_jobs_and_each_is_done_once() {
         assert_eq!(versions(&place, &format!("close-1d.{symbol}")).await, [1]);
     }
 }
+
+#[tokio::test]
+async fn rounds_go_forward_and_a_clock_that_was_set_back_is_waited_for() {
+    let place = Workplace::open(300).await;
+    place.put_closes("ACME", &strong(1, 300)).await;
+    place.submit(&["ACME"], None).await;
+    run(&place.worker("w")).await;
+
+    let earlier = mlops::jobs::TrainPayload {
+        as_of: Some(day(290)),
+        ..payload()
+    };
+    let [asked] = place.submit_as(&earlier, &["ACME"], None).await[..] else {
+        panic!()
+    };
+    run(&place.worker("w")).await;
+    let error = place.ended(asked, JobState::Failed).await.error.unwrap();
+    let want = "as_of: 2020-10-17T00:00:00Z lies before the last round of close-1d.ACME, held as of 2020-10-27T";
+    assert!(error.starts_with(want), "{error}");
+
+    place.set(day(299));
+    let [id] = place.submit(&["ACME"], None).await[..] else {
+        panic!()
+    };
+    run(&place.worker("w")).await;
+    place.ended(id, JobState::Queued).await;
+    assert_eq!(rounds(&place, NAME).await.len(), 1);
+    place.set(day(300).plus_micros(10_000_000));
+    run(&place.worker("w")).await;
+    assert_eq!(place.ended(id, JobState::Succeeded).await.attempt, 2);
+    assert_eq!(rounds(&place, NAME).await.len(), 2);
+}

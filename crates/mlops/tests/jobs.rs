@@ -17,8 +17,9 @@ use market::{
     Interval,
     wire::{Band, Fan},
 };
-use mlops::jobs::{
-    BacktestPayload, Payload, RetentionPayload, ScorePayload, TrainPayload, train_jobs,
+use mlops::{
+    jobs::{BacktestPayload, Payload, RetentionPayload, ScorePayload, TrainPayload, train_jobs},
+    training::TradingDays,
 };
 use serde_json::{Value, json};
 use store::{
@@ -95,7 +96,8 @@ fn a_payload_reads_back_as_it_was_written_and_what_is_absent_follows_the_market(
     assert_eq!(TrainPayload::read(&json).unwrap(), written);
     let read = |days: &str| {
         let json = json!({ "symbol": "AAPL", "interval": "1d", "days": days });
-        let recipe = TrainPayload::read(&json).unwrap().recipe().unwrap();
+        let payload = TrainPayload::read(&json).unwrap();
+        let recipe = payload.recipe(TradingDays::Always).unwrap();
         recipe.policy.origins_a_year
     };
     assert_eq!((read("XNYS"), read("always")), (252, 365));

@@ -323,11 +323,11 @@ fn an_unknown_model_a_recipe_that_cannot_be_and_a_set_flag_end_the_round() {
 
 /// Drift, as a model that says that it was trained before.
 #[derive(Debug)]
-struct TrainedBefore(Option<i64>);
+struct TrainedBefore(ModelRef);
 
 impl ForecastModel for TrainedBefore {
     fn name(&self) -> String {
-        format!("before:{:?}", self.0)
+        self.0.to_string()
     }
 
     fn needs(&self, options: &FitOptions) -> Needs {
@@ -339,7 +339,10 @@ impl ForecastModel for TrainedBefore {
     }
 
     fn training(&self) -> Training {
-        Training::Before { until_ms: self.0 }
+        let until = self.0.rest().parse::<usize>().ok();
+        Training::Before {
+            until_ms: until.map(|n| day(n).as_millis()),
+        }
     }
 
     fn fit(
@@ -368,8 +371,7 @@ impl ModelProvider for Before {
     }
 
     fn resolve(&self, reference: &ModelRef) -> forecast::Result<Arc<dyn ForecastModel>> {
-        let until = reference.rest().parse::<usize>().ok();
-        Ok(Arc::new(TrainedBefore(until.map(|n| day(n).as_millis()))))
+        Ok(Arc::new(TrainedBefore(reference.clone())))
     }
 }
 
@@ -396,7 +398,7 @@ fn a_model_that_was_trained_on_held_out_origins_is_not_judged_by_them() {
         .iter()
         .map(|v| v.candidate.as_str())
         .collect();
-    assert_eq!(judged, [TrainedBefore(Some(day(249).as_millis())).name()]);
+    assert_eq!(judged, ["before:249"]);
     let left_out: Vec<_> = round
         .left_out
         .iter()

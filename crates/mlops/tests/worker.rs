@@ -12,12 +12,24 @@ mod workplace;
 #[path = "support/years.rs"]
 mod years;
 
-use std::time::Duration;
-
 use closes::{closes, day};
-use mlops::{training::Action, worker::CHAMPION};
-use store::{Artefacts as _, JobState, JobStore as _, ModelRegistry as _, Topic};
+use mlops::{mlflow::Update, training::Action, worker::CHAMPION};
+use store::{
+    Artefacts as _, JobState, JobStore as _, MessageState, ModelRegistry as _, NewMessage,
+    Outbox as _, Topic,
+};
 use workplace::{NAME, Workplace, promote_by_hand, rounds, run, strong, versions};
+
+/// What waits for somebody.
+async fn messages(place: &Workplace, topic: Topic) -> Vec<NewMessage> {
+    let waiting = place.store.messages(topic, MessageState::Waiting, None, 10);
+    waiting
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|message| message.message)
+        .collect()
+}
 
 #[tokio::test]
 async fn a_round_goes_from_its_submission_to_a_champion_whose_files_are_there() {
@@ -28,7 +40,7 @@ async fn a_round_goes_from_its_submission_to_a_champion_whose_files_are_there() 
         panic!()
     };
     let worker = place.worker_with("w", place.ports(), |config| {
-        config.tell = vec![Topic::Webhook]
+        config.tell = vec![Topic::Webhook, Topic::Mlflow]
     });
     assert_eq!(run(&worker).await, 1);
 
@@ -78,17 +90,29 @@ async fn a_round_goes_from_its_submission_to_a_champion_whose_files_are_there() 
     );
     let verdict = &verdicts[0].verdict;
     assert!(verdict.promoted && verdict.budget_spent > 0.0 && verdict.tries_this_year == 1);
-    let messages = store::Outbox::claim(
-        &*place.store,
-        Topic::Webhook,
-        "test",
-        place.now(),
-        Duration::from_secs(60),
-        10,
+    let webhook = messages(&place, Topic::Webhook).await;
+    assert_eq!(webhook.len(), 1);
+    assert_eq!(webhook[0].payload["round"]["action"], "promote");
+    let mlflow = messages(&place, Topic::Mlflow).await;
+    let [Update::Run(run_of)] = &mlflow
+        .iter()
+        .map(|one| Update::read(one).unwrap())
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("{mlflow:?}")
+    };
+    run_of.check().unwrap();
+    assert_eq!(run_of.tags["mlflow.note.content"], verdict.words);
+    let mase = run_of
+        .metrics
+        .iter()
+        .find(|metric| metric.name == "mase/arima(1,1,0)");
+    assert!(mase.is_some_and(|metric| metric.value < 1.0));
+    let registered = run_of.registered.as_ref().unwrap();
+    assert_eq!(
+        (registered.model.as_str(), &registered.aliases[..]),
+        (NAME, &[CHAMPION.to_owned()][..])
     );
-    let messages = messages.await.unwrap();
-    assert_eq!(messages.len(), 1);
-    assert_eq!(messages[0].message.payload["round"]["action"], "promote");
 
     // Twenty days later the champion stays, and is fitted to the closes that have come.
     place.set(day(320));
@@ -229,7 +253,12 @@ async fn a_champion_worse_than_naive_goes_and_nobody_has_the_alias() {
     let [id] = place.submit(&["ACME"], None).await[..] else {
         panic!()
     };
-    run(&place.worker("w")).await;
+    let worker = place.worker_with("w", place.ports(), |config| {
+        config.tell = vec![Topic::Mlflow];
+    });
+    run(&worker).await;
+    // The run of the round, and the alias that points at none.
+    assert_eq!(messages(&place, Topic::Mlflow).await.len(), 2);
     let result = place.ended(id, JobState::Succeeded).await.result.unwrap();
     assert_eq!(
         (&result["action"], &result["served"]),

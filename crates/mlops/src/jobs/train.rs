@@ -25,9 +25,10 @@ pub struct TrainPayload {
     /// The first part of the model's name, `close-1d` for daily bars when absent; the symbol is the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// When the market trades: `always`, `weekdays`, or the code of an exchange.
-    #[serde(default)]
-    pub days: TradingDays,
+    /// When the market trades: `always`, `weekdays`, or the code of an exchange. When absent, `always` where there is a
+    /// bar on a Saturday, else `weekdays`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<TradingDays>,
     /// What is known: bars that end later do not exist. The time of the attempt when absent.
     #[serde(default, rename = "as_of_us", skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Timestamp>,
@@ -81,13 +82,13 @@ pub struct TrainPayload {
 impl TrainPayload {
     /// The usual round of a symbol.
     #[must_use]
-    pub fn new(symbol: Symbol, interval: Interval, days: TradingDays) -> Self {
+    pub fn new(symbol: Symbol, interval: Interval) -> Self {
         Self {
             version: current_version(),
             symbol,
             interval,
             model: None,
-            days,
+            days: None,
             as_of: None,
             candidates: None,
             horizon: None,
@@ -116,20 +117,21 @@ impl TrainPayload {
         }
     }
 
-    /// The recipe.
+    /// The recipe, for a market that trades on `days` where the payload does not say when it does.
     ///
     /// # Errors
     /// None of the usual candidates can be read: never.
-    pub fn recipe(&self) -> Result<Recipe, PayloadError> {
+    pub fn recipe(&self, days: TradingDays) -> Result<Recipe, PayloadError> {
+        let days = self.days.clone().unwrap_or(days);
         let candidates = match &self.candidates {
             Some(candidates) => candidates.clone(),
             None => Recipe::usual_candidates()
                 .map_err(|e| PayloadError::new("candidates", e.to_string()))?,
         };
-        let mut recipe = Recipe::new(candidates, self.interval, self.days.clone());
+        let mut recipe = Recipe::new(candidates, self.interval, days.clone());
         if let Some(step) = self.step.filter(|step| *step > 0) {
             recipe.layout.step = step;
-            recipe.policy.origins_a_year = self.days.bars_a_year(self.interval).div_ceil(step);
+            recipe.policy.origins_a_year = days.bars_a_year(self.interval).div_ceil(step);
         }
         let layout = &mut recipe.layout;
         // A short window is short for the first fit, too.
@@ -175,7 +177,7 @@ impl Payload for TrainPayload {
             );
             return Err(PayloadError::new("model", reason));
         }
-        let recipe = self.recipe()?;
+        let recipe = self.recipe(TradingDays::Always)?;
         recipe.check(&Calendars::builtin()).map_err(|e| match e {
             TrainingError::Recipe { field, reason } => {
                 // The payload has them without their groups.

@@ -25,6 +25,17 @@ pub enum TradingDays {
 }
 
 impl TradingDays {
+    /// What bars tell: a market with a bar on a Saturday trades round the clock, another one on weekdays.
+    #[must_use]
+    pub fn of(starts: &[Timestamp]) -> Self {
+        let saturday = |at: &Timestamp| utc_day(*at).weekday().to_monday_zero_offset() == 5;
+        if starts.iter().any(saturday) {
+            Self::Always
+        } else {
+            Self::Weekdays
+        }
+    }
+
     /// The bars of a year, about: sessions of six and a half hours where there are sessions.
     #[must_use]
     pub const fn bars_a_year(&self, interval: Interval) -> usize {
@@ -204,6 +215,14 @@ mod tests {
             expected("always", Interval::D1, from, "2026-11-26T23:00:00Z"),
             0
         );
+    }
+
+    #[test]
+    fn bars_on_a_saturday_tell_of_a_market_that_never_closes() {
+        let day = |n: i64| at("2026-11-23T00:00:00Z").plus_micros(n * 86_400_000_000);
+        let days = |n: i64| (0..n).map(day).collect::<Vec<_>>();
+        assert_eq!(TradingDays::of(&days(5)), TradingDays::Weekdays);
+        assert_eq!(TradingDays::of(&days(6)), TradingDays::Always);
     }
 
     #[test]

@@ -109,12 +109,16 @@ impl Recipe {
             .collect()
     }
 
-    /// Closes that a round reads at most: the window of the first fit, and all origins of a year.
+    /// Closes that a round reads at most: the window of the first fit, and all origins of a year, with room for a market
+    /// that trades on more days than were planned.
     #[must_use]
     pub fn rows(&self) -> usize {
-        let layout = &self.layout;
-        let origins = self.policy.planned_origins().saturating_mul(layout.step);
+        let (layout, policy) = (&self.layout, &self.policy);
+        let origins = policy
+            .planned_origins()
+            .saturating_add(policy.origins_a_year / 2);
         origins
+            .saturating_mul(layout.step)
             .saturating_add(layout.window)
             .saturating_add(layout.horizon)
     }

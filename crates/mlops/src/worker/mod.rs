@@ -26,13 +26,16 @@ mod report;
 mod retention;
 mod score;
 mod series;
+mod tell;
 mod train;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use forecast::Providers;
 use market::Timestamp;
-use store::{Artefacts, ForecastLedger, JobKind, JobStore, ModelRegistry, PriceReader, Topic};
+use store::{
+    Artefacts, DatabasePorts, ForecastLedger, JobKind, JobStore, ModelRegistry, PriceReader, Topic,
+};
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -56,6 +59,18 @@ pub struct WorkerPorts {
     pub prices: Arc<dyn PriceReader>,
     /// The live forecasts.
     pub ledger: Arc<dyn ForecastLedger>,
+}
+
+impl From<&DatabasePorts> for WorkerPorts {
+    fn from(ports: &DatabasePorts) -> Self {
+        Self {
+            jobs: Arc::clone(&ports.jobs),
+            registry: Arc::clone(&ports.registry),
+            artefacts: Arc::clone(&ports.artefacts),
+            prices: Arc::clone(&ports.prices),
+            ledger: Arc::clone(&ports.ledger),
+        }
+    }
 }
 
 impl fmt::Debug for WorkerPorts {
@@ -91,7 +106,7 @@ pub struct WorkerConfig {
     pub seed: u64,
     /// The version of the program, for lineages.
     pub code_version: String,
-    /// Whom rounds of training are told: a message each in the outbox.
+    /// Whom rounds of training are told: messages in the outbox, for [`crate::mlflow::Delivery`] and the like.
     pub tell: Vec<Topic>,
 }
 
@@ -207,6 +222,7 @@ impl Worker {
     /// # Errors
     /// A fault of ours ended a slot.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), WorkerError> {
+        let stop = stop.child_token();
         let mut slots = JoinSet::new();
         for slot in 0..self.inner.config.slots {
             slots.spawn(work(Arc::clone(&self.inner), stop.clone(), slot as u64));

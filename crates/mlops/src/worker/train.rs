@@ -3,20 +3,21 @@
 use std::time::Instant;
 
 use forecast::{ModelRef, backtest::Control};
+use market::Timestamp;
 use serde_json::{Value, json};
-use store::{AliasMove, AliasTarget, Artefact, NewMessage, NewVerdict, NewVersion, Publication};
+use store::{AliasMove, AliasTarget, Artefact, NewVerdict, NewVersion, Publication};
 
 use super::{
     CHAMPION,
     attempt::{Failure, Made, Task},
-    series,
+    series, tell,
 };
 use crate::{
     gate::ErrorBudget,
     jobs::{Payload as _, TrainPayload},
     training::{
         Action, ArtefactFile, Champion, Outcome, Round, Series, Standing, Task as RoundTask,
-        Trainer, TrainingError,
+        TradingDays, Trainer, TrainingError,
     },
 };
 
@@ -31,13 +32,22 @@ impl From<TrainingError> for Failure {
 
 pub(super) async fn train(task: &Task) -> Result<Made, Failure> {
     let payload = TrainPayload::read(&task.job.payload)?;
-    let (name, recipe) = (payload.name(), payload.recipe()?);
+    let name = payload.name();
     let as_of = payload.as_of.unwrap_or_else(|| task.inner.now());
     task.report.step("reads the closes and the champion");
     let champion = champion(task, &name).await?;
-    let (verdict, budget) = budget(task, &name).await?;
+    let (verdict, budget) = match last_round(task, &name).await? {
+        Some(last) => {
+            last.must_precede(&payload, as_of)?;
+            (Some(last.verdict), last.budget)
+        }
+        None => (None, None),
+    };
     let (symbol, interval) = (payload.symbol.clone(), payload.interval);
-    let (starts, closes) = series::closes(task, &symbol, interval, as_of, recipe.rows()).await?;
+    // Of a market that never closes a year has the most bars.
+    let rows = payload.recipe(TradingDays::Always)?.rows();
+    let (starts, closes) = series::closes(task, &symbol, interval, as_of, rows).await?;
+    let recipe = payload.recipe(TradingDays::of(&starts))?;
     let series = Series::new(symbol, interval, starts, closes)?;
     if let (Some(first), Some(last)) = (series.starts().first(), series.starts().last()) {
         let (rows, sha256) = (series.len(), series.sha256());
@@ -140,16 +150,37 @@ async fn champion(task: &Task, name: &str) -> Result<Option<Champion>, Failure> 
     Ok(Some(champion))
 }
 
-/// The id of the last verdict on a name, with the error budget as it left it.
-async fn budget(task: &Task, name: &str) -> Result<(Option<i64>, Option<ErrorBudget>), Failure> {
+/// Where the last round of a name left it.
+struct LastRound {
+    name: String,
+    verdict: i64,
+    at: Timestamp,
+    budget: Option<ErrorBudget>,
+}
+
+impl LastRound {
+    /// Rounds go forward: one that knows less than an earlier one would show other losses to the same budget.
+    fn must_precede(&self, payload: &TrainPayload, as_of: Timestamp) -> Result<(), Failure> {
+        if as_of >= self.at {
+            return Ok(());
+        }
+        let why = format!(
+            "as_of: {as_of} lies before the last round of {}, held as of {}",
+            self.name, self.at
+        );
+        // A clock that was set back comes right.
+        Err(match payload.as_of {
+            Some(_) => Failure::Refused(why),
+            None => Failure::Transient(why),
+        })
+    }
+}
+
+async fn last_round(task: &Task, name: &str) -> Result<Option<LastRound>, Failure> {
     let registry = &task.inner.ports.registry;
-    let Some(last) = registry
-        .verdicts(Some(name), None, 1)
-        .await?
-        .into_iter()
-        .next()
-    else {
-        return Ok((None, None));
+    let verdicts = registry.verdicts(Some(name), None, 1).await?;
+    let Some(last) = verdicts.into_iter().next() else {
+        return Ok(None);
     };
     let kept = last.verdict.numbers.get("budget").cloned();
     // Without it the year's bound would not hold: nothing is judged on a guess.
@@ -159,14 +190,19 @@ async fn budget(task: &Task, name: &str) -> Result<(Option<i64>, Option<ErrorBud
             last.id
         ))
     })?;
-    Ok((Some(last.id), budget))
+    Ok(Some(LastRound {
+        name: name.to_owned(),
+        verdict: last.id,
+        at: last.verdict.at,
+        budget,
+    }))
 }
 
 /// Two rounds of a name at once would each go on from the same budget: the later one is held again. What comes between
 /// this look and the publication is not seen; a moved champion always is.
 async fn still_the_last(task: &Task, name: &str, verdict: Option<i64>) -> Result<(), Failure> {
-    let (last, _) = budget(task, name).await?;
-    if last == verdict {
+    let last = last_round(task, name).await?;
+    if last.map(|last| last.verdict) == verdict {
         return Ok(());
     }
     let why = format!("another round of {name} ended meanwhile");
@@ -213,6 +249,7 @@ fn publication(
     artefacts: Vec<Artefact>,
 ) -> Result<(Publication, Value), Failure> {
     let Outcome { round, trained } = outcome;
+    let files = artefacts.clone();
     let by = task.job.submitted_by.clone();
     let version = match trained {
         Some(trained) => Some(NewVersion {
@@ -269,13 +306,7 @@ fn publication(
         "words": round.words,
         "measures": round.served_measures(),
     });
-    let tell = task.inner.config.tell.iter();
-    let outbox = tell.map(|topic| NewMessage {
-        topic: *topic,
-        key: format!("round-{}", task.job.id),
-        payload: json!({ "event": "round", "job": task.job.id, "round": verdict.numbers }),
-    });
-    let outbox = outbox.collect();
+    let outbox = tell::messages(task, &round, &files, &verdict.numbers, note(&round));
     let publication = Publication {
         verdict: Some(verdict),
         version,

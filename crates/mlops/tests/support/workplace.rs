@@ -17,14 +17,14 @@ use mlops::{
     Worker, WorkerConfig, WorkerPorts,
     calendar::Calendars,
     jobs::{TrainPayload, train_jobs},
-    training::{Round, TradingDays},
+    training::Round,
     worker::CHAMPION,
 };
 use store::{
     AliasMove, AliasTarget, Artefacts, BarQuery, Instrument, InstrumentQuote, Job, JobKind,
     JobState, JobStore as _, ModelRegistry as _, NewVersion, PriceReader, PriceWriter as _,
-    Publication, SqliteOptions, SqliteStore, StoreError, StoredTick, SymbolPage, SymbolQuery,
-    VersionQuery,
+    Publication, SqliteOptions, SqliteStore, StoreError, StorePorts, StoredTick, SymbolPage,
+    SymbolQuery, VersionQuery,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -78,13 +78,8 @@ impl Workplace {
     }
 
     pub fn ports(&self) -> WorkerPorts {
-        WorkerPorts {
-            jobs: self.store.clone(),
-            registry: self.store.clone(),
-            artefacts: self.store.clone(),
-            prices: self.store.clone(),
-            ledger: self.store.clone(),
-        }
+        let ports = StorePorts::of_database(self.store.clone());
+        WorkerPorts::from(&ports.database.unwrap())
     }
 
     pub fn worker(&self, name: &str) -> Worker {
@@ -156,7 +151,7 @@ pub fn payload() -> TrainPayload {
         held_out_origins: Some(150),
         // A machine that is busy makes no model too slow here.
         latency_budget_ms: Some(60_000.0),
-        ..TrainPayload::new(symbol, Interval::D1, TradingDays::Always)
+        ..TrainPayload::new(symbol, Interval::D1)
     }
 }
 
