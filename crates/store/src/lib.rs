@@ -1,5 +1,5 @@
-//! What Tickcast keeps: ticks, bars, the forecast ledger and dead letters. Ports by topic, and their
-//! sides: SQLite in WAL mode, servers of MongoDB's protocol, and daily CSV files.
+//! What Tickcast keeps: ticks, bars, the forecast ledger, dead letters, jobs, models and messages to others.
+//! Ports by topic, and their sides: SQLite in WAL mode, servers of MongoDB's protocol, and daily CSV files.
 //!
 //! Contract, the same for every side and checked by one suite (`tests/contract/suite`):
 //! - A tick is stored once per (symbol, timestamp, sequence), however often it is appended.
@@ -10,6 +10,7 @@
 //! - Removal by age leaves the newest tick and bars of each symbol, and never touches the ledger.
 //! - No source of dead letters takes the room of another, and none is dropped without being counted.
 //! - A ledger entry never changes and is refused once its first outcome could be known.
+//! - A job is held by one attempt at a time; its completion is there with all that it publishes, or not at all.
 //!
 //! [`CsvSink`] takes prices and dead letters and has no other port: daily files instead of a database.
 //!

@@ -1,4 +1,5 @@
-//! Kill -9 of a process that writes: what was acknowledged is there once, and the bars are right.
+//! Kill -9 of a process that writes: what was acknowledged is there once, the bars are right, and a job is done once
+//! with all that it publishes.
 //!
 //! The writer is `killed/writer.rs`. It acknowledges batches on its standard output and is killed at a moment
 //! that a seed decides; then the test looks at what is on disk.
@@ -7,6 +8,10 @@
 
 #[path = "killed/sqlite_batches.rs"]
 mod batches;
+#[path = "killed/job_check.rs"]
+mod job_check;
+#[path = "killed/job_content.rs"]
+mod job_content;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -82,6 +87,30 @@ fn every_acknowledged_tick_is_there_once_after_kill_9() {
             writer
         },
         |round, acknowledged| runtime.block_on(check(dir.path(), acknowledged, round)),
+    );
+    assert!(acknowledged.len() > 5 * 5);
+}
+
+#[test]
+fn every_job_is_done_once_with_all_that_it_publishes_after_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let acknowledged = kill::rounds(
+        ROUNDS,
+        0x10B5,
+        |first| {
+            let mut writer = Command::new(env!("CARGO_BIN_EXE_killed-writer"));
+            writer.arg("jobs").arg(dir.path()).arg(first.to_string());
+            writer
+        },
+        |round, acknowledged| {
+            runtime.block_on(async {
+                let store = SqliteStore::open(SqliteOptions::new(dir.path())).await;
+                let store = store.unwrap();
+                job_check::check(&store, acknowledged, round).await;
+                store.close().await.unwrap();
+            });
+        },
     );
     assert!(acknowledged.len() > 5 * 5);
 }

@@ -61,7 +61,8 @@ use crate::{DeadLetterQuota, Result, StoreError, blocking::blocking, lock::lock}
 /// What a [`SqliteStore`] is opened with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqliteOptions {
-    /// The directory of the database (`tickcast.db`) and its lock file; made when it is not there.
+    /// The directory of the database (`tickcast.db`), its lock file and the folder `artefacts` of model files;
+    /// made when it is not there.
     pub data_dir: PathBuf,
     /// Whether every commit waits for the disk. Without it a commit survives the process
     /// (kill -9), and a loss of power may take the last ones.

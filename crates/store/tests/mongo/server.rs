@@ -30,7 +30,7 @@ fn uri() -> String {
     })
 }
 
-fn options() -> MongoOptions {
+pub fn options() -> MongoOptions {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     MongoOptions {
