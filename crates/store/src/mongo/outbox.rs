@@ -82,29 +82,26 @@ impl Inner {
         let waiting = of_topic(topic.as_str(), MessageState::Waiting);
         let count = all.count_documents(waiting.clone()).await?;
         let over = count.saturating_sub(MOST_WAITING_MESSAGES as u64);
-        let Some(limit) = limit_of(usize::try_from(over).unwrap_or(usize::MAX)) else {
+        if over == 0 {
+            return Ok(());
+        }
+        let last = all
+            .find_one(waiting.clone())
+            .sort(doc! { "number": 1 })
+            .skip(over - 1)
+            .await?;
+        let Some(last) = last else {
             return Ok(());
         };
-        let oldest_first = doc! { "number": 1 };
-        let ids = all.find(waiting).sort(oldest_first).limit(limit);
-        let ids: Vec<Document> = ids
-            .projection(doc! { "_id": 1 })
-            .await?
-            .try_collect()
-            .await?;
-        let ids = ids
-            .iter()
-            .map(|id| id.get_str("_id").map_err(fault::foreign));
-        let ids: Vec<&str> = ids.collect::<Result<_>>()?;
+        let number = last.get_i64("number").map_err(fault::foreign)?;
+        let mut oldest = waiting;
+        oldest.insert("number", doc! { "$lte": number });
         let given_up = doc! { "$set": {
             "state": state_text(MessageState::GivenUp),
             "error": check::NO_ROOM_IN_OUTBOX,
             "retry_at_us": null,
         } };
-        for ids in ids.chunks(AT_ONCE) {
-            let these = doc! { "_id": { "$in": ids.to_vec() } };
-            all.update_many(these, given_up.clone()).await?;
-        }
+        all.update_many(oldest, given_up).await?;
         counter!("tickcast_store_outbox_given_up_total").increment(over);
         self.forget_old(topic.as_str(), MessageState::GivenUp).await
     }

@@ -9,6 +9,7 @@ pub mod export;
 pub mod instruments;
 pub mod job_history;
 pub mod jobs;
+pub mod leases;
 pub mod ledger;
 pub mod outbox;
 pub mod publications;
@@ -130,12 +131,14 @@ macro_rules! contract_tests {
             a_key_makes_one_job,
             a_key_with_another_payload_is_a_conflict_and_nothing_of_its_batch_is_kept,
             workers_at_the_same_time_never_get_the_same_job,
-            a_lease_that_ended_is_taken_again_and_its_holder_can_do_nothing,
-            a_lease_that_is_renewed_is_kept_and_one_that_nobody_took_goes_on,
-            a_job_that_lost_its_last_lease_fails_with_the_reason,
             a_failed_attempt_is_tried_again_at_its_time_until_none_is_left,
             an_attempt_is_finished_once,
             a_job_is_cancelled_wherever_it_stands,
+        );
+        contract_tests!($side; leases:
+            a_lease_that_ended_is_taken_again_and_its_holder_can_do_nothing,
+            a_lease_that_is_renewed_is_kept_and_one_that_nobody_took_goes_on,
+            a_job_that_lost_its_last_lease_fails_with_the_reason,
             a_clock_that_goes_back_makes_no_job_wait_and_takes_none_from_its_worker,
         );
         contract_tests!($side; job_history:
