@@ -1,4 +1,4 @@
-//! The server as the pages see it: the app's `Backend` over the store and the pipeline.
+//! The server as the pages see it: the app's `Backend` over the store, the pipeline and its forecasts.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -17,10 +17,9 @@ use market::{
     Bar, Interval, RejectReason, Symbol, Timestamp,
     wire::{Fan, PredictRequest, Prediction},
 };
-use pipeline::{
-    BacktestEvent, BacktestRequest, Clock as _, Pipeline, PipelineError, ReplayReport, SystemClock,
-};
+use pipeline::{Clock as _, Pipeline, PipelineError, ReplayReport, SystemClock};
 use serde_json::Value;
+use serving::{BacktestEvent, BacktestRequest, Serving, ServingError};
 use source::sim::LISTINGS;
 use store::{
     BarQuery, DatabasePorts, InstrumentQuote, LedgerQuery, StoreError, SymbolPlace, SymbolQuery,
@@ -73,11 +72,21 @@ pub struct Facts {
     pub awaited: BTreeSet<Symbol>,
 }
 
+/// What runs.
+#[derive(Clone, Debug)]
+pub struct Stages {
+    /// From the sources to the store and the readers.
+    pub pipeline: Arc<Pipeline>,
+    /// Forecasts.
+    pub serving: Arc<Serving>,
+}
+
 /// The app's `Backend`.
 #[derive(Clone)]
 pub struct ServerBackend {
     database: DatabasePorts,
     pipeline: Arc<Pipeline>,
+    serving: Arc<Serving>,
     facts: Arc<Facts>,
     verifier: Arc<Verifier>,
     audit: AuditLog,
@@ -86,16 +95,13 @@ pub struct ServerBackend {
 }
 
 impl ServerBackend {
-    /// Over a store and a pipeline, behind a gate.
-    pub fn new(
-        database: DatabasePorts,
-        pipeline: Arc<Pipeline>,
-        facts: Facts,
-        gate: &Gate,
-    ) -> Self {
+    /// Over a store and what runs over it, behind a gate.
+    pub fn new(database: DatabasePorts, stages: Stages, facts: Facts, gate: &Gate) -> Self {
+        let Stages { pipeline, serving } = stages;
         Self {
             database,
             pipeline,
+            serving,
             facts: Arc::new(facts),
             verifier: Arc::clone(gate.verifier()),
             audit: gate.audit.clone(),
@@ -310,8 +316,8 @@ impl Backend for ServerBackend {
     }
 
     async fn latest_fans(&self, symbol: Symbol, interval: Interval) -> Result<Vec<Fan>, ApiError> {
-        let fans = self.pipeline.latest_fans(&symbol, interval).await;
-        fans.map_err(from_pipeline)
+        let fans = self.serving.latest_fans(&symbol, interval).await;
+        fans.map_err(from_serving)
     }
 
     async fn past_fans(
@@ -371,15 +377,15 @@ impl Backend for ServerBackend {
 
     async fn fit(&self, request: PredictRequest) -> Result<(Prediction, FitReport), ApiError> {
         let client = self.grant.as_ref().map(|grant| Client::of(grant.from));
-        let predictor = &self.pipeline.predictor;
+        let predictor = &self.serving.predictor;
         let predictor = predictor.on_behalf_of(client.map(Client::address));
         let made = predictor.fit(request).await;
         let (prediction, fit) = made.map_err(|error| match &error {
             // The page has one symbol and one model: its words need not name the field.
-            PipelineError::Invalid { field, detail } => {
+            ServingError::Invalid { field, detail } => {
                 ApiError::new(error.kind(), detail.clone()).field(field)
             }
-            _ => from_pipeline(error),
+            _ => from_serving(error),
         })?;
         let report = FitReport {
             summary: fit.summary,
@@ -393,8 +399,8 @@ impl Backend for ServerBackend {
     }
 
     async fn closes(&self, symbol: Symbol, interval: Interval) -> Result<usize, ApiError> {
-        let found = self.pipeline.backtests.closes(&symbol, interval).await;
-        found.map_err(from_pipeline)
+        let found = self.serving.backtests.closes(&symbol, interval).await;
+        found.map_err(from_serving)
     }
 
     async fn backtest(&self, ask: BacktestAsk) -> Result<BacktestRun, ApiError> {
@@ -409,12 +415,12 @@ impl Backend for ServerBackend {
             window: ask.window,
             log: ask.log,
         };
-        let run = self.pipeline.backtests.start(request).await;
-        let run = run.map_err(from_pipeline)?;
+        let run = self.serving.backtests.start(request).await;
+        let run = run.map_err(from_serving)?;
         let id = run.id();
         let events = stream::unfold(run, |mut run| async {
             let event = run.next().await?;
-            Some((event.map(update).map_err(from_pipeline), run))
+            Some((event.map(update).map_err(from_serving), run))
         });
         Ok(BacktestRun {
             id,
@@ -423,7 +429,7 @@ impl Backend for ServerBackend {
     }
 
     fn stop_backtest(&self, id: u64) -> bool {
-        self.pipeline.backtests.stop(id)
+        self.serving.backtests.stop(id)
     }
 
     async fn pipeline_status(&self) -> Result<PipelineStatus, ApiError> {
@@ -441,6 +447,7 @@ impl Backend for ServerBackend {
             )
         };
         let stats = pipeline.stats().await;
+        let forecasts = self.serving.stats().forecasts;
         let role = pipeline.role();
         // Only what this process does: a web process that others store for stores nothing, and a 0
         // would look like a fault.
@@ -452,7 +459,7 @@ impl Backend for ServerBackend {
             ("rejected", stats.rejected, true),
             ("followed", stats.followed, role.has_readers()),
             ("live messages", stats.live.messages, role.has_readers()),
-            ("forecasts", stats.forecasts.recorded, role.consumes()),
+            ("forecasts", forecasts.recorded, role.consumes()),
         ];
         Ok(PipelineStatus {
             role: role.as_str().into(),
@@ -605,6 +612,14 @@ fn update(event: BacktestEvent) -> BacktestUpdate {
 }
 
 fn from_pipeline(error: PipelineError) -> ApiError {
+    let answer = ApiError::new(error.kind(), error.to_string());
+    match error.field() {
+        Some(field) => answer.field(field),
+        None => answer,
+    }
+}
+
+fn from_serving(error: ServingError) -> ApiError {
     let answer = ApiError::new(error.kind(), error.to_string());
     match error.field() {
         Some(field) => answer.field(field),

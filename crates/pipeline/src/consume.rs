@@ -9,7 +9,7 @@
 //! and the record at fault goes to the dead letters.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,7 +25,7 @@ use crate::{
     config::{ConsumeConfig, PipelineConfig},
     dead_letters::{self, DeadLetterOutlet},
     follow::Decode,
-    forecasts::LiveForecaster,
+    observers::{Observers, PartitionChange},
     stats::Counters,
 };
 
@@ -54,8 +54,8 @@ pub(crate) struct ConsumeStage {
     pub dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
     /// Whether a message that comes again stands where it stood: on a bus that keeps its records.
     pub keeps: bool,
-    /// Where the symbols of one's own partitions alone are forecast: by whom.
-    pub shared_with: Option<LiveForecaster>,
+    /// Who is told which partitions are this consumer's.
+    pub observers: Observers,
 }
 
 /// Rows of some deliveries, sorted by where they go.
@@ -67,8 +67,14 @@ struct Rows {
     received: Option<Instant>,
 }
 
-/// The partition that each symbol was last seen in.
-type Partitions = HashMap<Symbol, u32>;
+/// What is known of the partitions.
+#[derive(Debug, Default)]
+struct Partitions {
+    /// Those that were this consumer's at the last look.
+    owned: BTreeSet<u32>,
+    /// The one that each symbol was last seen in.
+    last_seen_in: HashMap<Symbol, u32>,
+}
 
 impl ConsumeStage {
     pub(crate) fn new(
@@ -78,7 +84,7 @@ impl ConsumeStage {
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
         dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
-        shared_with: Option<LiveForecaster>,
+        observers: Observers,
     ) -> Self {
         Self {
             bus,
@@ -93,7 +99,7 @@ impl ConsumeStage {
             config: config.consume.clone(),
             dead_letters,
             keeps: false,
-            shared_with,
+            observers,
         }
     }
 
@@ -129,7 +135,7 @@ impl ConsumeStage {
     async fn consume(&self, stop: &CancellationToken) -> Result<()> {
         let mut consumer = self.bus.subscribe(&self.topic, &self.group).await?;
         let timeout = Duration::from_millis(self.config.poll_timeout_ms.max(1));
-        let mut partitions = Partitions::new();
+        let mut partitions = Partitions::default();
         let mut looked = Instant::now();
         // Rows that are stored and not committed, and when a commit was last tried.
         let (mut owed, mut tried) = (0, Instant::now());
@@ -141,7 +147,7 @@ impl ConsumeStage {
         loop {
             if looked.elapsed() >= OWNED_EVERY {
                 looked = Instant::now();
-                self.leave_to_others(consumer.as_ref(), &mut partitions);
+                self.tell_of_partitions(consumer.as_ref(), &mut partitions);
             }
             if owed > 0 && (tried.elapsed() >= every || owed >= MOST_UNCOMMITTED) {
                 tried = Instant::now();
@@ -182,28 +188,22 @@ impl ConsumeStage {
             if deliveries.is_empty() {
                 continue;
             }
-            if self.shared_with.is_some() {
-                note_partitions(&deliveries, &mut partitions);
+            if self.observers.follow_partitions() {
+                partitions.note(&deliveries);
             }
             owed += self.store(deliveries).await?.max(1);
         }
     }
 
-    /// Forgets the series of partitions that have gone to other consumers: they forecast them now.
-    fn leave_to_others(&self, consumer: &dyn Consumer, partitions: &mut Partitions) {
-        let (Some(forecaster), Some(owned)) = (&self.shared_with, consumer.owned()) else {
+    /// Tells the observers which partitions have come, and which have gone to other consumers.
+    fn tell_of_partitions(&self, consumer: &dyn Consumer, partitions: &mut Partitions) {
+        if !self.observers.follow_partitions() {
             return;
-        };
-        let gone: Vec<Symbol> = partitions
-            .iter()
-            .filter(|(_, partition)| !owned.contains(partition))
-            .map(|(symbol, _)| symbol.clone())
-            .collect();
-        for symbol in &gone {
-            partitions.remove(symbol);
         }
-        if !gone.is_empty() {
-            forecaster.forget(&gone);
+        if let Some(owned) = consumer.owned()
+            && let Some(change) = partitions.change_to(owned.into_iter().collect())
+        {
+            self.observers.partitions_changed(&change);
         }
     }
 
@@ -372,11 +372,71 @@ fn is_refused(error: &PipelineError) -> bool {
     matches!(error, PipelineError::Store(e) if e.kind() == ErrorKind::Invalid)
 }
 
-fn note_partitions(deliveries: &[Delivery], partitions: &mut Partitions) {
-    for delivery in deliveries {
-        // Only a key is looked at, as one symbol's rows: a message of many symbols has none.
-        if let Ok(symbol) = delivery.record.key.parse::<Symbol>() {
-            partitions.insert(symbol, delivery.position.partition);
+impl Partitions {
+    /// Takes note of where symbols are.
+    fn note(&mut self, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            // Only a key is looked at, as one symbol's rows: a message of many symbols has none.
+            if let Ok(symbol) = delivery.record.key.parse::<Symbol>() {
+                self.last_seen_in
+                    .insert(symbol, delivery.position.partition);
+            }
         }
+    }
+
+    /// What has changed since the last look, and forgets what is another's now.
+    fn change_to(&mut self, owned: BTreeSet<u32>) -> Option<PartitionChange> {
+        let gone = self.last_seen_in.extract_if(|_, at| !owned.contains(at));
+        let mut revoked_symbols: Vec<Symbol> = gone.map(|(symbol, _)| symbol).collect();
+        revoked_symbols.sort_unstable();
+        let change = PartitionChange {
+            assigned: owned.difference(&self.owned).copied().collect(),
+            revoked: self.owned.difference(&owned).copied().collect(),
+            revoked_symbols,
+        };
+        self.owned = owned;
+        (change != PartitionChange::default()).then_some(change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::Record;
+
+    use super::*;
+
+    fn delivery(symbol: &str, partition: u32) -> Delivery {
+        Delivery {
+            position: Position {
+                partition,
+                offset: 0,
+            },
+            record: Record {
+                key: symbol.to_owned(),
+                source: "test".into(),
+                source_offset: None,
+                received: Instant::now(),
+                payload: Payload::Ticks([].into()),
+            },
+        }
+    }
+
+    #[test]
+    fn partitions_that_come_and_go_are_told_once_with_the_symbols_that_went() {
+        let mut partitions = Partitions::default();
+        let names = |names: &[&str]| -> Vec<Symbol> {
+            names.iter().map(|name| name.parse().unwrap()).collect()
+        };
+        let change = partitions.change_to([0, 1].into()).unwrap();
+        assert_eq!((change.assigned, change.revoked), (vec![0, 1], vec![]));
+        partitions.note(&[delivery("BBB", 1), delivery("AAA", 1), delivery("CCC", 0)]);
+        assert_eq!(partitions.change_to([0, 1].into()), None);
+        let change = partitions.change_to([0, 2].into()).unwrap();
+        assert_eq!((change.assigned, change.revoked), (vec![2], vec![1]));
+        assert_eq!(change.revoked_symbols, names(&["AAA", "BBB"]));
+        // What was polled before it went is stored after: it is another's all the same.
+        partitions.note(&[delivery("AAA", 1)]);
+        let change = partitions.change_to([0, 2].into()).unwrap();
+        assert_eq!(change.revoked_symbols, names(&["AAA"]));
     }
 }

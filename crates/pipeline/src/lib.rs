@@ -3,9 +3,9 @@
 //! ```text
 //! source ─► produce ─► bus ─► consume ─► Sink ─► store
 //!                                          ├──► LiveHub ─► LiveSession (`/live`)
-//!                                          └──► forecaster ─► ledger ─► ForecastHub (`/forecast`)
+//!                                          └──► Observers (other crates: forecasts, …)
 //!
-//! topic ─► follow ─► LiveHub, ledger ─► ForecastHub     (a process that does not store)
+//! topic ─► follow ─► LiveHub     (a process that does not store)
 //! ```
 //!
 //! Invariants:
@@ -13,60 +13,50 @@
 //!   has them. Everything else may be lost and made anew.
 //! - Readers see the ticks of a symbol in one order (of storage, or of the topic), each once, across reconnects and
 //!   restarts; or they are told how many were left out.
-//! - A forecast is in the ledger before it is shown, and before its outcome can be known.
-//! - Neither readers nor forecasts can slow ingestion: both only take note under a short lock.
+//! - Neither readers nor observers can slow ingestion: both only take note under a short lock.
 //!
-//! [`Pipeline::start`] puts the stages together, [`Pipeline::start_as`] those of a [`Role`]. What the crate does not do: HTTP, WebSockets,
-//! concrete buses and stores.
+//! [`Pipeline::start`] puts the stages together, [`Pipeline::start_as`] those of a [`Role`], [`Pipeline::prepare`]
+//! lets observers subscribe before anything runs. What the crate does not do: forecasts, HTTP, WebSockets, concrete
+//! buses and stores.
 
 mod backoff;
-mod backtests;
 mod clock;
 mod config;
 mod consume;
-mod cpu;
 mod dead_letters;
 mod error;
 mod follow;
-mod forecasts;
 mod import;
+mod interest;
 mod lag;
 mod live;
-mod nothing_stored;
-mod predict;
+mod observers;
 mod produce;
 mod push;
 mod retention;
-mod series_reader;
 mod sink;
 mod stages;
 mod start;
 mod stats;
 mod stop;
-mod watch;
 
-pub use backtests::{BacktestEvent, BacktestRequest, BacktestRun, Backtested, Backtests};
 pub use clock::{Clock, MarketClock, MarketTime, SystemClock};
-pub use config::{
-    BacktestConfig, ConsumeConfig, ForecastConfig, LiveConfig, PipelineConfig, PredictConfig,
-    ProduceConfig,
-};
+pub use config::{ConsumeConfig, LiveConfig, PipelineConfig, ProduceConfig};
 pub use dead_letters::{DeadLetterOutlet, ReplayReport, replay};
 pub use error::{PipelineError, Result};
-pub use forecasts::{ForecastHub, ForecastSession};
 pub use import::{Import, ImportReport, ImportedBars};
-pub use live::{Frame, LiveHub, LiveSession};
-pub use predict::{FitReport, Predictor};
+pub use interest::{Interest, WatchGuard};
+pub use live::{Frame, GOING_AWAY, LiveHub, LiveSession, POLICY, message_text};
+pub use observers::{
+    Observers, Origin, PartitionChange, PartitionObserver, StoredObserver, StoredRows,
+};
 pub use produce::{BuildSource, SourceSpec, SourceState, SourceStatus};
 pub use push::Pushed;
 pub use retention::{RetentionConfig, remove_old};
 pub use sink::Sink;
 pub use stages::{Parts, Role};
-pub use start::Pipeline;
-pub use stats::{
-    BacktestStats, Counter, ForecastStats, LiveStats, PipelineStats, PredictStats, Rate, TopicFlow,
-};
-pub use watch::WatchGuard;
+pub use start::{Pipeline, Prepared};
+pub use stats::{Counter, LiveStats, PipelineStats, Rate, TopicFlow};
 
 /// The reason that readers are told when the server goes away.
-pub(crate) const SHUTTING_DOWN: &str = "the server is shutting down";
+pub const SHUTTING_DOWN: &str = "the server is shutting down";

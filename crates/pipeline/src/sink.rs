@@ -1,8 +1,8 @@
 //! The one door to the store in a process.
 //!
 //! Model: writes of ticks happen in the order they came in: the append, then the fan-out to `/live`
-//! and to the forecaster, so that readers see positions in order. Both fan-outs only take note and
-//! never wait. Appends that wait for the one before them are given to the store together, in order,
+//! and to the observers (see [`crate::observers`]), so that both see what is stored in order. Both fan-outs
+//! only take note and never wait. Appends that wait for the one before them are given to the store together, in order,
 //! so that many small writes share its commit and a slow commit holds up nobody twice. A write goes
 //! on when its caller is dropped (an HTTP client that hangs up): what is stored is always published.
 //!
@@ -31,8 +31,8 @@ use crate::{
     PipelineError, Result,
     clock::MarketClock,
     dead_letters::Drops,
-    forecasts::LiveForecaster,
     live::{LiveHub, every_interval, newest_bars},
+    observers::{Observers, Origin, StoredRows},
     stats::Counters,
 };
 
@@ -57,8 +57,7 @@ struct Inner {
     /// Whether readers see what is stored here, in order of storage; not in a process without
     /// readers, nor where they see the topic.
     shows_ticks: bool,
-    /// Absent where the ledger is: over a sink.
-    forecaster: Option<LiveForecaster>,
+    observers: Observers,
     market: Arc<MarketClock>,
     counters: Arc<Counters>,
     /// Symbols of which the store may hold ticks that were not published.
@@ -73,8 +72,17 @@ struct Inner {
 struct Write {
     ticks: Vec<Tick>,
     received: Option<Instant>,
-    age: Age,
+    origin: Origin,
     answer: oneshot::Sender<Result<Appended>>,
+}
+
+/// What is known of an append before it is done.
+struct Shown {
+    symbols: BTreeSet<Symbol>,
+    /// Its newest tick, of those that are news.
+    newest: Option<Timestamp>,
+    received: Option<Instant>,
+    origin: Origin,
 }
 
 impl std::fmt::Debug for Sink {
@@ -83,21 +91,12 @@ impl std::fmt::Debug for Sink {
     }
 }
 
-/// Whether prices are news.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Age {
-    /// They move the market clock.
-    News,
-    /// They were imported.
-    History,
-}
-
 impl Sink {
     pub(crate) fn new(
         store: StorePorts,
         live: LiveHub,
         shows_ticks: bool,
-        forecaster: Option<LiveForecaster>,
+        observers: Observers,
         market: Arc<MarketClock>,
         counters: Arc<Counters>,
     ) -> Self {
@@ -106,7 +105,7 @@ impl Sink {
                 store,
                 live,
                 shows_ticks,
-                forecaster,
+                observers,
                 market,
                 counters,
                 gate: Mutex::default(),
@@ -117,13 +116,13 @@ impl Sink {
         }
     }
 
-    /// Stores ticks, then shows them to readers and the forecaster; returns when they are stored.
+    /// Stores ticks, then shows them to readers and observers; returns when they are stored.
     /// `received`: when the process got the oldest of them, by its monotonic clock.
     ///
     /// # Errors
     /// The store's: then none or all of them are stored; write them again. Closed after shutdown.
     pub async fn write(&self, ticks: Vec<Tick>, received: Option<Instant>) -> Result<Appended> {
-        self.spawn_write(ticks, received, Age::News).await
+        self.spawn_write(ticks, received, Origin::Live).await
     }
 
     /// As [`Self::write`], for ticks of the past: they do not move the market clock.
@@ -131,7 +130,7 @@ impl Sink {
     /// # Errors
     /// As [`Self::write`].
     pub async fn write_history(&self, ticks: Vec<Tick>) -> Result<Appended> {
-        self.spawn_write(ticks, None, Age::History).await
+        self.spawn_write(ticks, None, Origin::Historical).await
     }
 
     /// Stores bars that came as bars, then shows them; returns how many were written.
@@ -139,7 +138,7 @@ impl Sink {
     /// # Errors
     /// As [`Self::write`].
     pub async fn write_bars(&self, bars: Vec<Bar>) -> Result<usize> {
-        self.spawn_write_bars(bars, Age::News).await
+        self.spawn_write_bars(bars, Origin::Live).await
     }
 
     /// As [`Self::write_bars`], for bars of the past: they do not move the market clock.
@@ -147,7 +146,7 @@ impl Sink {
     /// # Errors
     /// As [`Self::write`].
     pub async fn write_history_bars(&self, bars: Vec<Bar>) -> Result<usize> {
-        self.spawn_write_bars(bars, Age::History).await
+        self.spawn_write_bars(bars, Origin::Historical).await
     }
 
     /// The bars that are stored, from the one that starts at `first` to the one that starts at `last`;
@@ -219,7 +218,7 @@ impl Sink {
         &self,
         ticks: Vec<Tick>,
         received: Option<Instant>,
-        age: Age,
+        origin: Origin,
     ) -> Result<Appended> {
         if ticks.is_empty() {
             return Ok(Appended::default());
@@ -228,7 +227,7 @@ impl Sink {
         self.inner.waiting().push_back(Write {
             ticks,
             received,
-            age,
+            origin,
             answer,
         });
         let inner = Arc::clone(&self.inner);
@@ -238,12 +237,12 @@ impl Sink {
         answered.await.map_err(|_| PipelineError::Closed)?
     }
 
-    async fn spawn_write_bars(&self, bars: Vec<Bar>, age: Age) -> Result<usize> {
+    async fn spawn_write_bars(&self, bars: Vec<Bar>, origin: Origin) -> Result<usize> {
         if bars.is_empty() {
             return Ok(0);
         }
         let inner = Arc::clone(&self.inner);
-        tokio::spawn(async move { inner.write_bars(bars, age).await })
+        tokio::spawn(async move { inner.write_bars(bars, origin).await })
             .await
             .map_err(|_| PipelineError::Closed)?
     }
@@ -295,25 +294,30 @@ impl Inner {
             .map(|write| {
                 let symbols: BTreeSet<Symbol> =
                     write.ticks.iter().map(|t| t.symbol.clone()).collect();
-                let newest = match write.age {
-                    Age::News => write.ticks.iter().map(|t| t.ts).max(),
-                    Age::History => None,
+                let newest = match write.origin {
+                    Origin::Live => write.ticks.iter().map(|t| t.ts).max(),
+                    Origin::Historical => None,
                 };
                 let append = self.store.prices.append(write.ticks);
-                async move { (append.await, symbols, newest, write.received, write.answer) }
+                let shown = Shown {
+                    symbols,
+                    newest,
+                    received: write.received,
+                    origin: write.origin,
+                };
+                async move { (append.await, shown, write.answer) }
             })
             .collect();
-        while let Some((appended, symbols, newest, received, answer)) = appends.next().await {
+        while let Some((appended, shown, answer)) = appends.next().await {
             let written = match appended {
                 Ok(appended) => {
-                    self.show(&appended, &symbols, newest, received, &mut uncertain)
-                        .await;
+                    self.show(&appended, &shown, &mut uncertain).await;
                     Ok(appended)
                 }
                 Err(e) => {
                     self.counters.store_errors.add(1);
                     if self.shows_ticks {
-                        uncertain.extend(symbols);
+                        uncertain.extend(shown.symbols);
                     }
                     Err(e.into())
                 }
@@ -322,21 +326,15 @@ impl Inner {
         }
     }
 
-    /// Tells the market clock, the readers and the forecaster of what was stored.
-    async fn show(
-        &self,
-        appended: &Appended,
-        symbols: &BTreeSet<Symbol>,
-        newest: Option<Timestamp>,
-        received: Option<Instant>,
-        uncertain: &mut BTreeSet<Symbol>,
-    ) {
-        if let Some(newest) = newest {
+    /// Tells the market clock, the readers and the observers of what was stored, in this order.
+    async fn show(&self, appended: &Appended, shown: &Shown, uncertain: &mut BTreeSet<Symbol>) {
+        let received = shown.received;
+        if let Some(newest) = shown.newest {
             self.market.observe(newest);
         }
         self.counters.stored.add(appended.stored.len());
         self.counters.duplicates.add(appended.duplicates);
-        let doubtful: Vec<Symbol> = symbols.intersection(uncertain).cloned().collect();
+        let doubtful: Vec<Symbol> = shown.symbols.intersection(uncertain).cloned().collect();
         if !self.shows_ticks {
             // The topic is what readers see, or there are none.
         } else if doubtful.is_empty() {
@@ -345,9 +343,10 @@ impl Inner {
             self.publish_recovered(appended, received, &doubtful, uncertain)
                 .await;
         }
-        if let Some(forecaster) = &self.forecaster {
-            forecaster.observe(&appended.bars);
-        }
+        self.observers.stored(StoredRows {
+            bars: &appended.bars,
+            origin: shown.origin,
+        });
     }
 
     /// Publishes an append of which some symbols may have older ticks that were never published.
@@ -415,7 +414,7 @@ impl Inner {
         }
     }
 
-    async fn write_bars(&self, bars: Vec<Bar>, age: Age) -> Result<usize> {
+    async fn write_bars(&self, bars: Vec<Bar>, origin: Origin) -> Result<usize> {
         let _one_at_a_time = self.gate.lock().await;
         if self.closed.load(Ordering::Acquire) {
             return Err(PipelineError::Closed);
@@ -426,7 +425,7 @@ impl Inner {
             .put_bars(bars.clone())
             .await
             .inspect_err(|_| self.counters.store_errors.add(1))?;
-        if let (Age::News, Some(newest)) = (age, bars.iter().map(|b| b.start).max()) {
+        if let (Origin::Live, Some(newest)) = (origin, bars.iter().map(|b| b.start).max()) {
             // The start, not the end: the bar may still be going on.
             self.market.observe(newest);
         }
@@ -438,7 +437,7 @@ impl Inner {
             .collect();
         touched.sort_unstable();
         touched.dedup();
-        if let Age::News = age {
+        if let Origin::Live = origin {
             bars.iter().for_each(|bar| self.live.note_bars(&bar.symbol));
         }
         // Ticks may have come that the bar does not cover: what the store has is shown, not what came.
@@ -450,9 +449,10 @@ impl Inner {
                     .publish_symbol(&first.symbol, Vec::new(), shown, None);
             }
         }
-        if let Some(forecaster) = &self.forecaster {
-            forecaster.observe(&bars);
-        }
+        self.observers.stored(StoredRows {
+            bars: &bars,
+            origin,
+        });
         Ok(written)
     }
 

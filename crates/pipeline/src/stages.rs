@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bus::{EventBus, TopicLog};
-use forecast::Providers;
 use serde::Serialize;
 use store::StorePorts;
 
@@ -17,7 +16,7 @@ pub enum Role {
     Serve,
     /// Source to bus.
     Ingest,
-    /// Bus to store, and forecasts of what it stores.
+    /// Bus to store, and what is made of what it stores.
     Consume,
     /// Readers.
     Web,
@@ -59,12 +58,30 @@ pub struct Parts {
     /// drain it.
     pub log: Option<Arc<dyn TopicLog>>,
     /// Whether other processes write to the store as well. Then readers follow the topic, which
-    /// must be kept, and a consumer forecasts only the symbols of its own partitions.
+    /// must be kept, and observers are told which partitions are this process's.
     pub shared_store: bool,
     /// Where dead letters are told of besides the store.
     pub dead_letters: Option<Arc<dyn DeadLetterOutlet>>,
-    /// Where the models come from.
-    pub models: Providers,
+}
+
+impl Parts {
+    /// All that one process needs that does everything, over a bus that lives as long as it does.
+    pub fn in_process(
+        bus: Arc<dyn EventBus>,
+        store: impl Into<StorePorts>,
+        sources: Vec<SourceSpec>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            bus,
+            store: store.into(),
+            clock,
+            sources,
+            log: None,
+            shared_store: false,
+            dead_letters: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Parts {

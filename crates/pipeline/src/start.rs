@@ -1,31 +1,28 @@
 //! The stages put together and started. See [`crate::stop`] for their end.
+//!
+//! Model: [`Pipeline::prepare`] puts them together and [`Prepared::run`] starts them. What is to see every row
+//! subscribes in between ([`Prepared::observers`]).
 
 use std::{sync::Arc, time::Duration};
 
 use bus::EventBus;
-use forecast::{Classical, Preloaded, Providers};
-use market::{Bar, Interval, Reject, Symbol, Tick, wire::Fan};
-use store::{PriceReader, StorePorts};
+use market::{Bar, Reject, Tick};
+use store::{DatabasePorts, PriceReader, StorePorts};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Backtests, Clock, ForecastHub, Import, LiveHub, Parts, PipelineConfig, PipelineError,
-    PipelineStats, Predictor, Pushed, Result, Role, Sink, SourceSpec, SourceStatus,
+    Clock, Import, Interest, LiveHub, Observers, Parts, PipelineConfig, PipelineError,
+    PipelineStats, Pushed, Result, Role, Sink, SourceSpec, SourceStatus,
     clock::{MarketClock, MarketTime},
     consume::ConsumeStage,
-    cpu::Cpu,
     dead_letters::DeadLetterOutlet,
     follow::Follower,
-    forecasts::{FanReader, LiveForecaster, QueueBounds, latest_in_ledger},
     lag::{self, LagWatch},
     live::{Backlog, Stored},
-    nothing_stored::NothingStored,
     produce::Producer,
     push, retention,
-    series_reader::SeriesReader,
     stats::Counters,
-    watch::Watches,
 };
 
 /// How long a dependency may take to say that it is there.
@@ -37,12 +34,6 @@ pub struct Pipeline {
     pub sink: Sink,
     /// `/live`.
     pub live: LiveHub,
-    /// `/forecast`.
-    pub forecasts: ForecastHub,
-    /// Forecasts on request.
-    pub predictor: Predictor,
-    /// Backtests on request.
-    pub backtests: Backtests,
     role: Role,
     config: PipelineConfig,
     pub(crate) bus: Arc<dyn EventBus>,
@@ -54,10 +45,9 @@ pub struct Pipeline {
     pub(crate) clock: Arc<dyn Clock>,
     market: Arc<MarketClock>,
     follower: Option<Follower>,
-    watches: Watches,
+    interest: Interest,
+    observers: Observers,
     lag: LagWatch,
-    /// Absent where the ledger is: over a sink.
-    forecaster: Option<LiveForecaster>,
     counters: Arc<Counters>,
     sources: Vec<watch::Receiver<SourceStatus>>,
     pub(crate) tasks: tokio::sync::Mutex<Tasks>,
@@ -87,12 +77,11 @@ impl std::fmt::Debug for Pipeline {
 }
 
 impl Pipeline {
-    /// Starts every stage over a bus that lives as long as the process, with the models of the forecasting core. The sources may be none:
+    /// Starts every stage over a bus that lives as long as the process. The sources may be none:
     /// prices then come through [`Pipeline::sink`].
     ///
     /// # Errors
-    /// A configuration that cannot be right, a store that cannot be read, threads that cannot be
-    /// started.
+    /// A configuration that cannot be right, a store that cannot be read.
     pub async fn start(
         config: PipelineConfig,
         bus: Arc<dyn EventBus>,
@@ -100,24 +89,23 @@ impl Pipeline {
         sources: Vec<SourceSpec>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let parts = Parts {
-            bus,
-            store: store.into(),
-            clock,
-            sources,
-            log: None,
-            shared_store: false,
-            dead_letters: None,
-            models: Providers::classical(),
-        };
+        let parts = Parts::in_process(bus, store, sources, clock);
         Self::start_as(Role::Serve, config, parts).await
     }
 
     /// Starts the stages of a role.
     ///
     /// # Errors
-    /// As [`Self::start`]; a shared store over a bus that does not keep its records.
+    /// As [`Self::prepare`].
     pub async fn start_as(role: Role, config: PipelineConfig, parts: Parts) -> Result<Self> {
+        Ok(Self::prepare(role, config, parts).await?.run())
+    }
+
+    /// Puts the stages of a role together. Nothing is read from a source, the bus or a push before they run.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; a shared store over a bus that does not keep its records.
+    pub async fn prepare(role: Role, config: PipelineConfig, parts: Parts) -> Result<Prepared> {
         let Parts {
             bus,
             store,
@@ -126,15 +114,12 @@ impl Pipeline {
             log,
             shared_store,
             dead_letters,
-            models,
         } = parts;
         if let Some((field, detail)) = config.faults().into_iter().next() {
             return Err(PipelineError::Invalid { field, detail });
         }
-        let reader: Arc<dyn PriceReader> = match &store.database {
-            Some(database) => Arc::clone(&database.prices),
-            None => Arc::new(NothingStored),
-        };
+        let database = store.database.as_ref();
+        let reader: Option<Arc<dyn PriceReader>> = database.map(|d| Arc::clone(&d.prices));
         let keeps = log.is_some();
         if !keeps && role != Role::Serve {
             return Err(PipelineError::Invalid {
@@ -149,7 +134,9 @@ impl Pipeline {
             config.lateness_ms,
             config.wall_grace_ms,
         ));
-        if config.market_time == MarketTime::Replay {
+        if config.market_time == MarketTime::Replay
+            && let Some(reader) = &reader
+        {
             // Event time goes on where it stood.
             for instrument in reader.instruments().await? {
                 if !instrument.bars_only {
@@ -157,15 +144,16 @@ impl Pipeline {
                 }
             }
         }
-        let watches = Watches::default();
+        let (interest, observers) = (Interest::default(), Observers::default());
         // Where others store too, the order of storage is not this process's to tell.
         let follower = log
             .filter(|_| shared_store && role.has_readers())
-            .map(|log| {
+            .zip(reader.clone())
+            .map(|(log, reader)| {
                 Follower::new(
                     &config,
                     log,
-                    Arc::clone(&reader),
+                    reader,
                     Arc::clone(&clock),
                     Arc::clone(&market),
                     Arc::clone(&counters),
@@ -173,88 +161,26 @@ impl Pipeline {
             });
         let backlog: Arc<dyn Backlog> = match &follower {
             Some(follower) => Arc::new(follower.clone()),
-            None => Arc::new(Stored(Arc::clone(&reader))),
+            None => Arc::new(Stored(reader)),
         };
         let live = LiveHub::new(
             config.live.clone(),
-            Arc::clone(&reader),
             backlog,
             Arc::clone(&market),
             Arc::clone(&counters),
-            watches.clone(),
+            interest.clone(),
         );
-        let live_models = Preloaded::resolve_all(&models, &config.forecast.models());
-        let live_models = live_models.map_err(|e| PipelineError::Invalid {
-            field: "forecast.models",
-            detail: e.to_string(),
-        })?;
-        // A request may name what is configured; what else could be loaded from this machine, it may not.
-        let requested = Providers::new(vec![Arc::new(live_models.clone()), Arc::new(Classical)]);
-        let series = SeriesReader::new(
-            Arc::clone(&reader),
-            Arc::clone(&market),
-            config.forecast.max_carried_bars,
-            config.forecast.window_bars,
-            role.consumes() && !shared_store,
-        );
-        let predictor = Predictor::new(
-            series.clone(),
-            requested.clone(),
-            config.predict.clone(),
-            config.forecast.clone(),
-            Arc::clone(&market),
-            Arc::clone(&counters),
-        )?;
-        let backtests = Backtests::new(
-            series,
-            requested,
-            config.backtest.clone(),
-            &*clock,
-            Arc::clone(&counters),
-        );
-        let forecasts = ForecastHub::new(
-            predictor.clone(),
-            Arc::clone(&market),
-            watches.clone(),
-            config.live.heartbeat(),
-            QueueBounds {
-                messages: config.forecast.queue_messages,
-                bytes: config.live.queue_bytes,
-            },
-            config.forecast.max_subscriptions,
-            (!role.consumes()).then(|| config.forecast.intervals.clone()),
-        );
-        let forecaster = match &store.database {
-            Some(database) => Some(LiveForecaster::new(
-                database,
-                Arc::clone(&market),
-                config.forecast.clone(),
-                live_models.all().to_vec(),
-                forecasts.clone(),
-                Cpu::new("forecast")?,
-                Arc::clone(&counters),
-            )),
-            None => None,
-        };
-        if let Some(forecaster) = forecaster.as_ref().filter(|_| !shared_store)
-            && role.consumes()
-        {
-            forecaster.load().await?;
-        }
         let sink = Sink::new(
             store.clone(),
             live.clone(),
             role.has_readers() && follower.is_none(),
-            forecaster.clone(),
+            observers.clone(),
             Arc::clone(&market),
             Arc::clone(&counters),
         );
         let pipeline = Self {
             sink,
             live,
-            forecasts,
-            predictor,
-            backtests,
             role,
             config,
             bus,
@@ -265,9 +191,9 @@ impl Pipeline {
             clock,
             market,
             follower,
-            watches,
+            interest,
+            observers,
             lag: LagWatch::new(),
-            forecaster,
             counters,
             sources: Vec::new(),
             tasks: tokio::sync::Mutex::default(),
@@ -276,25 +202,16 @@ impl Pipeline {
             abort_consumer: CancellationToken::new(),
             stop_rest: CancellationToken::new(),
         };
-        Ok(pipeline.spawn(sources))
+        Ok(Prepared { pipeline, sources })
     }
 
     fn spawn(mut self, sources: Vec<SourceSpec>) -> Self {
         let mut tasks = Tasks::default();
         let rest = &mut tasks.rest;
         rest.spawn(self.live.clone().run(self.stop_rest.clone()));
-        if let (Some(follower), Some(database)) = (&self.follower, &self.store.database) {
+        if let Some(follower) = &self.follower {
             let hub = self.live.clone();
             rest.spawn(follower.clone().run(hub, self.stop_rest.clone()));
-            let reader = FanReader {
-                ledger: Arc::clone(&database.ledger),
-                market: Arc::clone(&self.market),
-                config: self.config.forecast.clone(),
-                hub: self.forecasts.clone(),
-                watches: self.watches.clone(),
-                counters: Arc::clone(&self.counters),
-            };
-            rest.spawn(reader.run(self.stop_rest.clone()));
         }
         let (topic, group) = (self.config.topic.clone(), self.config.group.clone());
         let lag = self.lag.clone();
@@ -303,9 +220,6 @@ impl Pipeline {
             let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
             let ages = self.config.retention.clone();
             rest.spawn(retention::run(store, ages, clock, self.stop_rest.clone()));
-            if let Some(forecaster) = self.forecaster.clone() {
-                rest.spawn(forecaster.run(self.stop_rest.clone()));
-            }
             let consumer = ConsumeStage {
                 keeps: self.keeps,
                 ..ConsumeStage::new(
@@ -315,7 +229,7 @@ impl Pipeline {
                     Arc::clone(&self.clock),
                     Arc::clone(&self.counters),
                     self.dead_letters.clone(),
-                    self.forecaster.clone().filter(|_| self.shared_store),
+                    self.observers.clone(),
                 )
             };
             tasks
@@ -349,23 +263,6 @@ impl Pipeline {
     /// What this process does.
     pub const fn role(&self) -> Role {
         self.role
-    }
-
-    /// The latest fan of each model, by name; from the ledger where nobody has watched the series in
-    /// this process and others forecast it.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn latest_fans(&self, symbol: &Symbol, interval: Interval) -> Result<Vec<Fan>> {
-        let shown = self.forecasts.latest(symbol, interval);
-        if self.follower.is_none() || self.watches.is_watched(symbol, interval) && !shown.is_empty()
-        {
-            return Ok(shown);
-        }
-        let Some(database) = &self.store.database else {
-            return Ok(shown);
-        };
-        latest_in_ledger(&*database.ledger, &self.config.forecast, symbol, interval).await
     }
 
     /// Takes rows from outside, a part of a push at a time. Returns when they are stored, or, where other
@@ -471,13 +368,62 @@ impl Pipeline {
             topic_flow: self.lag.flow(),
             followed: counters.followed.read(),
             live: self.live.stats(),
-            forecasts: self
-                .forecaster
-                .as_ref()
-                .map(LiveForecaster::stats)
-                .unwrap_or_default(),
-            predictions: self.predictor.stats(),
-            backtests: self.backtests.stats(),
         }
+    }
+}
+
+/// The stages, put together and not yet running.
+#[derive(Debug)]
+#[must_use = "nothing runs before `run`"]
+pub struct Prepared {
+    pipeline: Pipeline,
+    sources: Vec<SourceSpec>,
+}
+
+impl Prepared {
+    /// Where one subscribes to what is stored.
+    pub const fn observers(&self) -> &Observers {
+        &self.pipeline.observers
+    }
+
+    /// What the process is going to do.
+    pub const fn role(&self) -> Role {
+        self.pipeline.role
+    }
+
+    /// The configuration.
+    pub const fn config(&self) -> &PipelineConfig {
+        &self.pipeline.config
+    }
+
+    /// The store, where it can be read.
+    pub const fn database(&self) -> Option<&DatabasePorts> {
+        self.pipeline.store.database.as_ref()
+    }
+
+    /// The clock that closes bars.
+    pub const fn market(&self) -> &Arc<MarketClock> {
+        &self.pipeline.market
+    }
+
+    /// What readers are interested in.
+    pub const fn interest(&self) -> &Interest {
+        &self.pipeline.interest
+    }
+
+    /// Whether other processes write to the store as well.
+    pub const fn has_shared_store(&self) -> bool {
+        self.pipeline.shared_store
+    }
+
+    /// Whether readers see the topic, since others store: what others make they find in the store.
+    pub const fn follows_topic(&self) -> bool {
+        self.pipeline.follower.is_some()
+    }
+
+    /// Starts the stages.
+    #[must_use]
+    pub fn run(self) -> Pipeline {
+        self.pipeline.spawn(self.sources)
     }
 }

@@ -32,7 +32,8 @@ pub struct Counter {
 }
 
 impl Counter {
-    pub(crate) fn new(metric: &'static str) -> Self {
+    /// A counter, and the metric of this name.
+    pub fn new(metric: &'static str) -> Self {
         Self {
             metric,
             total: AtomicU64::new(0),
@@ -41,7 +42,8 @@ impl Counter {
         }
     }
 
-    pub(crate) fn add(&self, n: usize) {
+    /// Counts `n` more.
+    pub fn add(&self, n: usize) {
         if n == 0 {
             return;
         }
@@ -90,7 +92,14 @@ pub struct Rate {
     pub per_second: f64,
 }
 
-/// The counters of all stages.
+impl std::ops::AddAssign for Rate {
+    fn add_assign(&mut self, other: Self) {
+        self.total += other.total;
+        self.per_second += other.per_second;
+    }
+}
+
+/// The counters of the stages.
 #[derive(Debug)]
 pub(crate) struct Counters {
     pub received: Counter,
@@ -107,18 +116,6 @@ pub(crate) struct Counters {
     pub live_conflations: Counter,
     pub live_skipped: Counter,
     pub live_cut_offs: Counter,
-    pub fans_made: Counter,
-    pub fans_fitted: Counter,
-    pub fans_recorded: Counter,
-    pub fans_too_late: Counter,
-    pub fans_skipped: Counter,
-    pub fans_failed: Counter,
-    pub fans_scored: Counter,
-    pub predictions: Counter,
-    pub predictions_refused: Counter,
-    pub backtests: Counter,
-    pub backtests_refused: Counter,
-    pub backtests_stopped: Counter,
 }
 
 impl Counters {
@@ -138,18 +135,6 @@ impl Counters {
             live_conflations: Counter::new("tickcast_live_conflations_total"),
             live_skipped: Counter::new("tickcast_live_skipped_ticks_total"),
             live_cut_offs: Counter::new("tickcast_live_cut_offs_total"),
-            fans_made: Counter::new("tickcast_forecasts_made_total"),
-            fans_fitted: Counter::new("tickcast_forecasts_fitted_total"),
-            fans_recorded: Counter::new("tickcast_forecasts_recorded_total"),
-            fans_too_late: Counter::new("tickcast_forecasts_too_late_total"),
-            fans_skipped: Counter::new("tickcast_forecasts_skipped_total"),
-            fans_failed: Counter::new("tickcast_forecasts_failed_total"),
-            fans_scored: Counter::new("tickcast_forecast_steps_scored_total"),
-            predictions: Counter::new("tickcast_predictions_total"),
-            predictions_refused: Counter::new("tickcast_predictions_refused_total"),
-            backtests: Counter::new("tickcast_backtests_total"),
-            backtests_refused: Counter::new("tickcast_backtests_refused_total"),
-            backtests_stopped: Counter::new("tickcast_backtests_stopped_total"),
         }
     }
 }
@@ -183,12 +168,6 @@ pub struct PipelineStats {
     pub followed: Rate,
     /// `/live`.
     pub live: LiveStats,
-    /// Forecasts at closed bars.
-    pub forecasts: ForecastStats,
-    /// Forecasts on request.
-    pub predictions: PredictStats,
-    /// Backtests on request.
-    pub backtests: BacktestStats,
 }
 
 /// What goes over a topic, whichever processes publish and store: messages, which hold one row or
@@ -216,51 +195,4 @@ pub struct LiveStats {
     pub skipped_ticks: Rate,
     /// Readers cut off.
     pub cut_offs: Rate,
-}
-
-/// Forecasts at closed bars.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct ForecastStats {
-    /// Readers of `/forecast` connected.
-    pub sessions: usize,
-    /// Symbols and intervals followed.
-    pub series: usize,
-    /// Fans computed.
-    pub made: Rate,
-    /// Those for which the model was fitted; for the others a kept one took the new bars.
-    pub fitted: Rate,
-    /// Fans written to the ledger.
-    pub recorded: Rate,
-    /// Fans that came after their outcome could be known: not shown, not recorded.
-    pub too_late: Rate,
-    /// Closed bars passed over because a newer one had closed.
-    pub skipped: Rate,
-    /// Fits that were refused or broke down (too few bars, as a rule).
-    pub failed: Rate,
-    /// Steps scored.
-    pub scored: Rate,
-}
-
-/// Forecasts on request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct PredictStats {
-    /// Being computed now.
-    pub in_flight: usize,
-    /// Answered.
-    pub answered: Rate,
-    /// Refused because too many were being computed.
-    pub refused: Rate,
-}
-
-/// Backtests on request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct BacktestStats {
-    /// Being computed now.
-    pub in_flight: usize,
-    /// Ended with a report.
-    pub finished: Rate,
-    /// Refused because too many were being computed.
-    pub refused: Rate,
-    /// Stopped because somebody asked, or because nobody waited for them any more.
-    pub stopped: Rate,
 }

@@ -16,8 +16,6 @@ impl Pipeline {
     pub async fn shutdown(&self, timeout: Duration) -> bool {
         let deadline = tokio::time::Instant::now() + timeout;
         let mut tasks = std::mem::take(&mut *self.tasks.lock().await);
-        self.backtests.close();
-        self.predictor.close();
         self.stop_sources.cancel();
         let mut drained = ends(&mut tasks.sources, deadline).await;
         if self.keeps {
@@ -41,15 +39,12 @@ impl Pipeline {
         let grace = tokio::time::Instant::now() + Duration::from_secs(1);
         drained &= ends(&mut tasks.rest, deadline.max(grace)).await;
         self.live.close();
-        self.forecasts.close();
         drained
     }
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.backtests.close();
-        self.predictor.close();
         self.stop_sources.cancel();
         self.stop_consumer.cancel();
         self.abort_consumer.cancel();

@@ -1,22 +1,11 @@
-//! The seeds of the fuzz targets, as ordinary tests.
+//! The seeds of the fuzz target, as an ordinary test.
 
 #[path = "../fuzz/checks/push.rs"]
 mod push;
-#[path = "../fuzz/checks/websocket.rs"]
-mod websocket;
-
-fn seeds(target: &str) -> Vec<Vec<u8>> {
-    testing::fuzz_seeds(env!("CARGO_MANIFEST_DIR"), target, 8)
-}
 
 #[test]
 fn no_push_of_the_seeds_breaks_the_decoder() {
-    seeds("push").iter().for_each(|seed| push::check(seed));
-}
-
-#[test]
-fn no_message_of_the_seeds_breaks_a_session() {
-    seeds("websocket")
+    testing::fuzz_seeds(env!("CARGO_MANIFEST_DIR"), "push", 8)
         .iter()
-        .for_each(|seed| websocket::check(seed));
+        .for_each(|seed| push::check(seed));
 }

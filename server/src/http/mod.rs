@@ -31,6 +31,7 @@ pub mod ws;
 
 use std::sync::Arc;
 
+use ::serving::Serving;
 use app::api::backend::Backend;
 use axum::{
     Router,
@@ -60,6 +61,8 @@ use crate::{backend::ServerBackend, config::Config};
 pub struct AppState {
     /// The stages.
     pub pipeline: Arc<Pipeline>,
+    /// Forecasts.
+    pub serving: Arc<Serving>,
     /// The dead letters, for reads.
     pub dead_letters: Arc<dyn DeadLetterLog>,
     /// The server as the pages see it.
@@ -82,6 +85,7 @@ impl FromRef<AppState> for OpsState {
     fn from_ref(state: &AppState) -> Self {
         Self {
             pipeline: Arc::clone(&state.pipeline),
+            serving: Some(Arc::clone(&state.serving)),
             metrics: state.metrics.clone(),
         }
     }

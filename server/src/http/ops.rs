@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Router, extract::FromRef, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Pipeline;
+use serving::Serving;
 
 use super::{errors, guard::Gate, health, pipeline_status, trace};
 
@@ -13,6 +14,8 @@ use super::{errors, guard::Gate, health, pipeline_status, trace};
 pub struct OpsState {
     /// The stages.
     pub pipeline: Arc<Pipeline>,
+    /// Forecasts, where this process makes or shows them.
+    pub serving: Option<Arc<Serving>>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
 }

@@ -4,6 +4,7 @@
 use axum::{Json, extract::State};
 use pipeline::{PipelineStats, Role};
 use serde::Serialize;
+use serving::ServingStats;
 use store::{DroppedCount, ReasonCount};
 
 use super::{ops::OpsState, problem::Result};
@@ -18,13 +19,22 @@ pub struct Status {
     /// The consumer group that stores.
     group: String,
     /// The stages.
-    stages: PipelineStats,
+    stages: StageStats,
     /// In the store, of all processes.
     dead_letters: Vec<ReasonCount>,
     /// Those that were not kept, because their source had its quota.
     dropped_dead_letters: Vec<DroppedCount>,
     /// What is missing for this process to work, and why.
     missing: Vec<Missing>,
+}
+
+/// The stages of the pipeline, and forecasting beside them.
+#[derive(Debug, Serialize)]
+struct StageStats {
+    #[serde(flatten)]
+    pipeline: PipelineStats,
+    #[serde(flatten)]
+    serving: ServingStats,
 }
 
 /// A dependency that does not answer.
@@ -47,11 +57,18 @@ pub async fn status(State(state): State<OpsState>) -> Result<Json<Status>> {
         )
     };
     let config = pipeline.config();
+    let serving = state.serving.as_ref().map(|serving| serving.stats());
+    let mut stages = StageStats {
+        pipeline: pipeline.stats().await,
+        serving: serving.unwrap_or_default(),
+    };
+    // Both ask the store.
+    stages.pipeline.store_errors += stages.serving.store_errors;
     Ok(Json(Status {
         role: pipeline.role(),
         topic: config.topic.clone(),
         group: config.group.clone(),
-        stages: pipeline.stats().await,
+        stages,
         dead_letters,
         dropped_dead_letters,
         missing: missing

@@ -23,7 +23,7 @@ pub async fn predict(
 ) -> Result<Json<Prediction>> {
     let request: PredictRequest = json_body::read(&headers, body, expected)?;
     let client = Client::of_peer(peer).map(Client::address);
-    let predictor = state.pipeline.predictor.on_behalf_of(client);
+    let predictor = state.serving.predictor.on_behalf_of(client);
     Ok(Json(predictor.predict(request).await?))
 }
 

@@ -119,5 +119,15 @@ impl From<pipeline::PipelineError> for Problem {
     }
 }
 
+impl From<serving::ServingError> for Problem {
+    fn from(error: serving::ServingError) -> Self {
+        let problem = Self::new(error.kind(), error.to_string());
+        match error.field() {
+            Some(field) => problem.field(field),
+            None => problem,
+        }
+    }
+}
+
 /// The answer's type of every handler.
 pub type Result<T> = std::result::Result<T, Problem>;

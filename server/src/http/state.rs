@@ -34,7 +34,7 @@ pub async fn state(
     Query(query): Query<StateQuery>,
 ) -> Result<Response> {
     let client = Client::of_peer(peer).map(Client::address);
-    let predictor = state.pipeline.predictor.on_behalf_of(client);
+    let predictor = state.serving.predictor.on_behalf_of(client);
     let found = predictor.state(&query.symbol, query.interval, &query.model);
     let (origin, bytes) = found.await?;
     let headers = [

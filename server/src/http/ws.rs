@@ -1,7 +1,7 @@
-//! The WebSockets `/live` and `/forecast`: each socket is a session of the pipeline and two pumps.
+//! The WebSockets `/live` and `/forecast`: each socket is a session (of the pipeline, of serving) and two pumps.
 //! What is said on them is `market::wire`.
 //!
-//! What it does not do: queue. A session's queue is the pipeline's, bounded, and a reader that stays
+//! What it does not do: queue. A session's queue is its hub's, bounded, and a reader that stays
 //! behind is cut off there.
 
 use std::{pin::pin, time::Duration};
@@ -19,7 +19,8 @@ use axum::{
 use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use governor::DefaultDirectRateLimiter;
 use market::{ErrorKind, excerpt, wire::ForecastRequest};
-use pipeline::{ForecastSession, Frame, LiveSession};
+use pipeline::{Frame, LiveSession};
+use serving::ForecastSession;
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::debug;
 
@@ -64,7 +65,7 @@ pub async fn forecast(
     peer: Peer,
     upgrade: Upgrade,
 ) -> Result<Response> {
-    let hub = state.pipeline.forecasts.clone();
+    let hub = state.serving.forecasts.clone();
     open(&state, peer, upgrade, move |client| {
         hub.connect().on_behalf_of(client.map(Client::address))
     })

@@ -12,7 +12,8 @@ use bus::{MemoryBus, MemoryBusOptions};
 use leptos::prelude::LeptosOptions;
 use market::Symbol;
 use metrics_exporter_prometheus::PrometheusHandle;
-use pipeline::{MarketTime, Parts, Pipeline, PipelineConfig, Role, SystemClock};
+use pipeline::{MarketTime, Parts, Pipeline, PipelineConfig, Prepared, Role, SystemClock};
+use serving::{Serving, ServingConfig, ServingError};
 use source::sim::LISTINGS;
 use store::{PriceReader, StorePorts};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,7 +21,7 @@ use tracing::{error, warn};
 
 use self::backbone::{Backbone, OpenStore};
 use crate::{
-    backend::{Facts, ServerBackend},
+    backend::{Facts, ServerBackend, Stages},
     config::{Config, SourceConfig},
     error::{CommandError, Result},
     http::{AppState, guard::Gate, ops::OpsState, rates::Rates, telemetry},
@@ -36,6 +37,8 @@ const DRAIN: Duration = Duration::from_secs(8);
 pub struct Wired {
     /// The stages.
     pub pipeline: Arc<Pipeline>,
+    /// Forecasting, where this process stores or has readers, over a store that can be read.
+    serving: Option<Arc<Serving>>,
     /// The source's name, for people.
     pub source: String,
     /// The WebSocket tasks.
@@ -48,7 +51,16 @@ pub struct Wired {
 impl Wired {
     /// Stops in the order of the flow, and closes the store last.
     pub async fn stop(self) {
-        if !self.pipeline.shutdown(DRAIN).await {
+        let deadline = tokio::time::Instant::now() + DRAIN;
+        if let Some(serving) = &self.serving {
+            serving.refuse_requests();
+        }
+        let mut whole = self.pipeline.shutdown(DRAIN).await;
+        if let Some(serving) = &self.serving {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            whole &= serving.shutdown(left).await;
+        }
+        if !whole {
             warn!("the pipeline was cut short; what was acknowledged is not lost");
         }
         self.exchange.cancel();
@@ -83,8 +95,17 @@ impl Wired {
             awaited: awaited(config),
         };
         let database = self.backbone.store.database()?;
-        let backend =
-            ServerBackend::new(database.clone(), Arc::clone(&self.pipeline), facts, &gate);
+        let serving = self
+            .serving
+            .as_ref()
+            .ok_or_else(|| CommandError::Internal {
+                detail: "this process makes no forecasts".to_owned(),
+            })?;
+        let stages = Stages {
+            pipeline: Arc::clone(&self.pipeline),
+            serving: Arc::clone(serving),
+        };
+        let backend = ServerBackend::new(database.clone(), stages, facts, &gate);
         let leptos = LeptosOptions::builder()
             .output_name("frontend")
             .site_root(config.web.site_root.display().to_string())
@@ -93,6 +114,7 @@ impl Wired {
             .build();
         Ok(AppState {
             pipeline: Arc::clone(&self.pipeline),
+            serving: Arc::clone(serving),
             dead_letters: Arc::clone(&self.backbone.store.ports.dead_letters),
             backend: Arc::new(backend),
             gate,
@@ -108,6 +130,7 @@ impl Wired {
     pub fn ops_state(&self) -> OpsState {
         OpsState {
             pipeline: Arc::clone(&self.pipeline),
+            serving: self.serving.clone(),
             metrics: self.metrics.clone(),
         }
     }
@@ -207,23 +230,36 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
         log: backbone.log.clone(),
         shared_store: backbone.is_shared(),
         dead_letters: backbone.dead_letters.clone(),
-        models: models::providers(),
     };
-    let pipeline = Pipeline::start_as(role, pipeline_config(config), parts)
+    let prepared = Pipeline::prepare(role, pipeline_config(config), parts)
         .await
         .map_err(from_pipeline)?;
-    let pipeline = Arc::new(pipeline);
+    let serving = serve_forecasts(config, &prepared).await?;
+    let pipeline = Arc::new(prepared.run());
     if let Some(missing) = history {
         simulated_history::backfill(config, missing, &pipeline);
     }
     Ok(Wired {
         pipeline,
+        serving,
         source: opened.name,
         sockets: TaskTracker::new(),
         metrics,
         backbone,
         exchange,
     })
+}
+
+/// Forecasting over stages that do not run yet: they tell it of all that they store.
+async fn serve_forecasts(config: &Config, stages: &Prepared) -> Result<Option<Arc<Serving>>> {
+    let role = stages.role();
+    let database = stages.database();
+    let Some(database) = database.filter(|_| role.consumes() || role.has_readers()) else {
+        return Ok(None);
+    };
+    let models = models::providers();
+    let serving = Serving::start(stages, database, serving_config(config), &models).await;
+    Ok(Some(Arc::new(serving.map_err(from_serving)?)))
 }
 
 /// The recorder of the process: installed once, shared after.
@@ -251,29 +287,33 @@ pub fn pipeline_config(config: &Config) -> PipelineConfig {
     stages.live.queue_messages = config.live.queue_messages;
     stages.live.queue_bytes = config.live.queue_bytes;
     stages.live.max_behind_ms = millis(config.live.cut_off);
-    stages.forecast.models.clone_from(&config.forecast.models);
-    stages
-        .forecast
-        .intervals
-        .clone_from(&config.forecast.intervals);
-    stages.forecast.calibration = config.forecast.calibration;
-    stages.backtest.calibration = config.forecast.calibration;
-    stages.forecast.horizon_steps = config.forecast.horizon_steps;
-    stages.forecast.window_bars = config.forecast.window_bars;
-    stages.predict.in_flight = config.requests.in_flight;
-    stages.predict.long_in_flight = config.requests.long_in_flight;
-    stages.predict.timeout_ms = millis(config.requests.timeout);
-    stages.backtest.in_flight = config.requests.backtests;
-    stages.backtest.max_seconds = config.requests.max_minutes.saturating_mul(60);
     stages.retention.clone_from(&config.retention);
     stages
+}
+
+/// The settings of forecasting.
+fn serving_config(config: &Config) -> ServingConfig {
+    let mut serving = ServingConfig::default();
+    let live = &config.forecast;
+    serving.forecast.models.clone_from(&live.models);
+    serving.forecast.intervals.clone_from(&live.intervals);
+    serving.forecast.calibration = live.calibration;
+    serving.forecast.horizon_steps = live.horizon_steps;
+    serving.forecast.window_bars = live.window_bars;
+    serving.predict.in_flight = config.requests.in_flight;
+    serving.predict.long_in_flight = config.requests.long_in_flight;
+    serving.predict.timeout_ms = millis(config.requests.timeout);
+    serving.backtest.calibration = live.calibration;
+    serving.backtest.in_flight = config.requests.backtests;
+    serving.backtest.max_seconds = config.requests.max_minutes.saturating_mul(60);
+    serving
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The stages over the store, without a source and without a web server: for commands that
+/// The stages over the store, without a source, forecasts and a web server: for commands that
 /// write.
 pub struct Offline {
     /// The stages.
@@ -320,6 +360,15 @@ pub fn from_pipeline(error: pipeline::PipelineError) -> CommandError {
     match error {
         pipeline::PipelineError::Store(e) => CommandError::Store(e),
         pipeline::PipelineError::Bus(e) => CommandError::Bus(e),
+        other => CommandError::Internal {
+            detail: other.to_string(),
+        },
+    }
+}
+
+fn from_serving(error: ServingError) -> CommandError {
+    match error {
+        ServingError::Store(e) => CommandError::Store(e),
         other => CommandError::Internal {
             detail: other.to_string(),
         },

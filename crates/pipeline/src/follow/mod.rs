@@ -413,6 +413,10 @@ impl Backlog for Follower {
             .await
     }
 
+    async fn bars_of(&self, queries: &[BarQuery]) -> Result<Vec<Vec<Bar>>> {
+        Ok(self.inner.store.bars_of(queries).await?)
+    }
+
     async fn reaches(&self, symbol: &Symbol, position: u64) -> Result<bool> {
         let inner = &self.inner;
         let offset = place::offset_after(position.saturating_sub(1));

@@ -38,6 +38,9 @@ pub(crate) trait Backlog: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Option<Vec<StoredTick>>>;
 
+    /// Stored bars, one answer to each query.
+    async fn bars_of(&self, queries: &[BarQuery]) -> Result<Vec<Vec<Bar>>>;
+
     /// Asked of a position beyond everything that was shown here: whether it will be reached, because
     /// this process has not read so far yet. False of one that nothing leads to.
     async fn reaches(&self, _symbol: &Symbol, _position: u64) -> Result<bool> {
@@ -45,17 +48,20 @@ pub(crate) trait Backlog: Send + Sync + 'static {
     }
 }
 
-/// The store as the backlog.
-pub(crate) struct Stored(pub Arc<dyn PriceReader>);
+/// The store as the backlog; nothing where it cannot be read.
+pub(crate) struct Stored(pub Option<Arc<dyn PriceReader>>);
 
 #[async_trait]
 impl Backlog for Stored {
     async fn known(&self, symbol: &Symbol) -> Result<Known> {
-        let latest = self.0.latest_tick(symbol).await?;
+        let Some(store) = &self.0 else {
+            return Ok(Known::default());
+        };
+        let latest = store.latest_tick(symbol).await?;
         Ok(Known {
             seq: latest.as_ref().map_or(0, |t| t.position),
             last: latest.map(|t| t.tick),
-            bars: newest_bars(&*self.0, &every_interval(symbol)).await?,
+            bars: newest_bars(&**store, &every_interval(symbol)).await?,
         })
     }
 
@@ -65,7 +71,17 @@ impl Backlog for Stored {
         position: u64,
         limit: usize,
     ) -> Result<Option<Vec<StoredTick>>> {
-        Ok(Some(self.0.ticks_after(symbol, position, limit).await?))
+        Ok(match &self.0 {
+            Some(store) => Some(store.ticks_after(symbol, position, limit).await?),
+            None => Some(Vec::new()),
+        })
+    }
+
+    async fn bars_of(&self, queries: &[BarQuery]) -> Result<Vec<Vec<Bar>>> {
+        Ok(match &self.0 {
+            Some(store) => store.bars_of(queries).await?,
+            None => vec![Vec::new(); queries.len()],
+        })
     }
 }
 

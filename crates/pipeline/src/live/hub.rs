@@ -10,7 +10,7 @@ use std::{
 };
 
 use market::{Bar, Interval, Symbol, Timestamp, wire::LiveMessage};
-use store::{Appended, PriceReader, StoredTick};
+use store::{Appended, StoredTick};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +25,8 @@ use crate::{
     PipelineError, Result,
     clock::MarketClock,
     config::LiveConfig,
+    interest::Interest,
     stats::{Counters, LiveStats},
-    watch::Watches,
 };
 
 /// Ticks of one symbol in memory at least and at most.
@@ -40,11 +40,10 @@ pub struct LiveHub {
 
 struct Inner {
     config: LiveConfig,
-    store: Arc<dyn PriceReader>,
     backlog: Arc<dyn Backlog>,
     market: Arc<MarketClock>,
     counters: Arc<Counters>,
-    watches: Watches,
+    interest: Interest,
     topics: RwLock<HashMap<Symbol, Arc<Topic>>>,
     /// Symbols of which bars came as bars while this process ran: as many as there are symbols.
     as_bars: RwLock<HashSet<Symbol>>,
@@ -68,20 +67,18 @@ impl std::fmt::Debug for LiveHub {
 impl LiveHub {
     pub(crate) fn new(
         config: LiveConfig,
-        store: Arc<dyn PriceReader>,
         backlog: Arc<dyn Backlog>,
         market: Arc<MarketClock>,
         counters: Arc<Counters>,
-        watches: Watches,
+        interest: Interest,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 config,
-                store,
                 backlog,
                 market,
                 counters,
-                watches,
+                interest,
                 topics: RwLock::default(),
                 as_bars: RwLock::default(),
                 listed: Mutex::default(),
@@ -120,10 +117,6 @@ impl LiveHub {
         &self.inner.config
     }
 
-    pub(crate) fn store(&self) -> &Arc<dyn PriceReader> {
-        &self.inner.store
-    }
-
     pub(crate) fn backlog(&self) -> &Arc<dyn Backlog> {
         &self.inner.backlog
     }
@@ -132,8 +125,8 @@ impl LiveHub {
         &self.inner.market
     }
 
-    pub(crate) fn watches(&self) -> &Watches {
-        &self.inner.watches
+    pub(crate) fn interest(&self) -> &Interest {
+        &self.inner.interest
     }
 
     fn topics(&self) -> RwLockReadGuard<'_, HashMap<Symbol, Arc<Topic>>> {

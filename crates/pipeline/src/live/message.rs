@@ -51,7 +51,7 @@ pub(crate) enum Kind {
 
 /// The JSON of a message. These types have nothing that JSON cannot say: on the impossible failure
 /// the text is an error message of the protocol.
-pub(crate) fn text<T: serde::Serialize>(message: &T) -> Bytes {
+pub fn message_text<T: serde::Serialize>(message: &T) -> Bytes {
     match serde_json::to_vec(message) {
         Ok(json) => json.into(),
         Err(e) => {
@@ -65,7 +65,7 @@ pub(crate) fn text<T: serde::Serialize>(message: &T) -> Bytes {
 
 pub(crate) fn control(message: &LiveMessage) -> Arc<Message> {
     Arc::new(Message {
-        text: text(message),
+        text: message_text(message),
         kind: Kind::Control,
     })
 }
@@ -84,7 +84,7 @@ pub(crate) fn ticks(
         count: ticks.len() as u64,
         last,
     };
-    let text = text(&LiveMessage::Ticks {
+    let text = message_text(&LiveMessage::Ticks {
         symbol: symbol.clone(),
         seq,
         ticks,
@@ -99,6 +99,6 @@ pub(crate) fn bar(seq: u64, bar: Bar, closed: bool) -> Arc<Message> {
         interval: bar.interval,
         start: bar.start,
     };
-    let text = text(&LiveMessage::Bar { seq, bar, closed });
+    let text = message_text(&LiveMessage::Bar { seq, bar, closed });
     Arc::new(Message { text, kind })
 }

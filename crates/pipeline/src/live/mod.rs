@@ -23,6 +23,6 @@ mod work;
 pub(crate) use backlog::{Backlog, Known, Stored, every_interval, newest_bars};
 pub use hub::LiveHub;
 pub use message::Frame;
-pub(crate) use message::text;
-pub(crate) use outbox::{GOING_AWAY, POLICY};
+pub use message::message_text;
+pub use outbox::{GOING_AWAY, POLICY};
 pub use session::LiveSession;

@@ -17,12 +17,12 @@ use bytes::Bytes;
 use market::{Interval, Symbol, Tick, Timestamp, wire::LiveMessage};
 use tokio::{sync::Notify, time::Instant};
 
-use super::message::{Frame, Kind, Message, text};
+use super::message::{Frame, Kind, Message, message_text};
 
 /// WebSocket status 1001: the server goes away.
-pub(crate) const GOING_AWAY: u16 = 1001;
+pub const GOING_AWAY: u16 = 1001;
 /// WebSocket status 1008: the reader broke the rules, by being too slow as a rule.
-pub(crate) const POLICY: u16 = 1008;
+pub const POLICY: u16 = 1008;
 
 /// What a push did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,7 +171,7 @@ impl Outbox {
         let mut queue = self.lock();
         if queue.end.is_none() {
             queue.end = Some(End {
-                bye: Some(text(&LiveMessage::Bye {
+                bye: Some(message_text(&LiveMessage::Bye {
                     reason: reason.to_owned(),
                 })),
                 code,
@@ -283,7 +283,7 @@ impl Queue {
         if self.messages.is_empty() && self.order.is_empty() {
             self.behind_since = None;
         }
-        Some(Frame::Text(text(&LiveMessage::Latest {
+        Some(Frame::Text(message_text(&LiveMessage::Latest {
             symbol,
             seq,
             tick,

@@ -23,12 +23,12 @@ use tokio::time::Instant;
 use super::{
     bars::Intervals,
     hub::LiveHub,
-    message::{self, Frame, text},
+    message::{self, Frame, message_text},
     outbox::Outbox,
     topic::{Attached, Delivered, Subscriber, TICKS_PER_MESSAGE, Topic},
     work::{Task, Work, WorkList},
 };
-use crate::{PipelineError, Result, watch::WatchGuard};
+use crate::{PipelineError, Result, interest::WatchGuard};
 
 /// Frames in a row, while a request waits, after which a step of the request is done.
 const FRAMES_PER_STEP: u32 = 32;
@@ -140,7 +140,7 @@ impl LiveSession {
                 continue;
             }
             let intervals = known.unwrap_or_default().with(intervals);
-            let watch = |i: Interval| self.hub.watches().watch(symbol.clone(), i);
+            let watch = |i: Interval| self.hub.interest().watch(symbol.clone(), i);
             let subscription = Subscription {
                 intervals,
                 topic: self.hub.topic(&symbol),
@@ -196,7 +196,7 @@ impl LiveSession {
                 () = tokio::time::sleep_until(deadline) => {
                     self.state().last_frame = Instant::now();
                     let now = self.hub.market().wall();
-                    return Frame::Text(text(&LiveMessage::Heartbeat { now }));
+                    return Frame::Text(message_text(&LiveMessage::Heartbeat { now }));
                 }
             }
         }
@@ -463,7 +463,7 @@ impl LiveSession {
             })
         };
         let queries: Vec<BarQuery> = intervals.iter().filter_map(covered).collect();
-        let bars = self.hub.store().bars_of(&queries).await?;
+        let bars = self.hub.backlog().bars_of(&queries).await?;
         let mut messages = Vec::new();
         for bar in bars.into_iter().flatten() {
             let closed = self.hub.market().is_closed(bar.interval, bar.start);

@@ -124,8 +124,8 @@ impl ForecastLedger for Faulty {
     async fn score(&self, outcomes: Vec<StepOutcome>) -> Result<usize> {
         self.inner.score(outcomes).await
     }
-    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
-        self.inner.ledger(query).await
+    async fn ledger_of(&self, queries: &[LedgerQuery]) -> Result<Vec<Vec<LedgerRow>>> {
+        self.inner.ledger_of(queries).await
     }
     async fn scoreboard(&self, s: Option<&Symbol>, i: Option<Interval>) -> Result<Vec<ScoreRow>> {
         self.inner.scoreboard(s, i).await
@@ -420,7 +420,6 @@ async fn start_with_outlet(
         log: None,
         shared_store: false,
         dead_letters: Some(outlet),
-        models: forecast::Providers::classical(),
     };
     let pipeline = Pipeline::start_as(Role::Serve, config(), parts);
     (pipeline.await.unwrap(), bus)

@@ -6,10 +6,7 @@ use std::{
 };
 
 use futures::stream;
-use market::{
-    Interval, Reject, RejectReason,
-    wire::{LiveMessage, PredictRequest},
-};
+use market::{Interval, Reject, RejectReason, wire::LiveMessage};
 use pipeline::{Frame, PipelineError, SourceSpec, SourceState};
 use source::SourceBatch;
 use store::{CsvSink, CsvSinkOptions, DeadLetterLog, StorePorts};
@@ -101,7 +98,6 @@ async fn a_shutdown_stores_what_the_bus_holds_and_tells_the_readers() {
     let spec = SourceSpec::once(Box::new(source));
     let pipeline = start_with(config(), store.clone(), vec![spec]).await;
     let session = pipeline.live.connect();
-    let fans = pipeline.forecasts.connect();
     until(|| async { taken.load(std::sync::atomic::Ordering::SeqCst) > 5 }).await;
     assert!(pipeline.shutdown(Duration::from_secs(30)).await);
     let taken = taken.load(std::sync::atomic::Ordering::SeqCst);
@@ -113,13 +109,7 @@ async fn a_shutdown_stores_what_the_bus_holds_and_tells_the_readers() {
         frame(&session).await,
         Frame::Close { code: 1001, .. }
     ));
-    assert!(matches!(within(fans.next()).await, Frame::Text(_)));
-    assert!(matches!(
-        within(fans.next()).await,
-        Frame::Close { code: 1001, .. }
-    ));
     session.ended().await;
-    fans.ended().await;
     let refused = pipeline
         .sink
         .write(vec![tick("AAA", 1, 1, 1.0)], None)
@@ -166,9 +156,6 @@ async fn over_a_sink_prices_and_letters_are_stored_and_letters_cannot_be_replaye
     let dir = tempfile::tempdir().unwrap();
     let sink = CsvSink::open(CsvSinkOptions::new(dir.path())).await;
     let sink = Arc::new(sink.unwrap());
-    let mut config = config();
-    // A reader who watches a symbol, and bars that came, must not make it look for what it cannot read.
-    config.forecast.intervals = vec![Interval::D1];
     let mut batches = batches();
     batches.push(vec![tick("AAA", 500, 9_999, -1.0)]);
     let source = Batches {
@@ -177,7 +164,14 @@ async fn over_a_sink_prices_and_letters_are_stored_and_letters_cannot_be_replaye
         fails_before: None,
     };
     let spec = SourceSpec::once(Box::new(source));
-    let pipeline = start_with(config, StorePorts::of_sink(Arc::clone(&sink)), vec![spec]).await;
+    let pipeline = start_with(config(), StorePorts::of_sink(Arc::clone(&sink)), vec![spec]).await;
+    // A reader who watches a symbol, and bars that came, must not make it look for what it cannot read.
+    let session = pipeline.live.connect();
+    session.request(subscribe(&["AAA"], &[Interval::D1]));
+    let mut seen = Seen::default();
+    while seen.snapshots == 0 {
+        seen.take(&next(&session).await);
+    }
     let bar = market::Bar::from_tick(&tick("AAA", 0, 0, 5.0), Interval::D1);
     assert_eq!(
         pipeline.sink.write_bars(vec![bar.clone()]).await.unwrap(),
@@ -241,120 +235,4 @@ async fn an_import_reports_what_it_did_and_can_be_repeated() {
     assert_eq!((report.ticks, report.duplicates), (2, 2));
     assert_eq!((report.rows, report.rejected), (8, 2));
     assert_eq!(report.symbols.len(), 2);
-    // Imported days are whole, however far ahead of event time they lie.
-    let prediction = pipeline
-        .predictor
-        .predict(PredictRequest {
-            id: Some(7),
-            symbol: Some(symbol("BBB")),
-            interval: Some(Interval::D1),
-            series: None,
-            model: None,
-            horizon: 2,
-            levels: None,
-            season: None,
-        })
-        .await;
-    assert_eq!(prediction.unwrap_err().field(), Some("symbol")); // one day is too few
-}
-
-#[tokio::test]
-async fn a_predict_request_that_cannot_be_right_names_the_field() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(open(dir.path()).await);
-    let pipeline = start(config(), store).await;
-    let good = PredictRequest {
-        id: None,
-        symbol: None,
-        interval: None,
-        series: Some((1..=20).map(|v| Some(f64::from(v))).collect()),
-        model: Some("drift".into()),
-        horizon: 3,
-        levels: Some(vec![95.0, 50.0]),
-        season: None,
-    };
-    let prediction = pipeline.predictor.predict(good.clone()).await.unwrap();
-    for (mean, expected) in prediction.mean.iter().zip([21.0, 22.0, 23.0]) {
-        assert!((mean - expected).abs() < 1e-9);
-    }
-    assert_eq!((prediction.observations, prediction.bands.len()), (20, 2));
-    assert_eq!(prediction.bands[0].level, 50.0);
-    let faults: [(&str, PredictRequest); 9] = [
-        (
-            "horizon",
-            PredictRequest {
-                horizon: 0,
-                ..good.clone()
-            },
-        ),
-        (
-            "horizon",
-            PredictRequest {
-                horizon: 1_001,
-                ..good.clone()
-            },
-        ),
-        (
-            "model",
-            PredictRequest {
-                model: Some("magic".into()),
-                ..good.clone()
-            },
-        ),
-        (
-            "levels",
-            PredictRequest {
-                levels: Some(vec![100.0]),
-                ..good.clone()
-            },
-        ),
-        (
-            "season",
-            PredictRequest {
-                season: Some(0),
-                ..good.clone()
-            },
-        ),
-        (
-            "series",
-            PredictRequest {
-                series: Some(Vec::new()),
-                ..good.clone()
-            },
-        ),
-        (
-            "series",
-            PredictRequest {
-                series: Some(vec![None, Some(1.0)]),
-                ..good.clone()
-            },
-        ),
-        (
-            "series",
-            PredictRequest {
-                symbol: Some(symbol("AAA")),
-                ..good.clone()
-            },
-        ),
-        (
-            "interval",
-            PredictRequest {
-                series: None,
-                symbol: Some(symbol("AAA")),
-                ..good.clone()
-            },
-        ),
-    ];
-    for (field, request) in faults {
-        let error = pipeline.predictor.predict(request).await.unwrap_err();
-        assert_eq!(error.field(), Some(field), "{error}");
-    }
-    let unknown = PredictRequest {
-        series: None,
-        symbol: Some(symbol("AAA")),
-        interval: Some(Interval::M1),
-        ..good
-    };
-    let error = pipeline.predictor.predict(unknown).await.unwrap_err();
-    assert_eq!(error.kind(), market::ErrorKind::NotFound);
 }

@@ -6,12 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
-mod backtests;
 mod commits;
 mod faults;
 mod flow;
-mod forecasts;
 mod harness;
 mod live;
-mod one_answer;
+mod observers;
 mod resume;

@@ -39,8 +39,6 @@ fn config(world: &World) -> PipelineConfig {
     config.consume.jitter_seed = Some(world.seed);
     config.produce.publish_rows = 3;
     config.consume.batch_rows = 1 + world.below(20) as usize;
-    config.forecast.intervals.clear();
-    config.forecast.models.clear();
     // A reader that is slow is another test's.
     config.live.queue_messages = 10_000;
     config
@@ -69,7 +67,7 @@ impl Process {
                 world: Arc::clone(world),
                 holds: Arc::clone(&holds),
             };
-            let (bus, of_stages) = (Arc::new(bus), Arc::new(store.clone()));
+            let (bus, of_stages) = (Arc::new(bus), store.ports());
             let sources = vec![source::of(world)];
             let started =
                 Pipeline::start(config(world), bus, of_stages, sources, world.clock()).await;

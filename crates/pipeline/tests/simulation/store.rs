@@ -56,6 +56,26 @@ fn away() -> StoreError {
 }
 
 impl FaultyStore {
+    /// As the stages get it. What they never ask for is the real store's.
+    pub fn ports(&self) -> StorePorts {
+        let faulty = Arc::new(self.clone());
+        let real = StorePorts::of_database(Arc::new(self.real.clone()));
+        let database = real.database.map(|real| DatabasePorts {
+            prices: faulty.clone(),
+            ledger: faulty.clone(),
+            dead_letters: faulty.clone(),
+            bar_retention: faulty.clone(),
+            ..real
+        });
+        StorePorts {
+            prices: faulty.clone(),
+            dead_letters: faulty.clone(),
+            tick_retention: faulty.clone(),
+            readiness: faulty,
+            database,
+        }
+    }
+
     pub fn open(dir: &Path, outside: Outside, world: &Arc<World>) -> Self {
         let options = SqliteOptions {
             readers: 1,
@@ -194,9 +214,10 @@ impl ForecastLedger for FaultyStore {
     async fn score(&self, outcomes: Vec<StepOutcome>) -> Result<usize> {
         call!(self.score(outcomes))
     }
-    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
-        let (real, query) = (self.real.clone(), query.clone());
-        self.call(async move { real.ledger(&query).await }).await
+    async fn ledger_of(&self, queries: &[LedgerQuery]) -> Result<Vec<Vec<LedgerRow>>> {
+        let (real, queries) = (self.real.clone(), queries.to_vec());
+        self.call(async move { real.ledger_of(&queries).await })
+            .await
     }
     async fn scoreboard(&self, s: Option<&Symbol>, i: Option<Interval>) -> Result<Vec<ScoreRow>> {
         let (real, s) = (self.real.clone(), s.cloned());

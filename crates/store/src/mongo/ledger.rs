@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use futures::TryStreamExt;
+use futures::{StreamExt as _, TryStreamExt, stream};
 use market::{
     Interval, Symbol, Timestamp,
     wire::{Band, Fan},
@@ -23,6 +23,8 @@ use crate::{
 
 /// `due_us` of a forecast that is scored to its end: later than every time.
 const NEVER: i64 = i64::MAX;
+/// Series that are asked for at the same time.
+const AT_ONCE: usize = 8;
 /// `_id`s that one question names at most.
 const IDS_ASKED: usize = 1_000;
 
@@ -314,8 +316,17 @@ impl Inner {
         Ok(written)
     }
 
-    /// See [`crate::ForecastLedger::ledger`].
-    pub(super) async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
+    /// See [`crate::ForecastLedger::ledger_of`].
+    pub(super) async fn ledger_of(&self, queries: &[LedgerQuery]) -> Result<Vec<Vec<LedgerRow>>> {
+        // The queries are moved into the stream: a borrow of them would have to outlive it.
+        stream::iter(queries.to_vec())
+            .map(|query| async move { self.ledger(&query).await })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
         let Some(limit) = limit_of(query.limit).filter(|_| query.from < query.until) else {
             return Ok(Vec::new());
         };

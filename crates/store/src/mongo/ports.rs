@@ -84,8 +84,8 @@ impl ForecastLedger for MongoStore {
         self.inner.noted(self.inner.score(outcomes).await)
     }
 
-    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
-        self.inner.ledger(query).await
+    async fn ledger_of(&self, queries: &[LedgerQuery]) -> Result<Vec<Vec<LedgerRow>>> {
+        self.inner.ledger_of(queries).await
     }
 
     async fn scoreboard(

@@ -125,11 +125,21 @@ pub trait ForecastLedger: Send + Sync {
     /// written.
     async fn score(&self, outcomes: Vec<StepOutcome>) -> Result<usize>;
 
-    /// Reads entries with their outcomes, oldest origin first.
+    /// Reads the entries of each query with their outcomes, oldest origin first; as many answers as there are
+    /// queries, in their order.
+    ///
+    /// # Errors
+    /// Unavailable or internal: then of none.
+    async fn ledger_of(&self, queries: &[LedgerQuery]) -> Result<Vec<Vec<LedgerRow>>>;
+
+    /// Reads the entries of one query with their outcomes, oldest origin first.
     ///
     /// # Errors
     /// Unavailable or internal.
-    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>>;
+    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
+        let found = self.ledger_of(std::slice::from_ref(query)).await?;
+        Ok(found.into_iter().next().unwrap_or_default())
+    }
 
     /// The live record by model and step; all symbols' when `symbol` is `None`.
     ///

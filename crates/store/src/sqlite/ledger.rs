@@ -130,10 +130,14 @@ pub(super) fn due(
     Ok(due)
 }
 
-/// See [`crate::ForecastLedger::ledger`].
-pub(super) fn read(conn: &Connection, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
+/// See [`crate::ForecastLedger::ledger_of`].
+pub(super) fn read_each(conn: &Connection, queries: &[LedgerQuery]) -> Result<Vec<Vec<LedgerRow>>> {
     // One snapshot, so that the outcomes belong to the entries.
     let snapshot = conn.unchecked_transaction()?;
+    queries.iter().map(|query| read(&snapshot, query)).collect()
+}
+
+fn read(snapshot: &Connection, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
     let mut statement = snapshot.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM forecasts f
          WHERE f.symbol_id = (SELECT id FROM symbols WHERE name = ?1) AND f.interval = ?2

@@ -113,9 +113,10 @@ impl ForecastLedger for SqliteStore {
             .await
     }
 
-    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
-        let query = query.clone();
-        self.read(move |conn| ledger::read(conn, &query)).await
+    async fn ledger_of(&self, queries: &[LedgerQuery]) -> Result<Vec<Vec<LedgerRow>>> {
+        let queries = queries.to_vec();
+        self.read(move |conn| ledger::read_each(conn, &queries))
+            .await
     }
 
     async fn scoreboard(

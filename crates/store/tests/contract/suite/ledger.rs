@@ -360,3 +360,48 @@ pub async fn the_ledger_survives_reopening(side: &dyn StoreUnderTest) {
         [(id, 1)]
     );
 }
+
+pub async fn ledgers_of_many_series_come_in_one_call_in_their_order(side: &dyn StoreUnderTest) {
+    let mut place = side.place(PLENTY).await;
+    let store = place.open().await;
+    for nth in 0..12 {
+        recorded(&store, &fan("A", "m", nth)).await;
+        recorded(&store, &fan("B", "m", 20 - nth)).await;
+    }
+    let id = store.ledger(&query("B")).await.unwrap()[11].id;
+    let scored = vec![outcome(id, 1, 100.0, 99.0)];
+    assert_eq!(store.score(scored).await.unwrap(), 1);
+    let latest = |name: &str, limit: usize| LedgerQuery {
+        limit,
+        ..query(name)
+    };
+    let hourly = LedgerQuery {
+        interval: Interval::H1,
+        ..query("A")
+    };
+    let queries = [
+        latest("B", 2),
+        latest("NONE", 5),
+        query("A"),
+        hourly,
+        latest("B", 2),
+        latest("A", 0),
+    ];
+    let found = store.ledger_of(&queries).await.unwrap();
+    let origins =
+        |at: usize| -> Vec<Timestamp> { found[at].iter().map(|row| row.fan.origin).collect() };
+    let of = |nths: std::ops::Range<u32>| -> Vec<Timestamp> {
+        nths.map(|nth| fan("A", "m", nth).origin).collect()
+    };
+    assert_eq!(found.len(), queries.len());
+    assert_eq!(origins(0), of(19..21));
+    assert_eq!(found[0][1].actuals, [100.0]);
+    assert!(found[0].iter().all(|row| row.fan.symbol == symbol("B")));
+    assert_eq!(
+        (origins(1), origins(3), origins(5)),
+        (vec![], vec![], vec![])
+    );
+    assert_eq!(origins(2), of(0..12));
+    assert_eq!(found[4], found[0]);
+    assert!(store.ledger_of(&[]).await.unwrap().is_empty());
+}

@@ -90,6 +90,7 @@ macro_rules! contract_tests {
             the_scoreboard_can_be_narrowed,
             outcomes_that_cannot_be_right_leave_nothing_behind,
             the_ledger_is_read_by_model_range_and_limit,
+            ledgers_of_many_series_come_in_one_call_in_their_order,
             the_ledger_survives_reopening,
         );
         contract_tests!($side; export:
