@@ -24,7 +24,7 @@ use crate::{
     clock::Clock,
     config::{ConsumeConfig, PipelineConfig},
     dead_letters::{self, DeadLetterOutlet},
-    follow::Decode,
+    decode::Decode,
     observers::{Observers, PartitionChange},
     stats::Counters,
 };

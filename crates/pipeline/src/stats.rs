@@ -16,7 +16,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::produce::SourceStatus;
+use crate::source_spec::SourceStatus;
 
 /// Seconds that a rate is taken over.
 const WINDOW_S: usize = 10;

@@ -14,7 +14,7 @@ use pipeline::{Interest, MarketClock};
 use store::{ForecastLedger, LedgerQuery, LedgerRow};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Result, config::ForecastConfig, feed::ForecastHub, origin::Key, stats::Counters};
+use crate::{Result, config::ForecastConfig, feed::ForecastHub, model_cache::Key, stats::Counters};
 
 /// How often the ledger is asked for a series that may have a new fan.
 const ASK_EVERY: Duration = Duration::from_millis(500);

@@ -35,8 +35,8 @@ use crate::{
     cpu::Cpu,
     feed::ForecastHub,
     ledger::Ledger,
-    model_cache::{CachedModel, ModelCache, Refresh},
-    origin::{Key, Origin, recipe},
+    model_cache::{CachedModel, Key, ModelCache, Refresh},
+    origin::{Origin, recipe},
     series_reader::SeriesReader,
     stats::{Counters, ForecastStats},
 };

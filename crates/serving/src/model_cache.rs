@@ -26,12 +26,13 @@ use forecast::{
 use market::{Interval, Symbol, Timestamp};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::origin::Key;
-
 /// Bars between two refit points.
 pub(crate) const REFIT_BARS: usize = 50;
 /// States kept at most. One has the size of its window: some ten kilobytes.
 const MOST_KEPT: usize = 8_192;
+
+/// A series of bars.
+pub(crate) type Key = (Symbol, Interval);
 
 /// The closes that a model sees.
 #[derive(Clone, Debug, PartialEq)]

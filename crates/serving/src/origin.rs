@@ -8,11 +8,8 @@ use market::{
 
 use crate::{
     config::ForecastConfig,
-    model_cache::{CachedModel, Recipe, TrainingWindow},
+    model_cache::{CachedModel, Key, Recipe, TrainingWindow},
 };
-
-/// A series of bars.
-pub(crate) type Key = (Symbol, Interval);
 
 /// Levels as the core takes them, narrowest first, each once.
 pub(crate) fn levels(percent: &[f64]) -> Vec<Level> {

@@ -19,8 +19,8 @@ use store::{BarQuery, PriceReader};
 
 use crate::{
     Result, ServingError,
-    model_cache::{REFIT_BARS, TrainingWindow},
-    origin::{Key, Origin},
+    model_cache::{Key, REFIT_BARS, TrainingWindow},
+    origin::Origin,
 };
 
 /// Origins kept at most. One has the size of its window: a few kilobytes.

@@ -15,11 +15,8 @@ use market::Symbol;
 use store::StoredTick;
 use tokio::sync::Semaphore;
 
-use super::{
-    Decode,
-    place::{self, Window},
-};
-use crate::Result;
+use super::place::{self, Window};
+use crate::{Result, decode::Decode};
 
 /// Messages before the position that are read for their keys, to tell doubles after it.
 const BACK: u64 = 2_000;

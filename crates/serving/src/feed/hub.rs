@@ -17,7 +17,7 @@ use market::{
 use pipeline::{GOING_AWAY, Interest, MarketClock, SHUTTING_DOWN, WatchGuard, message_text};
 
 use super::session::{FanOutbox, ForecastSession, QueueBounds};
-use crate::{Predictor, origin::Key};
+use crate::{Predictor, model_cache::Key};
 
 /// A fan as text, made once for all readers.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ use market::{
     wire::{PredictRequest, Prediction, PredictionOrigin},
 };
 use pipeline::MarketClock;
-use request::{Checked, Fresh, Subject, refusal};
+use request::{Checked, Fresh, Subject, refusal, resolve};
 
 use crate::{
     Result, ServingError,
@@ -161,7 +161,7 @@ impl Predictor {
         interval: Interval,
         model: &str,
     ) -> Result<(Timestamp, Vec<u8>)> {
-        let model = self.resolve(model)?;
+        let model = resolve(&self.inner.models, model)?;
         self.in_time(async {
             let origin = self.inner.reader.origin(symbol, interval).await?;
             let (_, state) = self.state_at(&origin, &model).await?;
@@ -177,12 +177,20 @@ impl Predictor {
         request: PredictRequest,
         look: Look<T>,
     ) -> Result<(Prediction, T)> {
-        let checked = self.check(&request)?;
+        let checked = Checked::new(&request, &self.inner.models)?;
         let answer = self
             .in_time(async {
-                match self.subject(request).await? {
+                match Subject::new(request, self.inner.config.max_series)? {
                     Subject::Stored(symbol, interval) => {
                         self.stored(checked, &symbol, interval, look).await
+                    }
+                    Subject::OfSeason {
+                        symbol,
+                        interval,
+                        season,
+                    } => {
+                        let series = self.of_season(&symbol, interval, season).await?;
+                        self.fresh(checked, series, look).await
                     }
                     Subject::Fresh(series) => self.fresh(checked, series, look).await,
                 }
@@ -281,6 +289,18 @@ impl Predictor {
         Ok((name, state))
     }
 
+    /// The stored closes of a symbol, to be fitted with a season of the request's own.
+    async fn of_season(&self, symbol: &Symbol, interval: Interval, season: usize) -> Result<Fresh> {
+        let origin = self.inner.reader.origin(symbol, interval).await?;
+        Ok(Fresh {
+            values: origin.window.values().to_vec(),
+            field: "symbol",
+            log: self.inner.forecast.log,
+            season,
+            origin: Some(origin),
+        })
+    }
+
     /// By a fit that is made for this request alone.
     async fn fresh<T: Send + 'static>(
         &self,
@@ -367,11 +387,6 @@ impl Predictor {
         } else {
             &self.inner.quick
         })
-    }
-
-    fn resolve(&self, name: &str) -> Result<Arc<dyn ForecastModel>> {
-        let model = self.inner.models.parse(name);
-        model.map_err(|e| invalid("model", e.to_string()))
     }
 }
 

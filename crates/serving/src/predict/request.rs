@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use forecast::{ForecastModel, Level, ModelSpec};
+use forecast::{ForecastModel, Level, ModelSpec, Providers};
 use market::{Interval, Symbol, wire::PredictRequest};
 
-use super::Predictor;
 use crate::{
     Result, ServingError,
     error::invalid,
@@ -23,6 +22,13 @@ const MAX_SEASON: u32 = forecast::arima::MAX_SEASON_STEPS as u32;
 pub(super) enum Subject {
     /// The stored closes of a symbol, with the season of their interval: by a state that is kept.
     Stored(Symbol, Interval),
+    /// The same with another season: by a fit for this request alone.
+    OfSeason {
+        symbol: Symbol,
+        interval: Interval,
+        /// In steps.
+        season: usize,
+    },
     /// A series that a model is fitted to for this request alone.
     Fresh(Fresh),
 }
@@ -45,8 +51,19 @@ pub(super) struct Checked {
     pub(super) levels: Vec<Level>,
 }
 
-impl Predictor {
-    pub(super) fn check(&self, request: &PredictRequest) -> Result<Checked> {
+/// The model that a request names.
+///
+/// # Errors
+/// Invalid: none that may be named here.
+pub(super) fn resolve(models: &Providers, name: &str) -> Result<Arc<dyn ForecastModel>> {
+    let model = models.parse(name);
+    model.map_err(|e| invalid("model", e.to_string()))
+}
+
+impl Checked {
+    /// # Errors
+    /// Invalid, with the field.
+    pub(super) fn new(request: &PredictRequest, models: &Providers) -> Result<Self> {
         let horizon = request.horizon;
         if !(1..=MAX_HORIZON).contains(&horizon) {
             return Err(invalid(
@@ -55,7 +72,7 @@ impl Predictor {
             ));
         }
         let model = match &request.model {
-            Some(name) => self.resolve(name)?,
+            Some(name) => resolve(models, name)?,
             None => Arc::new(ModelSpec::Naive),
         };
         let percent = request.levels.clone().unwrap_or_else(|| vec![80.0, 95.0]);
@@ -77,7 +94,7 @@ impl Predictor {
                 format!("expected 1 to {MAX_SEASON} steps, got {season}"),
             ));
         }
-        Ok(Checked {
+        Ok(Self {
             id: request.id,
             model,
             horizon: horizon as usize,
@@ -85,18 +102,24 @@ impl Predictor {
         })
     }
 
-    pub(super) async fn subject(&self, request: PredictRequest) -> Result<Subject> {
+}
+
+impl Subject {
+    /// Of a request; a series has `most` values at most.
+    ///
+    /// # Errors
+    /// Invalid, with the field.
+    pub(super) fn new(request: PredictRequest, most: usize) -> Result<Self> {
         let season = season(&request);
         match (request.series, request.symbol, request.interval) {
             (Some(values), None, None) => {
-                let most = self.inner.config.max_series;
                 if values.is_empty() || values.len() > most {
                     return Err(invalid(
                         "series",
                         format!("expected 1 to {most} values, got {}", values.len()),
                     ));
                 }
-                Ok(Subject::Fresh(Fresh {
+                Ok(Self::Fresh(Fresh {
                     values: values.iter().map(|v| v.unwrap_or(f64::NAN)).collect(),
                     field: "series",
                     log: false,
@@ -105,18 +128,13 @@ impl Predictor {
                 }))
             }
             (None, Some(symbol), Some(interval)) if season == interval.default_season() => {
-                Ok(Subject::Stored(symbol, interval))
+                Ok(Self::Stored(symbol, interval))
             }
-            (None, Some(symbol), Some(interval)) => {
-                let origin = self.inner.reader.origin(&symbol, interval).await?;
-                Ok(Subject::Fresh(Fresh {
-                    values: origin.window.values().to_vec(),
-                    field: "symbol",
-                    log: self.inner.forecast.log,
-                    season,
-                    origin: Some(origin),
-                }))
-            }
+            (None, Some(symbol), Some(interval)) => Ok(Self::OfSeason {
+                symbol,
+                interval,
+                season,
+            }),
             (None, Some(_), None) => Err(invalid("interval", "expected one beside symbol")),
             (None, None, Some(_)) => Err(invalid("symbol", "expected one beside interval")),
             (None, None, None) => Err(invalid(
