@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use app::api::{
     ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
-    backend::{Backend, FitReport},
+    backend::Backend,
     backtest::{BacktestAsk, BacktestRun, BacktestUpdate, SymbolResult},
     pipeline::{
         DeadLetterCount, DeadLetterLine, DroppedLetters, PipelineStatus, ReplaySummary, SourceLine,
@@ -12,6 +12,7 @@ use app::api::{
     },
 };
 use async_trait::async_trait;
+use forecast::FitReport;
 use futures::{StreamExt as _, stream, stream::BoxStream};
 use market::{
     Bar, Interval, RejectReason, Symbol, Timestamp,
@@ -380,22 +381,13 @@ impl Backend for ServerBackend {
         let predictor = &self.serving.predictor;
         let predictor = predictor.on_behalf_of(client.map(Client::address));
         let made = predictor.fit(request).await;
-        let (prediction, fit) = made.map_err(|error| match &error {
+        made.map_err(|error| match &error {
             // The page has one symbol and one model: its words need not name the field.
             ServingError::Invalid { field, detail } => {
                 ApiError::new(error.kind(), detail.clone()).field(field)
             }
             _ => from_serving(error),
-        })?;
-        let report = FitReport {
-            summary: fit.summary,
-            log: fit.log,
-            season: fit.season,
-            residuals: fit.residuals,
-            acf: fit.acf,
-            seconds: fit.seconds,
-        };
-        Ok((prediction, report))
+        })
     }
 
     async fn closes(&self, symbol: Symbol, interval: Interval) -> Result<usize, ApiError> {

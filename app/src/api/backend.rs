@@ -4,6 +4,7 @@
 //! What it does not do: know HTTP or the pages.
 
 use async_trait::async_trait;
+use forecast::FitReport;
 use futures::stream::BoxStream;
 use market::{
     Bar, Interval, RejectReason, Symbol, Timestamp,
@@ -112,21 +113,4 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Imports the bundled sample data; harmless when done twice.
     async fn import_sample(&self) -> Result<ImportReport, ApiError>;
-}
-
-/// What the fit behind a forecast found.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FitReport {
-    /// Parameters and criteria; of the logarithms where [`Self::log`] says so.
-    pub summary: forecast::Summary,
-    /// Whether the model was fitted to logarithms.
-    pub log: bool,
-    /// The season that it was offered, in steps; 1 for none.
-    pub season: usize,
-    /// How many residuals there are.
-    pub residuals: usize,
-    /// Their autocorrelations at lags 1, 2, …; empty when they do not vary.
-    pub acf: Vec<f64>,
-    /// How long the fit took.
-    pub seconds: f64,
 }

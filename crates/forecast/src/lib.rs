@@ -13,7 +13,7 @@
 //!   [`FittedModel::summary`] and [`FittedModel::residuals`] describe the fit.
 //! - Static use goes through [`Model::fit`] on the model types: [`baseline`], [`arima`] (with
 //!   regressors and automatic choice), [`ets`], [`theta`], [`garch`], [`combine`].
-//! - [`Answer`] is the JSON form of a fit and its forecast.
+//! - [`Answer`] is the JSON form of a fit and its forecast, [`FitReport`] what a page shows of a fit.
 //! - [`conformal`] puts calibrated bands on any forecast: split, and adaptive online.
 //! - [`ModelSpec::cost`] says beforehand what a fit takes, about.
 //! - [`CancelToken::scope`] makes fits that can be stopped from another thread.
@@ -57,6 +57,7 @@ pub mod distribution;
 mod error;
 pub mod ets;
 mod fit;
+mod fit_report;
 pub mod garch;
 mod history;
 mod lattice;
@@ -80,6 +81,7 @@ pub use cancel::CancelToken;
 pub use cost::Cost;
 pub use error::{Error, ErrorKind, Result};
 pub use fit::{FitOptions, Fitted};
+pub use fit_report::FitReport;
 pub use history::History;
 pub use model::{FittedModel, Model, Parameter, Summary};
 pub use output::{Forecast, Interval, Level, MAX_HORIZON_STEPS};

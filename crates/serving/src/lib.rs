@@ -37,6 +37,6 @@ pub use backtests::{BacktestEvent, BacktestRequest, BacktestRun, Backtested, Bac
 pub use config::{BacktestConfig, ForecastConfig, PredictConfig, ServingConfig};
 pub use error::{Result, ServingError};
 pub use feed::{ForecastHub, ForecastSession};
-pub use predict::{FitReport, Predictor};
+pub use predict::Predictor;
 pub use start::Serving;
 pub use stats::{BacktestStats, ForecastStats, PredictStats, ServingStats};

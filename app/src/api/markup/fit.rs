@@ -1,7 +1,7 @@
 //! What the fit behind a forecast found: parameters, criteria, and what its residuals look like.
 
 use chart::{AcfChart, Drawing as _, View};
-use forecast::{Parameter, diagnostics::LjungBox};
+use forecast::{FitReport, Parameter, diagnostics::LjungBox};
 use leptos::prelude::*;
 use market::{Interval, Symbol, Timestamp, wire::Prediction};
 
@@ -10,7 +10,7 @@ use super::{
     model_name::long,
     numbers::{duration, estimate, p_in_words},
 };
-use crate::{api::backend::FitReport, erase::Erase, format, query::backtest_url};
+use crate::{erase::Erase, format, query::backtest_url};
 
 /// The size of the drawing in CSS pixels; it shrinks with its place.
 const DRAWING: (u32, u32) = (460, 240);

@@ -3,12 +3,12 @@
 //! Model: what a fit costs is estimated before it starts (`forecast::Cost`). One that cannot end in time, or
 //! needs too much memory, is refused at once. The others run in one of two lanes, each with a pool of threads
 //! and a bound on what it has in hand; a further request is refused rather than queued: quick ones never wait
-//! for long ones, and one client has at most half of the places for long ones. A fit that nobody waits for any more, because it took too long, because the
-//! client is gone or the server stops, is stopped within a few steps of its search.
+//! for long ones, and one client has at most half of the places for long ones. A fit that nobody waits for any more,
+//! because it took too long, because the client is gone or the server stops, is stopped within a few steps of its
+//! search.
 //!
 //! What it does not do: write to the ledger; only forecasts at closed bars are judged.
 
-mod fit_report;
 mod lane;
 mod request;
 
@@ -18,19 +18,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use fit_report::FitReport;
 use forecast::{
-    Calibration, CalibrationOptions, CancelToken, FitOptions, FittedModel, Forecast, ForecastModel,
-    History, ModelRef, Providers, Served, ServedState,
+    Calibration, CalibrationOptions, CancelToken, FitOptions, FitReport, FittedModel, Forecast,
+    ForecastModel, History, ModelRef, Providers, Served, ServedState,
 };
-use lane::{Lane, Slot, StopOnDrop, refuse_beyond};
 use market::{
     Interval, Symbol, Timestamp,
     wire::{PredictRequest, Prediction, PredictionOrigin},
 };
 use pipeline::MarketClock;
-use request::{Checked, Fresh, Subject, refusal, resolve};
 
+use self::{
+    lane::{Lane, Slot, StopOnDrop, refuse_beyond},
+    request::{Checked, Fresh, Subject, refusal, resolve},
+};
 use crate::{
     Result, ServingError,
     config::{ForecastConfig, PredictConfig},

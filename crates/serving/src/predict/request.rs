@@ -101,7 +101,6 @@ impl Checked {
             levels: levels(&percent),
         })
     }
-
 }
 
 impl Subject {

@@ -1,8 +1,23 @@
-//! What the fit behind a forecast found.
+//! What the fit behind a forecast found, for whoever shows it.
+//!
+//! Does not: format or draw; [`crate::Answer`] is the form for programs.
 
-use forecast::{FitOptions, FittedModel, Summary, diagnostics::autocorrelations};
+use crate::diagnostics::autocorrelations;
+use crate::fit::FitOptions;
+use crate::model::{FittedModel, Summary};
 
 /// What the fit behind a forecast found.
+///
+/// ```
+/// use forecast::{FitOptions, FitReport, ModelSpec};
+/// let y: Vec<f64> = (0..40).map(|t| 100.0 + (f64::from(t) / 3.0).sin()).collect();
+/// let options = FitOptions::default();
+/// let fitted = "arima(1,1,0)".parse::<ModelSpec>()?.fit(&y, &options)?;
+/// let report = FitReport::new(&*fitted, &options, 0.01);
+/// assert_eq!(report.summary.model, "arima(1,1,0)");
+/// assert!(report.acf.len() >= 10 && report.residuals <= 40);
+/// # Ok::<(), forecast::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitReport {
     /// Parameters and criteria; of the logarithms where [`Self::log`] says so.
@@ -15,12 +30,14 @@ pub struct FitReport {
     pub residuals: usize,
     /// Their autocorrelations at lags 1, 2, …; empty when they do not vary.
     pub acf: Vec<f64>,
-    /// How long the fit took.
+    /// How long the fit took, in seconds.
     pub seconds: f64,
 }
 
 impl FitReport {
-    pub(super) fn new(fitted: &dyn FittedModel, options: &FitOptions, seconds: f64) -> Self {
+    /// Of a fitted model, the options that it was fitted with, and how long that took.
+    #[must_use]
+    pub fn new(fitted: &dyn FittedModel, options: &FitOptions, seconds: f64) -> Self {
         let summary = fitted.summary();
         let residuals = fitted.residuals();
         let count = residuals.iter().filter(|e| !e.is_nan()).count();
