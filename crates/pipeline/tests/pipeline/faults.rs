@@ -42,6 +42,25 @@ impl Faulty {
         }
     }
 
+    /// As the stages get it. What they never ask for is the real store's.
+    fn ports(self: &Arc<Self>) -> StorePorts {
+        let real = StorePorts::of_database(Arc::new(self.inner.clone()));
+        let database = real.database.map(|real| DatabasePorts {
+            prices: self.clone(),
+            ledger: self.clone(),
+            dead_letters: self.clone(),
+            bar_retention: self.clone(),
+            ..real
+        });
+        StorePorts {
+            prices: self.clone(),
+            dead_letters: self.clone(),
+            tick_retention: self.clone(),
+            readiness: self.clone(),
+            database,
+        }
+    }
+
     fn check(&self) -> Result<()> {
         if self.away.load(Ordering::SeqCst) {
             return Err(self.fault.clone());
@@ -214,7 +233,7 @@ async fn a_store_that_fails_now_and_then_loses_nothing_and_readers_miss_nothing(
     config.consume.batch_rows = 7;
     let pipeline = start_with(
         config,
-        store.clone(),
+        store.ports(),
         vec![SourceSpec::once(Box::new(source))],
     )
     .await;
@@ -242,7 +261,7 @@ async fn a_reader_who_found_no_prices_gets_the_first_ones_though_their_answer_wa
     // The first append is written, and its answer is lost.
     store.calls.store(3, Ordering::SeqCst);
     let store = Arc::new(store);
-    let pipeline = start(config(), store.clone()).await;
+    let pipeline = start(config(), store.ports()).await;
     let session = pipeline.live.connect();
     session.request(subscribe(&["AAA"], &[]));
     let mut seen = Seen::default();
@@ -285,7 +304,7 @@ async fn nothing_is_lost_while(fault: StoreError) {
     };
     let pipeline = start_with(
         config(),
-        store.clone(),
+        store.ports(),
         vec![SourceSpec::once(Box::new(source))],
     )
     .await;
@@ -316,7 +335,7 @@ async fn letters_whose_answer_was_lost_are_kept_once_when_they_are_put_aside_aga
         fails_before: None,
     };
     let sources = vec![SourceSpec::once(Box::new(source))];
-    let pipeline = start_with(config(), store.clone(), sources).await;
+    let pipeline = start_with(config(), store.ports(), sources).await;
     until(|| async { stored(&*store, "AAA", 0).await.len() == 1 }).await;
     let letters = store.open_dead_letters(None, 0, 10).await.unwrap();
     assert_eq!(letters.len(), 3, "{letters:?}");
@@ -334,7 +353,7 @@ async fn a_reader_who_subscribes_while_the_store_is_away_gets_its_symbols_when_i
     let store = Arc::new(Faulty::new(inner));
     let mut config = config();
     config.live.heartbeat_ms = 50;
-    let pipeline = start(config, store.clone()).await;
+    let pipeline = start(config, store.ports()).await;
     store.away.store(true, Ordering::SeqCst);
     let session = pipeline.live.connect();
     session.request(subscribe(&["AAA"], &[]));
