@@ -4,6 +4,8 @@
 //! server the tests fail.
 
 #[cfg(test)]
+mod cut_off;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 #[path = "../contract/model/mod.rs"]
