@@ -1,10 +1,12 @@
-//! The seeds of the fuzz targets, as ordinary tests.
+//! The seeds of the fuzz targets as ordinary tests: as they are, cut off, and changed by seeded chance.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 #[path = "../fuzz/checks/file.rs"]
 mod file;
 #[path = "../fuzz/checks/rest.rs"]
 mod rest;
+
+use testing::{SplitMix64, mutated};
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     testing::fuzz_seeds(env!("CARGO_MANIFEST_DIR"), target, 10)
@@ -59,10 +61,14 @@ fn files_of_the_seeds_are_read_or_refused_and_nothing_panics() {
 /// The files of the fixtures, whatever tool wrote them.
 fn fixtures(folder: &str) -> Vec<Vec<u8>> {
     let folder = format!("{}/tests/files/{folder}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_dir(folder)
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_file())
+        .collect();
+    paths.sort();
+    paths
+        .iter()
         .map(|path| std::fs::read(path).unwrap())
         .collect()
 }
@@ -81,6 +87,69 @@ fn fixtures_are_read_or_refused_whatever_options_are_chosen_and_wherever_they_ar
                     file::check(&data[..=cut]);
                 }
             }
+        }
+    }
+}
+
+/// Pieces that files have in places where nobody expects them.
+const PIECES: [&[u8]; 20] = [
+    b"\"",
+    b",",
+    b";",
+    b"\n",
+    b"\r\n",
+    b"\t",
+    b"-",
+    b".",
+    b"9223372036854775807",
+    b"1e309",
+    b"NaN",
+    b"2026-02-30",
+    b"31/12/2026",
+    b"\xff\xfe",
+    b"\0",
+    "\u{5e74}\u{2028}".as_bytes(),
+    b"{",
+    b"]",
+    b"null",
+    b"\\u0000",
+];
+
+#[test]
+fn files_with_pieces_moved_lost_and_added_are_read_or_refused() {
+    let mut dice = SplitMix64::new(1);
+    let mut tried = 0;
+    for seed in seeds("file") {
+        for _ in 0..100 {
+            file::check(&mutated(&seed, &mut dice, &PIECES));
+            tried += 1;
+        }
+    }
+    for folder in ["fixtures", "columnar"] {
+        let fixtures = fixtures(folder);
+        for fixture in fixtures {
+            for _ in 0..20 {
+                let mut data = vec![dice.bits().to_le_bytes()[0]];
+                data.extend(mutated(&fixture, &mut dice, &PIECES));
+                file::check(&data);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 2_000, "{tried}");
+}
+
+#[test]
+fn answers_with_pieces_moved_lost_and_added_are_read_or_refused() {
+    let mut dice = SplitMix64::new(2);
+    for seed in seeds("rest") {
+        let head = seed.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for round in 0..400 {
+            // The answer, and now and then the mapping too.
+            let kept = if round % 8 == 0 { 0 } else { head };
+            let mut data = seed[..kept].to_vec();
+            data.extend(mutated(&seed[kept..], &mut dice, &PIECES));
+            rest::check(&data);
         }
     }
 }
