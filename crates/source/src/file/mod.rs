@@ -39,6 +39,7 @@ pub mod looks;
 pub mod names;
 pub mod number;
 pub mod numbering;
+mod price_levels;
 mod reader;
 pub mod rows;
 pub mod series;

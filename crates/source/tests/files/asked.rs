@@ -344,3 +344,94 @@ fn a_symbol_that_is_asked_for_chooses_among_those_of_the_file_and_does_not_renam
     assert_eq!(symbols, ["A", "B"]);
     assert!(facts.contains("ACME is none of them"), "{facts}");
 }
+
+/// Trades of two markets, a second apart, each pair of one instant; and a column more, if any.
+fn two_markets(prices: [f64; 2], more: [&str; 2]) -> String {
+    let head = if more[0].is_empty() { "" } else { ",place" };
+    let mut text = format!("timestamp,price,size{head}\n");
+    for n in 0..30_i64 {
+        for (price, more) in prices.iter().zip(more) {
+            let price = price + (n * 7 % 5) as f64 / 100.0;
+            let comma = if more.is_empty() { "" } else { "," };
+            text += &format!("{},{price:.2},1{comma}{more}\n", 1_780_315_200 + n);
+        }
+    }
+    text
+}
+
+#[test]
+fn trades_of_two_markets_without_a_column_that_tells_are_refused_where_their_prices_tell() {
+    let bare = two_markets([230.0, 430.0], ["", ""]);
+    let (key, said) = asked(read_text("a.csv", &bare, options()));
+    assert_eq!(key, "--symbol-column");
+    assert!(
+        said.contains("at 30 times, first at 1780315200 (rows 2 and 3)")
+            && said.contains("no column"),
+        "{said}"
+    );
+    // One after the other, newest first, with decimal commas: the same.
+    let rows: Vec<&str> = bare.lines().skip(1).collect();
+    let (one, other): (Vec<_>, Vec<_>) = rows.iter().enumerate().partition(|(n, _)| n % 2 == 0);
+    let joined =
+        |rows: Vec<(usize, &&str)>| rows.iter().map(|(_, row)| format!("{row}\n")).collect();
+    let (one, other): (String, String) = (joined(one), joined(other));
+    let head = "timestamp,price,size\n";
+    let newest_first: String = rows.iter().rev().map(|row| format!("{row}\n")).collect();
+    let commas = bare.replace(',', ";").replace('.', ",");
+    for text in [
+        format!("{head}{one}{other}"),
+        format!("{head}{newest_first}"),
+        commas,
+    ] {
+        let (key, said) = asked(read_text("a.csv", &text, options()));
+        assert!(
+            key == "--symbol-column" && said.contains("at 30 times"),
+            "{said}"
+        );
+    }
+    // A column that tells them apart is named, and taken when it is.
+    let placed = two_markets([230.0, 430.0], ["XNAS", "XLON"]);
+    let (_, said) = asked(read_text("a.csv", &placed, options()));
+    assert!(said.contains("\"place\" tells two series apart"), "{said}");
+    let mut told = options();
+    told.symbol_column = Some("place".into());
+    assert_eq!(read_text("a.csv", &placed, told).unwrap().ticks.len(), 60);
+}
+
+#[test]
+fn trades_that_may_be_of_one_market_are_read_and_what_is_odd_of_them_is_said() {
+    // Of similar prices: nothing in the rows tells.
+    let similar = read_text("a.csv", &two_markets([230.0, 250.0], ["", ""]), options()).unwrap();
+    assert_eq!(similar.ticks.len(), 60);
+    assert!(!similar.facts.contains("two markets"), "{}", similar.facts);
+    // Numbered, the trades are of one market: whoever numbers them says so.
+    let mut numbered = "timestamp,price,size,trade_id\n".to_owned();
+    let bare = two_markets([230.0, 430.0], ["", ""]);
+    for (id, row) in bare.lines().skip(1).enumerate() {
+        numbered += &format!("{row},{id}\n");
+    }
+    assert_eq!(
+        read_text("a.csv", &numbered, options())
+            .unwrap()
+            .ticks
+            .len(),
+        60
+    );
+    // Far apart, but never at one instant.
+    let mut text = "timestamp,price,size\n".to_owned();
+    for n in 0..60 {
+        text += &format!(
+            "{},{},1\n",
+            1_780_315_200 + n,
+            [230.25, 430.5, 230.5][n % 3]
+        );
+    }
+    let read = read_text("a.csv", &text, options()).unwrap();
+    assert_eq!(read.ticks.len(), 60);
+    let told = read.facts.lines().find(|line| line.contains("two markets"));
+    assert!(
+        told.is_some_and(|line| line.contains("and back")),
+        "{}",
+        read.facts
+    );
+}

@@ -157,3 +157,38 @@ fn what_cannot_be_read_is_said_with_its_line_and_the_columns_there_are() {
     assert!(said("a\n1\n", Some("z"), None).contains("\"z\""));
     assert!(read("a\n", None, None).is_err());
 }
+
+#[test]
+fn trades_of_two_markets_are_no_series_and_their_sizes_are_one() {
+    let mut text = "timestamp,price,size\n".to_owned();
+    for n in 0..30_i64 {
+        let cents = n * 7 % 5;
+        text += &format!(
+            "{0},230.0{cents},1\n{0},430.0{cents},900\n",
+            1_780_315_200 + n
+        );
+    }
+    let refused = said(&text, None, None);
+    assert!(
+        refused.starts_with("--id")
+            && refused.contains("at 30 times")
+            && refused.contains("no column"),
+        "{refused}"
+    );
+    // Sizes lie as far apart as they like.
+    assert_eq!(
+        read(&text, Some("size"), None).unwrap().series[0]
+            .values
+            .len(),
+        60
+    );
+    let numbered = text.lines().enumerate().map(|(n, row)| {
+        if n == 0 {
+            format!("{row},id\n")
+        } else {
+            format!("{row},{n}\n")
+        }
+    });
+    let numbered: String = numbered.collect();
+    assert_eq!(one(&numbered).len(), 60);
+}

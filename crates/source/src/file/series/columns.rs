@@ -24,6 +24,8 @@ pub(super) struct Columns {
     pub(super) values: Vec<(usize, Option<String>)>,
     /// Whether the rows are trades, of which several may have one time.
     pub(super) may_repeat: bool,
+    /// Whether the values are prices of such trades, and no column says whose they are.
+    pub(super) bare_prices: bool,
 }
 
 /// Which columns to read.
@@ -152,11 +154,18 @@ pub(super) fn columns_of(table: &dyn Table, options: &SeriesOptions) -> Result<C
     let has_bars =
         has(|m| m == Meaning::Open) && has(|m| m == Meaning::High) && has(|m| m == Meaning::Low);
     let is_trade = has(|m| m == Meaning::Price) || has(|m| m == Meaning::Seq);
+    let may_repeat = !has_bars && is_trade;
+    let bare_prices = may_repeat
+        && !has(|m| m == Meaning::Seq)
+        && id.is_none()
+        && values.len() == 1
+        && is(values[0].0, |m| m == Meaning::Price);
     Ok(Columns {
         time,
         id,
         values,
-        may_repeat: !has_bars && is_trade,
+        may_repeat,
+        bare_prices,
     })
 }
 

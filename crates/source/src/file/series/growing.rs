@@ -3,7 +3,10 @@
 use market::Timestamp;
 
 use super::{Series, SeriesOptions, columns::Columns, config};
-use crate::{Result, file::table::Table};
+use crate::{
+    Result,
+    file::{price_levels::PriceLevels, table::Table},
+};
 
 /// A series as it is read.
 #[derive(Default)]
@@ -82,6 +85,7 @@ pub(super) fn sort(
     growing: Growing,
     columns: &Columns,
     conflicts: &mut Vec<(u64, u64)>,
+    levels: &mut PriceLevels,
     notes: &mut Vec<String>,
 ) -> Series {
     let Growing {
@@ -117,6 +121,11 @@ pub(super) fn sort(
             notes.push("the rows are not in the order of time: they are sorted by it".into());
         }
         order.sort_by_key(|at| times[*at]);
+    }
+    if columns.bare_prices {
+        for at in &order {
+            levels.see(times[*at].as_micros(), values[*at], rows[*at]);
+        }
     }
     if !columns.may_repeat {
         let repeats = order.windows(2).filter(|pair| {

@@ -6,7 +6,8 @@
 //! the order of the file. A missing value is NaN.
 //!
 //! Several series are never joined: a table that has them is refused until one is chosen or all are asked
-//! for, and so is one in which a time comes again with another value.
+//! for, and so is one in which a time comes again with another value, or in which trades of one time can only
+//! be of two markets.
 //!
 //! What it does not do: check prices, find intervals.
 
@@ -27,7 +28,8 @@ use super::{
     names::{Meaning, meaning_of},
     number::{NumberEvidence, Style, is_missing},
     open_table,
-    survey::{Conflict, telling_column},
+    price_levels::PriceLevels,
+    survey::{Conflict, Looked, telling_column},
     table::{Column, MISSING, Table},
     time::{Evidence, TimeReader, zone_named},
 };
@@ -174,8 +176,17 @@ pub fn read(input: Input, options: &SeriesOptions) -> Result<SeriesFile> {
     let chosen = choose(&*table, &columns, series, options)?;
     let mut sorted = Vec::new();
     let mut conflicts = Vec::new();
+    let mut levels = PriceLevels::default();
     for (id, growing) in chosen {
-        sorted.push(sort(id, growing, &columns, &mut conflicts, &mut notes));
+        let one = sort(
+            id,
+            growing,
+            &columns,
+            &mut conflicts,
+            &mut levels,
+            &mut notes,
+        );
+        sorted.push(one);
     }
     if !conflicts.is_empty() {
         let values: Vec<usize> = columns.values.iter().map(|(at, _)| *at).collect();
@@ -184,6 +195,16 @@ pub fn read(input: Input, options: &SeriesOptions) -> Result<SeriesFile> {
         {
             return Err(mixed(&conflict));
         }
+    }
+    if let Some((time, _)) = columns.time {
+        let looked = Looked {
+            table: &*table,
+            time,
+            price: columns.values[0].0,
+            used: &wanted,
+            style,
+        };
+        notes.extend(looked.two_markets(&levels, "--id")?);
     }
     notes.dedup();
     Ok(SeriesFile {

@@ -8,6 +8,7 @@ use crate::{
     file::{
         names::{Meaning, meaning_of},
         number::Style,
+        price_levels::{FAR, PriceLevels, Verdict},
         table::{ColumnKind, Table},
     },
 };
@@ -36,6 +37,74 @@ pub(super) fn mixed_series(conflict: &Conflict, has_bars: bool) -> SourceError {
             ),
         },
     )
+}
+
+/// Prices that levels were found in, to be looked at again.
+pub struct Looked<'a> {
+    /// Where they are.
+    pub table: &'a dyn Table,
+    /// The column of the times.
+    pub time: usize,
+    /// That of the prices.
+    pub price: usize,
+    /// Every column that means something.
+    pub used: &'a [usize],
+    /// How numbers are read.
+    pub style: Style,
+}
+
+impl Looked<'_> {
+    /// What the prices of trades say of whether they are of one market, for a person; nothing when they are.
+    ///
+    /// # Errors
+    /// [`SourceError::Config`] with this option, when they are not; [`SourceError::File`].
+    pub fn two_markets(&self, levels: &PriceLevels, option: &str) -> Result<Option<String>> {
+        match levels.verdict() {
+            None => Ok(None),
+            Some(Verdict::Two { instants, pairs }) => match self.conflict(&pairs)? {
+                Some(conflict) => Err(config(option, far_apart(&conflict, instants))),
+                None => Ok(None),
+            },
+            Some(Verdict::Perhaps { returns, rows }) => {
+                Ok(self.conflict(&[rows])?.map(|conflict| {
+                    let (a, b) = conflict.rows;
+                    format!(
+                        "the price goes up or down by half and back {returns} times, first between rows {a}                          and {b}: if that is two markets, a column has to tell them apart"
+                    )
+                }))
+            }
+        }
+    }
+
+    fn conflict(&self, pairs: &[(u64, u64)]) -> Result<Option<Conflict>> {
+        let Self {
+            table,
+            time,
+            price,
+            used,
+            style,
+        } = *self;
+        telling_column(table, &[price], used, time, style, pairs)
+    }
+}
+
+fn far_apart(conflict: &Conflict, instants: u64) -> String {
+    let Conflict {
+        when,
+        rows: (a, b),
+        column,
+    } = conflict;
+    let twice = format!(
+        "at {instants} times, first at {when} (rows {a} and {b}), a trade is more than {FAR} times as high as          another of the same time"
+    );
+    match column {
+        Some(name) => format!(
+            "{twice}: the column {name:?} tells two series apart; name it, or keep the rows of one"
+        ),
+        None => format!(
+            "{twice}, and no column tells two markets apart: keep the rows of one; if they are of one, a              column that numbers the trades (id) says so"
+        ),
+    }
 }
 
 /// Two rows of one key with different values.

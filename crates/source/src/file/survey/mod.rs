@@ -3,7 +3,8 @@
 //! Model: every row is read once for its time, its symbol and the looks of its numbers, and nothing is
 //! kept but counts. Rows that stand in the order of time, symbol by symbol, are enough by themselves;
 //! bars in any other order are sorted by their keys first ([`super::duplicate_keys`]). A duplicate key with
-//! other values is an error that names the column which would tell the series apart.
+//! other values is an error that names the column which would tell the series apart, and so are trades whose
+//! prices can only be those of two markets ([`super::price_levels`]).
 //!
 //! What it does not do: check prices. The second reading rejects rows that cannot be used.
 
@@ -17,7 +18,7 @@ use market::Interval;
 
 use self::{conflict::mixed_series, surveyor::Surveyor};
 pub use self::{
-    conflict::{Conflict, telling_column},
+    conflict::{Conflict, Looked, telling_column},
     interval::interval_named,
 };
 use super::{
@@ -93,25 +94,32 @@ pub fn survey(table: &dyn Table, layout: &Layout, options: &FileOptions) -> Resu
                 .0
         }
     };
-    let mut surveyor = Surveyor::new(layout, reader(provisional.clone()));
+    let decimal = options.decimal.map(|decimal| Style { decimal });
+    let mut surveyor = Surveyor::new(
+        layout,
+        reader(provisional.clone()),
+        decimal.unwrap_or_default(),
+    );
     surveyor.scan(table)?;
     let (format, order_note) = decide(&surveyor.evidence)?;
-    if format != provisional {
-        surveyor = Surveyor::new(layout, reader(format.clone()));
+    let style = surveyor.style(table, options)?;
+    if format != provisional || surveyor.levels.is_some() && surveyor.levels_in != style {
+        surveyor = Surveyor::new(layout, reader(format.clone()), style);
         surveyor.scan(table)?;
     }
     let mut notes: Vec<String> = order_note.into_iter().collect();
     let has_bars = layout.has_bars();
     let mut order = surveyor.order();
-    if order == RowOrder::Mixed && (has_bars || layout.seq.is_some()) {
-        let mut sorted = Surveyor::new(layout, reader(format.clone()));
+    let by_key = has_bars || layout.seq.is_some() || surveyor.levels.is_some();
+    if order == RowOrder::Mixed && by_key {
+        let mut sorted = Surveyor::new(layout, reader(format.clone()), style);
         sorted.keys = Some(Keys::default());
         sorted.scan(table)?;
         sorted.take_sorted()?;
         surveyor.seen = sorted.seen;
         surveyor.conflicts = sorted.conflicts;
+        surveyor.levels = sorted.levels;
     }
-    let style = surveyor.style(table, options)?;
     if !surveyor.conflicts.is_empty() {
         let time = match layout.time {
             TimeColumns::One(at) | TimeColumns::Pair { date: at, .. } => at,
@@ -123,6 +131,20 @@ pub fn survey(table: &dyn Table, layout: &Layout, options: &FileOptions) -> Resu
         {
             return Err(mixed_series(&conflict, has_bars));
         }
+    }
+    if let Some(levels) = &surveyor.levels {
+        let time = match layout.time {
+            TimeColumns::One(at) | TimeColumns::Pair { date: at, .. } => at,
+        };
+        let price = layout.groups[0].close;
+        let looked = Looked {
+            table,
+            time,
+            price,
+            used: &layout.columns(),
+            style,
+        };
+        notes.extend(looked.two_markets(levels, "--symbol-column")?);
     }
     // A file of which no time can be read has no interval either: its rows are all rejected.
     let found =

@@ -11,8 +11,9 @@ use crate::{
         layout::{Layout, TimeColumns},
         number::{NumberEvidence, Style},
         numbering::Numbering,
+        price_levels::PriceLevels,
         spacing::Track,
-        table::{Batch, Column, Table},
+        table::{Batch, Column, MISSING, Table},
         time::{Evidence, Moment, TimeReader},
     },
 };
@@ -58,10 +59,18 @@ pub(super) struct Surveyor<'a> {
     pub(super) rows: u64,
     pub(super) keys: Option<Keys>,
     pub(super) conflicts: Vec<(u64, u64)>,
+    /// Of trades of which no column says whose they are: their prices, read in this style.
+    pub(super) levels: Option<PriceLevels>,
+    pub(super) levels_in: Style,
 }
 
 impl<'a> Surveyor<'a> {
-    pub(super) fn new(layout: &'a Layout, times: TimeReader) -> Self {
+    /// `levels_in`: the style that prices are read in before all of them have been seen.
+    pub(super) fn new(layout: &'a Layout, times: TimeReader, levels_in: Style) -> Self {
+        let says_whose = layout.has_bars()
+            || layout.symbol.is_some()
+            || layout.seq.is_some()
+            || layout.groups.len() != 1;
         Self {
             layout,
             places: Places {
@@ -78,6 +87,8 @@ impl<'a> Surveyor<'a> {
             rows: 0,
             keys: None,
             conflicts: Vec::new(),
+            levels: (!says_whose).then(PriceLevels::default),
+            levels_in,
         }
     }
 
@@ -115,6 +126,8 @@ impl<'a> Surveyor<'a> {
             .iter()
             .map(|at| self.places.of(batch, *at))
             .collect();
+        let prices = self.levels.is_some().then(|| self.layout.groups[0].close);
+        let prices = prices.map(|at| self.places.of(batch, at));
         for row in 0..batch.rows {
             let moment = match (clock, time) {
                 (Some(clock), _) => self.times.read_pair(time, clock, row),
@@ -129,7 +142,9 @@ impl<'a> Surveyor<'a> {
             self.rows += 1;
             let at = self.track_of(symbols, intervals, row)?;
             let seq = seqs.map_or(0, |seqs| hash_cell(0, seqs, row));
-            let values = if self.has_bars || seqs.is_some() {
+            let values = if let Some(prices) = prices {
+                number(prices, row, self.levels_in).to_bits()
+            } else if self.has_bars || seqs.is_some() {
                 values.iter().fold(0, |hash, v| hash_cell(hash, v, row))
             } else {
                 0
@@ -193,7 +208,15 @@ impl<'a> Surveyor<'a> {
         Ok(number)
     }
 
+    /// `values`: the hash of the values, or the price's bits where levels are watched.
     fn take(&mut self, at: u32, moment: Moment, seq: u64, row: u64, values: u64) {
+        let values = match &mut self.levels {
+            Some(levels) => {
+                levels.see(moment.instant, f64::from_bits(values), row);
+                0
+            }
+            None => values,
+        };
         let seen = &mut self.seen[at as usize];
         if let Some((last, last_seq, last_row, last_values)) = seen.last {
             match moment.instant.cmp(&last.instant) {
@@ -260,6 +283,18 @@ impl<'a> Surveyor<'a> {
         self.numbers
             .decide(table.separator() == Some(b','))
             .map_err(|why| config("--decimal", format!("{why}: expected . or ,")))
+    }
+}
+
+/// A cell's number; NaN when it is none.
+#[inline]
+fn number(column: &Column, row: usize, style: Style) -> f64 {
+    match column {
+        Column::Text(texts) => style.read(texts.get(row)).unwrap_or(f64::NAN),
+        Column::Int(values) if values[row] == MISSING => f64::NAN,
+        Column::Int(values) => values[row] as f64,
+        Column::Float(values) => values[row],
+        Column::Dictionary { .. } => style.read(&column.text(row)).unwrap_or(f64::NAN),
     }
 }
 
