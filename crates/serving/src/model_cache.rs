@@ -38,6 +38,8 @@ pub(crate) type Key = (Symbol, Interval);
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TrainingWindow {
     values: Vec<f64>,
+    /// The starts of their bars, in milliseconds since 1970 UTC.
+    times_ms: Vec<i64>,
     /// How many of them it is fitted to; it is updated with the others.
     fitted: usize,
     /// The start of the first of them, and of the last that it is fitted to.
@@ -72,6 +74,11 @@ impl TrainingWindow {
         Self {
             digest: digest(&values),
             values,
+            times_ms: starts
+                .iter()
+                .skip(surplus)
+                .map(|start| start.as_millis())
+                .collect(),
             fitted,
             last: starts.last().copied().unwrap_or(Timestamp::MIN),
             range: (start(surplus), start((surplus + fitted).max(1) - 1)),
@@ -254,7 +261,7 @@ impl CachedModel {
     ) -> forecast::Result<Self> {
         let values = &window.values[..count];
         let began = Instant::now();
-        let history = History::from(values);
+        let history = History::from(values).with_times(window.times_ms.get(..count));
         let state = ServedState::fit(model, &history, &recipe.fit, &recipe.calibration)?;
         Ok(Self::new(Inner {
             state,

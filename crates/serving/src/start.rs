@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use forecast::{Classical, Preloaded, Providers};
+use forecast::{Classical, ModelProvider, Preloaded, Providers};
 use market::{Interval, Symbol, wire::Fan};
 use pipeline::{Interest, Prepared};
 use store::{DatabasePorts, ForecastLedger};
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Serving {
 
 impl Serving {
     /// Starts forecasting over stages that do not run yet, so that no row is missed. `models`: where those come
-    /// from that are configured; a request may name these and the forecasting core's.
+    /// from that are configured; a request may name these, the forecasting core's and those of `requestable`.
     ///
     /// # Errors
     /// A configuration that cannot be right, a model that cannot be had, a store that cannot be read, threads
@@ -62,6 +62,7 @@ impl Serving {
         database: &DatabasePorts,
         config: ServingConfig,
         models: &Providers,
+        requestable: &[Arc<dyn ModelProvider>],
     ) -> Result<Self> {
         if let Some((field, detail)) = config.faults().into_iter().next() {
             return Err(ServingError::Invalid { field, detail });
@@ -72,7 +73,10 @@ impl Serving {
         let live_models = Preloaded::resolve_all(models, &config.forecast.models());
         let live_models = live_models.map_err(unusable)?;
         // A request may name what is configured; what else could be loaded from this machine, it may not.
-        let requested = Providers::new(vec![Arc::new(live_models.clone()), Arc::new(Classical)]);
+        let mut requested: Vec<Arc<dyn ModelProvider>> =
+            vec![Arc::new(live_models.clone()), Arc::new(Classical)];
+        requested.extend_from_slice(requestable);
+        let requested = Providers::new(requested);
         let series = SeriesReader::new(
             Arc::clone(&database.prices),
             Arc::clone(market),

@@ -47,7 +47,7 @@ fn stage() -> &'static Stage {
             let stages = Pipeline::prepare(Role::Serve, PipelineConfig::default(), parts);
             let stages = stages.await.ok()?;
             let (config, models) = (ServingConfig::default(), Providers::classical());
-            let serving = Serving::start(&stages, stages.database()?, config, &models);
+            let serving = Serving::start(&stages, stages.database()?, config, &models, &[]);
             Some((serving.await.ok()?, stages.run()))
         });
         let Some((serving, pipeline)) = started else {

@@ -83,7 +83,7 @@ impl Stage {
         let parts = Parts::in_process(bus, store, Vec::new(), wall);
         let prepared = Pipeline::prepare(Role::Serve, stages, parts).await.unwrap();
         let database = prepared.database().unwrap();
-        let serving = Serving::start(&prepared, database, config, &models).await;
+        let serving = Serving::start(&prepared, database, config, &models, &[]).await;
         Self {
             serving: serving.unwrap(),
             pipeline: prepared.run(),
