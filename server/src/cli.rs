@@ -58,8 +58,13 @@ pub enum Command {
     Forecast(commands::forecast::ForecastArgs),
     /// Measure how models would have done from rolling origins, against naive
     Backtest(commands::backtest::BacktestArgs),
-    /// Train a neural model on the series of a table; forecast and backtest take it by its directory
+    /// Train a neural model on the series of a table; forecast and backtest take it by its directory. Or hold a
+    /// round of training for --symbols of the store, as a job: the gate decides who is champion
     Train(commands::train::TrainArgs),
+    /// Run a worker alone, with the schedule of trainings; any number work on one store
+    Work,
+    /// List jobs, show one with its log, ask for its end
+    Jobs(commands::jobs::JobsArgs),
     /// Show when a schedule of trainings fires
     Schedule(commands::schedule::ScheduleArgs),
     /// List the rows that could not be used, or replay them after a fix

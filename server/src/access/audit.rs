@@ -34,6 +34,10 @@ pub enum Act {
     Discard,
     /// Files, or the bundled sample, were loaded.
     Import,
+    /// An alias of a model was moved by hand: promotion, roll-back.
+    Promotion,
+    /// A version of a model was put away, or taken back.
+    Archiving,
     /// A token was made.
     TokenMade,
     /// A token was revoked.
@@ -49,6 +53,8 @@ impl Act {
             Self::Replay => "replay",
             Self::Discard => "discard",
             Self::Import => "import",
+            Self::Promotion => "promotion",
+            Self::Archiving => "archiving",
             Self::TokenMade => "token_made",
             Self::TokenRevoked => "token_revoked",
             Self::Login => "login",

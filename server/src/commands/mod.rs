@@ -7,6 +7,7 @@ pub mod deadletters;
 pub mod export;
 pub mod forecast;
 pub mod import;
+pub mod jobs;
 mod progress;
 mod reading;
 mod remote;
@@ -18,6 +19,8 @@ pub mod serve;
 pub mod simulate;
 pub mod token;
 pub mod train;
+mod train_round;
+pub mod work;
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -42,7 +45,14 @@ pub fn run(cli: Cli) -> Result<()> {
     match &cli.command {
         Command::Forecast(args) => forecast::run(args),
         Command::Backtest(args) => backtest::run(args),
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => match args.round() {
+            None => train::run(args),
+            Some(round) => {
+                let config = Config::from_layers(layers())?;
+                start_logging(&config.log);
+                block_on(train_round::run(round, &config))
+            }
+        },
         Command::Schedule(args) => schedule::run(args),
         Command::Config => {
             let layers = layers();
@@ -70,6 +80,16 @@ pub fn run(cli: Cli) -> Result<()> {
             let config = Config::from_layers(layers())?;
             start_logging(&config.log);
             block_on(role::run(Role::Consume, config))
+        }
+        Command::Work => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            block_on(work::run(config))
+        }
+        Command::Jobs(args) => {
+            let config = Config::from_layers(layers())?;
+            start_logging(&config.log);
+            block_on(jobs::run(args, &config))
         }
         Command::Simulate(args) => {
             let config = Config::from_layers(layers())?;

@@ -14,7 +14,7 @@ use neural::{
     training::{self, Control, Event, Options},
 };
 
-use super::{progress, reading::ReadingArgs, series_input};
+use super::{progress, reading::ReadingArgs, series_input, train_round::RoundArgs};
 use crate::error::{CommandError, Result};
 
 /// The kind of network.
@@ -54,11 +54,16 @@ pub enum CovariateOf {
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     /// What is trained
-    #[arg(long, value_enum, value_name = "MODEL")]
-    model: KindOf,
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODEL",
+        required_unless_present = "symbols"
+    )]
+    model: Option<KindOf>,
     /// A file of any kind that import reads, or a plain list of numbers; - reads standard input
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "symbols")]
+    input: Option<PathBuf>,
     /// Column of the values [default: close, y, value or price]
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
@@ -66,8 +71,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
     /// Steps ahead that the model forecasts
-    #[arg(long, value_name = "H")]
-    horizon: usize,
+    #[arg(long, value_name = "H", required_unless_present = "symbols")]
+    horizon: Option<usize>,
     /// Size of the network
     #[arg(long, value_enum, value_name = "SIZE", default_value_t = SizeOf::Base)]
     size: SizeOf,
@@ -102,15 +107,27 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     holdout: usize,
     /// Directory of the trained model; one that is there already is replaced
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "symbols")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    round: RoundArgs,
     #[command(flatten)]
     reading: ReadingArgs,
 }
 
 impl TrainArgs {
-    fn config(&self) -> Config {
-        let kind = match self.model {
+    /// The round of training that is asked for, in the place of a network.
+    pub fn round(&self) -> Option<&RoundArgs> {
+        (!self.round.symbols.is_empty()).then_some(&self.round)
+    }
+
+    /// Steps ahead, where they are given.
+    fn horizon(&self) -> Result<usize> {
+        Ok(*given(self.horizon.as_ref(), "--horizon")?)
+    }
+
+    fn config(&self) -> Result<Config> {
+        let kind = match given(self.model.as_ref(), "--model")? {
             KindOf::Lstm => Kind::Lstm,
             KindOf::Patchtst => Kind::PatchTst,
             KindOf::Nlinear => Kind::NLinear,
@@ -120,7 +137,7 @@ impl TrainArgs {
             SizeOf::Base => Size::Base,
             SizeOf::Large => Size::Large,
         };
-        let mut config = Config::new(kind, size, self.horizon);
+        let mut config = Config::new(kind, size, self.horizon()?);
         config.window = self.window.unwrap_or(config.window);
         config.ensemble = self.ensemble;
         if self.no_log {
@@ -139,8 +156,13 @@ impl TrainArgs {
                 }
             }
         }
-        config
+        Ok(config)
     }
+}
+
+/// What clap has asked for already: one that is missing belongs to a round of training.
+fn given<'a, T>(value: Option<&'a T>, flag: &str) -> Result<&'a T> {
+    value.ok_or_else(|| CommandError::input(format!("{flag} is missing")))
 }
 
 /// A series of the table with its times in milliseconds.
@@ -156,8 +178,9 @@ struct Row {
 /// Input that cannot be read or is too short, a configuration that makes no network, a training that
 /// diverged or was interrupted, a directory that cannot be written or is something else.
 pub fn run(args: &TrainArgs) -> Result<()> {
-    artefact::check_target(&args.out)?;
-    let config = args.config();
+    let out = given(args.out.as_ref(), "--out")?;
+    artefact::check_target(out)?;
+    let config = args.config()?;
     config.architecture()?;
     let rows = read(args, &config)?;
     let series: Vec<Series<'_>> = rows
@@ -183,7 +206,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let lines = !std::io::stderr().is_terminal();
     let shown = |event: &Event| show(&bar, event, lines);
     let cancel = cancelled_by_ctrl_c();
-    let checkpoint = checkpoint(&args.out);
+    let checkpoint = checkpoint(out);
     if let Some(parent) = checkpoint.parent().filter(|p| *p != Path::new("")) {
         std::fs::create_dir_all(parent).map_err(|source| CommandError::File {
             path: parent.to_owned(),
@@ -207,20 +230,20 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         }
         trained => trained?,
     };
-    artefact::save(&model, &args.out)?;
-    report(&model, &args.out, started.elapsed().as_secs_f64());
+    artefact::save(&model, out)?;
+    report(&model, out, started.elapsed().as_secs_f64());
     Ok(())
 }
 
 /// The table, with the volumes where the configuration asks for them and there are any.
 fn read(args: &TrainArgs, config: &Config) -> Result<Vec<Row>> {
-    let table = |column: Option<&str>| {
-        series_input::read(&args.input, column, args.id.as_deref(), &args.reading)
-    };
+    let input = given(args.input.as_ref(), "--input")?;
+    let table =
+        |column: Option<&str>| series_input::read(input, column, args.id.as_deref(), &args.reading);
     let series = table(args.column.as_deref())?;
     let asked = config.covariates.contains(&Covariate::Volume);
     // The same table once more; standard input cannot be read twice.
-    let mut volumes = if asked && args.input != Path::new("-") {
+    let mut volumes = if asked && input != Path::new("-") {
         table(Some(&args.volume_column)).ok()
     } else {
         None

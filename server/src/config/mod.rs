@@ -10,6 +10,7 @@ mod limits;
 mod retention;
 pub mod settings;
 mod source;
+mod training;
 mod web;
 
 use std::{
@@ -28,6 +29,7 @@ pub use backbone::{BusConfig, BusKind, KafkaConfig, MongoConfig, StoreConfig, St
 pub use layers::{Fault, Layers};
 pub use limits::{LimitsConfig, RequestConfig};
 pub use source::SourceConfig;
+pub use training::TrainingConfig;
 pub use web::WebConfig;
 
 /// How a REST provider is polled.
@@ -123,6 +125,8 @@ pub struct Config {
     pub simulate: SimulateConfig,
     /// Live forecasts.
     pub forecast: ForecastConfig,
+    /// Trainings, and the jobs that do them.
+    pub training: TrainingConfig,
     /// WebSocket readers.
     pub live: LiveConfig,
     /// What a client may take.
@@ -195,6 +199,7 @@ impl Config {
         }
         let simulate = read_simulate(l);
         let forecast = read_forecast(l);
+        let training = training::read_training(l);
         let live = read_live(l);
         let limits = limits::read_limits(l);
         let requests = limits::read_requests(l);
@@ -210,6 +215,7 @@ impl Config {
             ingest: ingest?,
             simulate: simulate?,
             forecast: forecast?,
+            training: training?,
             live: live?,
             limits: limits?,
             requests: requests?,

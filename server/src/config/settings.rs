@@ -1,7 +1,7 @@
 //! Every setting: its key, default and meaning. `tickcast config`, the checks for unknown keys and
 //! the documentation are made from this one table.
 
-use super::limits::LIMITS;
+use super::{limits::LIMITS, training::TRAINING};
 
 /// One setting.
 pub struct Setting {
@@ -35,7 +35,7 @@ pub(super) const fn setting(
     }
 }
 
-const fn list(
+pub(super) const fn list(
     key: &'static str,
     default: &'static str,
     expects: &'static str,
@@ -83,9 +83,9 @@ const fn secrets(
     }
 }
 
-/// Every setting: the table, and those of the limits, which are a table of their own.
+/// Every setting: the table, and those of trainings and limits, which have tables of their own.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().chain(LIMITS)
+    SETTINGS.iter().chain(TRAINING).chain(LIMITS)
 }
 
 /// The table.

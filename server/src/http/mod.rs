@@ -9,9 +9,11 @@ pub mod guard;
 pub mod headers;
 pub mod health;
 pub mod hosts;
+pub mod jobs;
 mod json_body;
 pub mod login;
 mod login_page;
+pub mod models;
 pub mod openbb;
 pub mod ops;
 pub mod pipeline_status;
@@ -43,8 +45,9 @@ use axum::{
 use leptos::prelude::{LeptosOptions, provide_context, use_context};
 use leptos_axum::{LeptosRoutes, generate_route_list};
 use metrics_exporter_prometheus::PrometheusHandle;
+use mlops::registered::RegisteredModels;
 use pipeline::Pipeline;
-use store::DeadLetterLog;
+use store::{DatabasePorts, DeadLetterLog};
 use tokio_util::task::TaskTracker;
 use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 
@@ -54,7 +57,7 @@ use self::{
     ops::OpsState,
     rates::Rates,
 };
-use crate::{backend::ServerBackend, config::Config};
+use crate::{backend::ServerBackend, config::Config, wiring::Training};
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -65,6 +68,12 @@ pub struct AppState {
     pub serving: Arc<Serving>,
     /// The dead letters, for reads.
     pub dead_letters: Arc<dyn DeadLetterLog>,
+    /// Jobs, the model registry and what else a database has.
+    pub database: DatabasePorts,
+    /// The worker of this process, if it has one.
+    pub training: Option<Arc<Training>>,
+    /// The registry's models, loaded.
+    pub registered: RegisteredModels,
     /// The server as the pages see it.
     pub backend: Arc<ServerBackend>,
     /// What stands before every handler.
@@ -119,6 +128,25 @@ pub fn router(state: AppState, config: &Config) -> Router {
         .route("/api/deadletters/replay", post(dead_letters::replay))
         .route("/api/deadletters/discard", post(dead_letters::discard))
         .route("/api/audit", get(audit::list))
+        .route("/api/jobs", get(jobs::list).post(jobs::submit))
+        .route("/api/jobs/{id}", get(jobs::show))
+        .route("/api/jobs/{id}/log", get(jobs::log))
+        .route("/api/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/api/models", get(models::list))
+        .route("/api/models/{name}/versions", get(models::versions))
+        .route(
+            "/api/models/{name}/versions/{version}",
+            get(models::version),
+        )
+        .route(
+            "/api/models/{name}/versions/{version}/archive",
+            post(models::archive),
+        )
+        .route("/api/models/{name}/verdicts", get(models::verdicts))
+        .route(
+            "/api/models/{name}/aliases/{alias}",
+            get(models::history).post(models::move_alias),
+        )
         .route("/login", get(login::page).post(login::login))
         .route("/logout", post(login::logout))
         .route("/predict", post(predict::predict))

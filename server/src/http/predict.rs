@@ -6,11 +6,16 @@ use axum::{
     http::HeaderMap,
 };
 use bytes::Bytes;
-use market::wire::{PredictRequest, Prediction};
+use forecast::ModelRef;
+use market::{
+    ErrorKind, excerpt,
+    wire::{PredictRequest, Prediction},
+};
+use mlops::registered::SCHEME;
 
 use super::{
     AppState, json_body,
-    problem::Result,
+    problem::{Problem, Result},
     serving::{Client, Peer},
 };
 
@@ -22,6 +27,20 @@ pub async fn predict(
     body: std::result::Result<Bytes, BytesRejection>,
 ) -> Result<Json<Prediction>> {
     let request: PredictRequest = json_body::read(&headers, body, expected)?;
+    // A version that is asked for by its number is loaded first; whatever else is wrong, the predictor says.
+    let reference = request.model.as_deref().map(str::parse::<ModelRef>);
+    if let Some(Ok(reference)) = reference
+        && reference.scheme() == Some(SCHEME)
+    {
+        let missing = |e: forecast::Error| {
+            Problem::new(ErrorKind::NotFound, excerpt(&e.to_string())).field("model")
+        };
+        state
+            .registered
+            .prepare(&reference)
+            .await
+            .map_err(missing)?;
+    }
     let client = Client::of_peer(peer).map(Client::address);
     let predictor = state.serving.predictor.on_behalf_of(client);
     Ok(Json(predictor.predict(request).await?))

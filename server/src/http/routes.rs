@@ -67,6 +67,19 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     (POST, "/api/deadletters/replay", ADMIN),
     (POST, "/api/deadletters/discard", ADMIN),
     (GET, "/api/audit", ADMIN),
+    // Jobs and models. Whoever may write may train; who is served is an administrator's to decide.
+    (GET, "/api/jobs", READ),
+    (POST, "/api/jobs", WRITE),
+    (GET, "/api/jobs/{id}", READ),
+    (GET, "/api/jobs/{id}/log", READ),
+    (POST, "/api/jobs/{id}/cancel", WRITE),
+    (GET, "/api/models", READ),
+    (GET, "/api/models/{name}/versions", READ),
+    (GET, "/api/models/{name}/versions/{version}", READ),
+    (POST, "/api/models/{name}/versions/{version}/archive", ADMIN),
+    (GET, "/api/models/{name}/verdicts", READ),
+    (GET, "/api/models/{name}/aliases/{alias}", READ),
+    (POST, "/api/models/{name}/aliases/{alias}", ADMIN),
     ("*", "/api/{*path}", READ),
     // What the pages ask for. A backtest takes the machine for minutes, so it is no mere reading; a
     // page without scripts that runs one is held to that by the backend.

@@ -5,17 +5,20 @@ mod backbone;
 mod catch_up;
 pub mod models;
 mod sources;
+mod training;
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use bus::{MemoryBus, MemoryBusOptions};
+use forecast::ModelProvider;
 use leptos::prelude::LeptosOptions;
 use market::Symbol;
 use metrics_exporter_prometheus::PrometheusHandle;
+use mlops::registered::RegisteredModels;
 use pipeline::{MarketTime, Parts, Pipeline, PipelineConfig, Prepared, Role, SystemClock};
 use serving::{Serving, ServingConfig, ServingError};
 use source::sim::LISTINGS;
-use store::{PriceReader, StorePorts};
+use store::{DatabasePorts, JobStore, PriceReader, StorePorts};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, warn};
 
@@ -28,7 +31,7 @@ use crate::{
     simulated_history,
 };
 
-pub use self::{backbone::check, sources::market_options};
+pub use self::{backbone::check, sources::market_options, training::Training};
 
 /// How long a stop may take, stage by stage.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -46,11 +49,16 @@ pub struct Wired {
     metrics: PrometheusHandle,
     backbone: Backbone,
     exchange: CancellationToken,
+    training: Option<Arc<Training>>,
+    registered: Option<RegisteredModels>,
 }
 
 impl Wired {
     /// Stops in the order of the flow, and closes the store last.
     pub async fn stop(self) {
+        if let Some(training) = &self.training {
+            training.stop().await;
+        }
         let deadline = tokio::time::Instant::now() + DRAIN;
         if let Some(serving) = &self.serving {
             serving.refuse_requests();
@@ -120,6 +128,12 @@ impl Wired {
             gate,
             leptos,
             metrics: self.metrics.clone(),
+            database: database.clone(),
+            training: self.training.clone(),
+            registered: self
+                .registered
+                .clone()
+                .unwrap_or_else(|| models::registered(database)),
             sockets: self.sockets.clone(),
             rates: Rates::new(&config.limits),
             push_rejects: config.limits.push_rejects,
@@ -173,6 +187,58 @@ pub async fn open_for_reading(config: &Config) -> Result<Reading> {
     Ok(Reading(OpenStore::open(config).await?))
 }
 
+/// A store that is worked on: for a worker, and commands about jobs.
+pub struct Working(OpenStore);
+
+impl Working {
+    /// Opens the store that is configured.
+    ///
+    /// # Errors
+    /// As [`open_store`]; a store that is for writing only.
+    pub async fn open(config: &Config) -> Result<Self> {
+        let store = OpenStore::open(config).await?;
+        store.database()?;
+        Ok(Self(store))
+    }
+
+    /// The jobs in it.
+    ///
+    /// # Errors
+    /// A store that is for writing only.
+    pub fn jobs(&self) -> Result<&dyn JobStore> {
+        Ok(&*self.database()?.jobs)
+    }
+
+    /// A worker on it.
+    ///
+    /// # Errors
+    /// Its threads cannot be started.
+    pub fn worker(&self, config: &Config) -> Result<mlops::worker::Worker> {
+        let slots = config.training.jobs.max(1);
+        training::worker(config, self.database()?, &models::providers(), slots)
+    }
+
+    /// A worker and the schedule, running.
+    ///
+    /// # Errors
+    /// As [`Training::start`].
+    pub fn training(&self, config: &Config) -> Result<Training> {
+        Training::start(config, self.database()?, &models::providers())
+    }
+
+    /// Closes it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn close(self) -> Result<()> {
+        self.0.close().await
+    }
+
+    fn database(&self) -> Result<&DatabasePorts> {
+        self.0.database()
+    }
+}
+
 /// A client for HTTP.
 ///
 /// # Errors
@@ -222,6 +288,15 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
         Some(until) => Some(simulated_history::Missing::until(until, stored.as_deref()).await?),
         None => None,
     };
+    let registered = backbone
+        .store
+        .ports
+        .database
+        .as_ref()
+        .map(models::registered);
+    if let Some(registered) = registered.clone() {
+        registered.refresh().await.map_err(CommandError::Store)?;
+    }
     let parts = Parts {
         bus: Arc::clone(&backbone.bus),
         store: backbone.store.ports.clone(),
@@ -234,11 +309,22 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
     let prepared = Pipeline::prepare(role, pipeline_config(config), parts)
         .await
         .map_err(from_pipeline)?;
-    let serving = serve_forecasts(config, &prepared).await?;
+    let serving = serve_forecasts(config, &prepared, registered.as_ref()).await?;
     let pipeline = Arc::new(prepared.run());
     if let Some(missing) = history {
         simulated_history::backfill(config, missing, &pipeline);
     }
+    if let Some(registered) = registered.clone() {
+        let stop = exchange.clone();
+        tokio::spawn(async move { stop.run_until_cancelled(models::follow(registered)).await });
+    }
+    let training = match &backbone.store.ports.database {
+        Some(database) if role == Role::Serve => {
+            let training = Training::start(config, database, &models::providers())?;
+            Some(Arc::new(training))
+        }
+        _ => None,
+    };
     Ok(Wired {
         pipeline,
         serving,
@@ -247,18 +333,27 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
         metrics,
         backbone,
         exchange,
+        training,
+        registered,
     })
 }
 
 /// Forecasting over stages that do not run yet: they tell it of all that they store.
-async fn serve_forecasts(config: &Config, stages: &Prepared) -> Result<Option<Arc<Serving>>> {
+async fn serve_forecasts(
+    config: &Config,
+    stages: &Prepared,
+    registered: Option<&RegisteredModels>,
+) -> Result<Option<Arc<Serving>>> {
     let role = stages.role();
     let database = stages.database();
     let Some(database) = database.filter(|_| role.consumes() || role.has_readers()) else {
         return Ok(None);
     };
     let models = models::providers();
-    let serving = Serving::start(stages, database, serving_config(config), &models).await;
+    let requestable = registered.map(|models| Arc::new(models.clone()) as Arc<dyn ModelProvider>);
+    let requestable = requestable.as_slice();
+    let config = serving_config(config);
+    let serving = Serving::start(stages, database, config, &models, requestable).await;
     Ok(Some(Arc::new(serving.map_err(from_serving)?)))
 }
 

@@ -1,13 +1,43 @@
-//! Which models there are: the forecasting core's, and trained ones by their directory.
+//! Which models there are: the forecasting core's, trained ones by their directory, and those of the registry.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use forecast::{Classical, ModelRef, Providers};
+use mlops::registered::RegisteredModels;
 use neural::Artefacts;
+use store::DatabasePorts;
+use tracing::{info, warn};
+
+/// How soon another process' promotion is served here.
+const FOLLOWED_EVERY: Duration = Duration::from_secs(2);
 
 /// The providers of this program.
 pub fn providers() -> Providers {
     Providers::new(vec![Arc::new(Classical), Arc::new(Artefacts)])
+}
+
+/// The models of a database's registry; none of them is loaded yet.
+pub fn registered(database: &DatabasePorts) -> RegisteredModels {
+    let (registry, files) = (&database.registry, &database.artefacts);
+    RegisteredModels::new(providers(), Arc::clone(registry), Arc::clone(files))
+}
+
+/// Keeps the registry's models as they are there, until it is dropped or stopped.
+pub async fn follow(registered: RegisteredModels) {
+    loop {
+        match registered.refresh().await {
+            Ok(changed) => {
+                for reference in changed.moved {
+                    info!(%reference, "another version is served");
+                }
+                for (reference, why) in changed.faults {
+                    warn!(%reference, "a model of the registry cannot be served: {why}");
+                }
+            }
+            Err(e) => warn!("the registry cannot be read: {e}"),
+        }
+        tokio::time::sleep(FOLLOWED_EVERY).await;
+    }
 }
 
 /// Reads the reference of a model that a provider may have; it is not loaded.

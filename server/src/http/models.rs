@@ -1,0 +1,290 @@
+//! The model registry over HTTP: names, versions, aliases with their history, verdicts; promotion, roll-back
+//! and archiving by hand.
+//!
+//! Model: a version becomes the champion by hand only after it was loaded, its files held to their hashes; then the
+//! alias moves, compare and set where the caller says what it saw.
+//!
+//! What it does not do: judge. What the gate said is read here.
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State, rejection::BytesRejection},
+    http::HeaderMap,
+};
+use bytes::Bytes;
+use market::{ErrorKind, Timestamp, excerpt};
+use pipeline::{Clock as _, SystemClock};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::{
+    AliasChange, AliasMove, AliasTarget, Change, ModelSummary, Publication, Verdict, Version,
+    VersionQuery,
+};
+
+use super::{
+    AppState,
+    guard::Grant,
+    json_body,
+    problem::{Problem, Result},
+    query::{Parameters, Raw},
+};
+use crate::access::audit::Act;
+
+/// The most lines of one answer.
+const MAX_PAGE: usize = 1_000;
+
+/// `GET /api/models?find=&after=&limit=`: names with their aliases, in their order.
+pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<ModelSummary>>> {
+    let mut parameters = Parameters::of(raw)?;
+    let find: Option<String> = parameters.read("find", "a text")?;
+    let after: Option<String> = parameters.read("after", "a model's name")?;
+    let limit = limit(&mut parameters)?;
+    parameters.end()?;
+    let registry = &state.database.registry;
+    let found = registry
+        .models(find.as_deref(), after.as_deref(), limit)
+        .await?;
+    Ok(Json(found))
+}
+
+/// `GET /api/models/{name}/versions?find=&alias=&archived=&before=&limit=`: the newest first.
+pub async fn versions(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    raw: Raw,
+) -> Result<Json<Vec<Version>>> {
+    let mut parameters = Parameters::of(raw)?;
+    let query = VersionQuery {
+        contains: parameters.read("find", "a text")?,
+        alias: parameters.read("alias", "an alias")?,
+        archived: parameters.read("archived", "true or false")?,
+        before_id: parameters.read("before", "the id of a version")?,
+        limit: limit(&mut parameters)?,
+        name: Some(name),
+    };
+    parameters.end()?;
+    Ok(Json(state.database.registry.versions(&query).await?))
+}
+
+/// `GET /api/models/{name}/versions/{version}`.
+pub async fn version(
+    State(state): State<AppState>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<Version>> {
+    Ok(Json(find(&state, &name, number(&version)?).await?))
+}
+
+/// `GET /api/models/{name}/verdicts?before=&limit=`: what the gate said, the newest first.
+pub async fn verdicts(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    raw: Raw,
+) -> Result<Json<Vec<Verdict>>> {
+    let mut parameters = Parameters::of(raw)?;
+    let before = parameters.read("before", "the id of a verdict")?;
+    let limit = limit(&mut parameters)?;
+    parameters.end()?;
+    let found = state
+        .database
+        .registry
+        .verdicts(Some(&name), before, limit)
+        .await?;
+    Ok(Json(found))
+}
+
+/// Who an alias stood for.
+#[derive(Debug, Serialize)]
+pub struct History {
+    /// The version at the time that was asked about: now, if none was.
+    version: Option<u32>,
+    /// Its moves, oldest first.
+    moves: Vec<AliasChange>,
+}
+
+/// `GET /api/models/{name}/aliases/{alias}?at=&from=&until=&limit=`: where it points, or pointed at a time.
+pub async fn history(
+    State(state): State<AppState>,
+    Path((name, alias)): Path<(String, String)>,
+    raw: Raw,
+) -> Result<Json<History>> {
+    let time = "a time such as 2026-11-27T21:20:00Z";
+    let mut parameters = Parameters::of(raw)?;
+    let at: Option<Timestamp> = parameters.read("at", time)?;
+    let from = parameters.read("from", time)?.unwrap_or(Timestamp::MIN);
+    let until = parameters.read("until", time)?.unwrap_or(Timestamp::MAX);
+    let limit = limit(&mut parameters)?;
+    parameters.end()?;
+    let registry = &state.database.registry;
+    let at = at.unwrap_or_else(|| SystemClock.now());
+    Ok(Json(History {
+        version: registry.alias_at(&name, &alias, at).await?,
+        moves: registry
+            .alias_history(&name, &alias, from, until, limit)
+            .await?,
+    }))
+}
+
+/// Where an alias shall point.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Move {
+    /// The version; null takes the alias away, so that naive is served.
+    version: Option<u32>,
+    /// The version that it points at now, as the caller saw it; left out, it does not matter.
+    #[serde(default, deserialize_with = "present")]
+    expected: Option<Option<u32>>,
+    /// Why.
+    why: String,
+}
+
+/// Tells a null from a field that is left out.
+fn present<'de, D: serde::Deserializer<'de>>(
+    value: D,
+) -> std::result::Result<Option<Option<u32>>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
+}
+
+/// `POST /api/models/{name}/aliases/{alias}`: promotes, rolls back, or takes the alias away.
+pub async fn move_alias(
+    State(state): State<AppState>,
+    Extension(grant): Extension<Grant>,
+    Path((name, alias)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: std::result::Result<Bytes, BytesRejection>,
+) -> Result<Json<History>> {
+    let asked: Move = json_body::read(&headers, body, expected)?;
+    let why = reason(&asked.why)?;
+    let to = match asked.version {
+        None => AliasTarget::Nobody,
+        Some(version) => {
+            load(&state, &name, version).await?;
+            AliasTarget::Version(version)
+        }
+    };
+    let (by, now) = (grant.who.to_string(), SystemClock.now());
+    let to = AliasMove {
+        name: name.clone(),
+        alias: alias.clone(),
+        to,
+        expected: asked.expected,
+        by,
+        why,
+    };
+    let registry = &state.database.registry;
+    let done = registry.publish(Publication::from(to), now).await;
+    let what = json!({
+        "model": name, "alias": alias, "version": asked.version, "why": asked.why,
+        "error": done.as_ref().err().map(ToString::to_string),
+    });
+    state
+        .gate
+        .audit
+        .record(now, Act::Promotion, &grant.who, Some(grant.from), what);
+    done?;
+    state.registered.refresh().await?;
+    Ok(Json(History {
+        version: registry.alias_at(&name, &alias, SystemClock.now()).await?,
+        moves: registry
+            .alias_history(&name, &alias, Timestamp::MIN, Timestamp::MAX, 1)
+            .await?,
+    }))
+}
+
+/// Whether a version is put away.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Archiving {
+    archived: bool,
+    #[serde(default)]
+    why: String,
+}
+
+/// `POST /api/models/{name}/versions/{version}/archive`: puts a version away, or takes it back.
+pub async fn archive(
+    State(state): State<AppState>,
+    Extension(grant): Extension<Grant>,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: std::result::Result<Bytes, BytesRejection>,
+) -> Result<Json<Version>> {
+    let asked: Archiving = json_body::read(&headers, body, expected)?;
+    let version = number(&version)?;
+    let at = SystemClock.now();
+    let change = match asked.archived {
+        false => None,
+        true => Some(Change {
+            by: grant.who.to_string(),
+            at,
+            why: reason(&asked.why)?,
+        }),
+    };
+    find(&state, &name, version).await?;
+    let done = state
+        .database
+        .registry
+        .archive(&name, version, change)
+        .await;
+    let what = json!({
+        "model": name, "version": version, "archived": asked.archived, "why": asked.why,
+        "error": done.as_ref().err().map(ToString::to_string),
+    });
+    state
+        .gate
+        .audit
+        .record(at, Act::Archiving, &grant.who, Some(grant.from), what);
+    done?;
+    Ok(Json(find(&state, &name, version).await?))
+}
+
+/// What belongs into a field.
+fn expected(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "version" => "the number of a version, or null",
+        "expected" => "the number of the version that the alias points at, or null for none",
+        "why" => "the reason, in words",
+        "archived" => "true or false",
+        _ => return None,
+    })
+}
+
+fn limit(parameters: &mut Parameters) -> Result<usize> {
+    let limit = parameters.read("limit", "a number from 1")?;
+    Ok(limit.unwrap_or(100).clamp(1, MAX_PAGE))
+}
+
+fn number(version: &str) -> Result<u32> {
+    version.parse().map_err(|_| {
+        let detail = format!("{:?} is no number of a version", excerpt(version));
+        Problem::new(ErrorKind::Invalid, detail).field("version")
+    })
+}
+
+/// Why something is changed by hand: it is kept for ever.
+fn reason(why: &str) -> Result<String> {
+    let why = why.trim();
+    if why.is_empty() || why.chars().count() > 500 {
+        let detail = "why: expected the reason in 1 to 500 characters";
+        return Err(Problem::new(ErrorKind::Invalid, detail).field("why"));
+    }
+    Ok(why.to_owned())
+}
+
+async fn find(state: &AppState, name: &str, version: u32) -> Result<Version> {
+    let found = state.database.registry.version(name, version).await?;
+    found.ok_or_else(|| {
+        let detail = format!("{} has no version {version}", excerpt(name));
+        Problem::new(ErrorKind::NotFound, detail).field("version")
+    })
+}
+
+/// Loads a version: what cannot be loaded cannot be served.
+async fn load(state: &AppState, name: &str, version: u32) -> Result<()> {
+    find(state, name, version).await?;
+    let invalid = |e: forecast::Error| {
+        Problem::new(ErrorKind::Conflict, excerpt(&e.to_string())).field("version")
+    };
+    let reference = format!("models:/{name}/{version}")
+        .parse()
+        .map_err(invalid)?;
+    state.registered.prepare(&reference).await.map_err(invalid)
+}
