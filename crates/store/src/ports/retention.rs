@@ -13,7 +13,7 @@ use crate::Result;
 pub struct Removed {
     /// The symbols looked at.
     pub symbols: usize,
-    /// The rows removed.
+    /// The rows removed. On servers of MongoDB's protocol a bar has one for each process that stored ticks of it.
     pub rows: u64,
 }
 

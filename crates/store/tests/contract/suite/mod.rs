@@ -110,6 +110,7 @@ macro_rules! contract_tests {
             a_double_leaves_bars_whose_other_ticks_were_removed_as_they_are,
             a_late_tick_counts_in_longer_bars_after_shorter_ones_were_removed,
             the_newest_tick_is_found_though_its_day_is_older_than_bars_are_kept,
+            a_bar_of_several_processes_is_removed_as_a_whole,
         );
         contract_tests!($side; dead_letters:
             dead_letters_come_back_with_reason_origin_and_payload,

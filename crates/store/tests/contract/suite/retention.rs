@@ -292,3 +292,30 @@ pub async fn the_newest_tick_is_found_though_its_day_is_older_than_bars_are_kept
     let left = store.ticks(&abc, Timestamp::MIN, Timestamp::MAX, 9);
     assert_eq!(left.await.unwrap(), all[3..]);
 }
+
+/// A bar whose ticks two processes stored may be two rows, and goes as a whole.
+pub async fn a_bar_of_several_processes_is_removed_as_a_whole(side: &dyn StoreUnderTest) {
+    let mut place = side.place(super::PLENTY).await;
+    let store = place.open().await;
+    let day = 86_400_000;
+    store
+        .append(vec![tick("A", 2_000, 2, 6.0, 1.25)])
+        .await
+        .unwrap();
+    drop(store);
+    let store = place.open().await;
+    let late = vec![
+        tick("A", day + 2_000, 0, 9.5, 3.25),
+        tick("A", 2_000, 0, 13.0, 1.5),
+        tick("A", day + 1_000, 2, 3.0, 4.75),
+        tick("A", day + 1_500, 2, 15.0, 3.5),
+    ];
+    store.append(late).await.unwrap();
+    let bars = store.bars(&all_of("A", Interval::M5)).await.unwrap();
+    assert_eq!(bars.len(), 2);
+    let next_day = Interval::D1.start_of(START).plus_micros(day * 1_000);
+    let removed = store.remove_bars(Interval::M5, next_day).await.unwrap();
+    assert!([1, 2].contains(&removed.rows), "{removed:?}");
+    let left = store.bars(&all_of("A", Interval::M5)).await.unwrap();
+    assert_eq!(left, bars[1..]);
+}
