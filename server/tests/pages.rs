@@ -113,7 +113,10 @@ async fn made_up_symbols_stay_marked_when_the_source_is_another_one() {
     let banner = "data-testid=\"simulated-banner\"";
     // The list may have the symbol a moment before its own page has prices.
     let html = page_with(&server, "/s/NIMBU", banner).await;
-    assert!(html.contains("watch-NIMBU") && html.contains(marked), "{html}");
+    assert!(
+        html.contains("watch-NIMBU") && html.contains(marked),
+        "{html}"
+    );
     assert!(
         page(&server, "/pipeline")
             .await

@@ -38,7 +38,8 @@ pub async fn run(config: Config) -> Result<()> {
     stop.cancelled().await;
     info!("stopping");
     let stopped = tokio::time::timeout(STOP_TIMEOUT * 3, async {
-        training.stop().await;
+        training.ask_to_stop();
+        training.stopped().await;
         working.close().await
     });
     match stopped.await {

@@ -57,7 +57,7 @@ impl Wired {
     /// Stops in the order of the flow, and closes the store last.
     pub async fn stop(self) {
         if let Some(training) = &self.training {
-            training.stop().await;
+            training.ask_to_stop();
         }
         let deadline = tokio::time::Instant::now() + DRAIN;
         if let Some(serving) = &self.serving {
@@ -74,6 +74,16 @@ impl Wired {
         self.exchange.cancel();
         self.sockets.close();
         self.sockets.wait().await;
+        // Readers have been told by now, also where the store is away, for which a worker would wait.
+        if let Some(training) = &self.training
+            && tokio::time::timeout_at(deadline, training.stopped())
+                .await
+                .is_err()
+        {
+            warn!(
+                "a job could not be handed back: its lease will end, and another worker takes it"
+            );
+        }
         if let Err(e) = self.backbone.close().await {
             error!("the store did not close cleanly: {e}");
         }

@@ -90,9 +90,13 @@ impl Training {
         }
     }
 
-    /// Hands back what is at hand.
-    pub async fn stop(&self) {
+    /// Asks for the end: jobs at hand are handed back meanwhile.
+    pub fn ask_to_stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Waits until everything is handed back; as long as the store takes that is away.
+    pub async fn stopped(&self) {
         self.tasks.wait().await;
     }
 }
