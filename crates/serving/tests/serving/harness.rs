@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use bus::{MemoryBus, MemoryBusOptions};
 use forecast::Providers;
-use market::{Interval, Symbol, Tick, Timestamp};
+use market::{Interval, Symbol, Tick, Timestamp, wire::PredictRequest};
 use pipeline::{Clock, MarketTime, Parts, Pipeline, PipelineConfig, Role};
 use serving::{Serving, ServingConfig};
 use store::{SqliteOptions, SqliteStore, StorePorts};
@@ -28,6 +28,20 @@ pub fn tick(name: &str, second: i64, seq: u64, price: f64) -> Tick {
         seq,
         price,
         size: 1.0,
+    }
+}
+
+/// What is asked of a model on AAA's minutes.
+pub fn request(model: &str, horizon: u32) -> PredictRequest {
+    PredictRequest {
+        id: None,
+        symbol: Some(symbol("AAA")),
+        interval: Some(Interval::M1),
+        series: None,
+        model: Some(model.to_owned()),
+        horizon,
+        levels: None,
+        season: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use forecast::{Level, Providers, ServedState};
 use market::{
     Interval, Timestamp,
-    wire::{Fan, ForecastMessage, ForecastRequest, PredictRequest, Prediction},
+    wire::{Fan, ForecastMessage, ForecastRequest, Prediction},
 };
 use pipeline::Frame;
 use serving::ServingConfig;
@@ -59,23 +59,10 @@ fn minute_of(start: Timestamp) -> i64 {
     start.micros_since(at(0)) / Interval::M1.micros()
 }
 
-fn request(model: &str) -> PredictRequest {
-    PredictRequest {
-        id: None,
-        symbol: Some(symbol("AAA")),
-        interval: Some(Interval::M1),
-        series: None,
-        model: Some(model.to_owned()),
-        horizon: 4,
-        levels: None,
-        season: None,
-    }
-}
-
 /// The answer to a request on `/forecast`.
 async fn asked_over_websocket(stage: &Stage, model: &str) -> Prediction {
     let session = stage.serving.forecasts.connect();
-    session.request(ForecastRequest::Predict(request(model)));
+    session.request(ForecastRequest::Predict(request(model, 4)));
     loop {
         let Frame::Text(text) = within(session.next()).await else {
             panic!("closed")
@@ -95,7 +82,7 @@ async fn agrees(stage: &Stage, fans: &[Fan], earlier: &[(i64, Vec<u8>)]) {
         let prediction = stage
             .serving
             .predictor
-            .predict(request(name))
+            .predict(request(name, 4))
             .await
             .unwrap();
         assert_eq!(
@@ -160,7 +147,7 @@ async fn live_fan_prediction_websocket_and_browser_give_the_same_numbers_to_the_
     let before = stage
         .serving
         .predictor
-        .predict(request("theta"))
+        .predict(request("theta", 4))
         .await
         .unwrap();
     let late = vec![tick("AAA", 117 * 60 + 50, 90_000, 95.0)];
@@ -168,7 +155,7 @@ async fn live_fan_prediction_websocket_and_browser_give_the_same_numbers_to_the_
     let after = stage
         .serving
         .predictor
-        .predict(request("theta"))
+        .predict(request("theta", 4))
         .await
         .unwrap();
     assert_ne!(before.mean, after.mean);
@@ -177,7 +164,7 @@ async fn live_fan_prediction_websocket_and_browser_give_the_same_numbers_to_the_
     let again = stage
         .serving
         .predictor
-        .predict(request("theta"))
+        .predict(request("theta", 4))
         .await
         .unwrap();
     assert_eq!((again.mean, again.bands), (before.mean, before.bands));
@@ -186,7 +173,7 @@ async fn live_fan_prediction_websocket_and_browser_give_the_same_numbers_to_the_
     let shown = stage
         .serving
         .predictor
-        .predict(request("ets"))
+        .predict(request("ets", 4))
         .await
         .unwrap();
     stage.stop().await;
@@ -198,7 +185,7 @@ async fn live_fan_prediction_websocket_and_browser_give_the_same_numbers_to_the_
     let mut restarted = stage
         .serving
         .predictor
-        .predict(request("ets"))
+        .predict(request("ets", 4))
         .await
         .unwrap();
     // By the clock, and not by the closes.

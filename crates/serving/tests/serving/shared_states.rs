@@ -9,10 +9,7 @@ use forecast::{
     Calibration, Cost, FitOptions, ForecastModel, History, ModelProvider, ModelRef, ModelSpec,
     ModelState, Needs, Providers,
 };
-use market::{
-    Interval, Tick, Timestamp,
-    wire::{Fan, PredictRequest},
-};
+use market::{Interval, Tick, Timestamp, wire::Fan};
 use pipeline::{Clock as _, MarketTime};
 use serving::ServingConfig;
 
@@ -30,19 +27,6 @@ fn minutes() -> Vec<Tick> {
     let close = |minute: i64| 50.0 + (minute * 7 % 11) as f64;
     let one = |minute| tick("AAA", minute * 60, minute as u64, close(minute));
     (0..=40).map(one).collect()
-}
-
-fn request(model: &str) -> PredictRequest {
-    PredictRequest {
-        id: None,
-        symbol: Some(symbol("AAA")),
-        interval: Some(Interval::M1),
-        series: None,
-        model: Some(model.to_owned()),
-        horizon: 3,
-        levels: None,
-        season: None,
-    }
 }
 
 /// The fan of a model, once it is there.
@@ -68,7 +52,7 @@ async fn a_model_that_is_configured_under_a_longer_name_shares_its_state_with_th
     let fan = fan(&stage, long).await;
     let before: Timestamp = wall.now();
     for name in ["arima(1,1,1)", long] {
-        let asked = stage.serving.predictor.predict(request(name)).await;
+        let asked = stage.serving.predictor.predict(request(name, 3)).await;
         let prediction = asked.unwrap();
         assert_eq!(prediction.model, "arima(1,1,1)");
         assert_eq!(
@@ -157,7 +141,7 @@ async fn a_request_waits_for_the_live_fit_of_the_same_state() {
     stage.write(minutes()).await;
     until(|| async { gate.begun.load(Ordering::SeqCst) == 1 }).await;
     let predictor = stage.serving.predictor.clone();
-    let asked = tokio::spawn(async move { predictor.predict(request("gated:drift")).await });
+    let asked = tokio::spawn(async move { predictor.predict(request("gated:drift", 3)).await });
     // Enough to come to a fit of its own, if it did not wait.
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     gate.open();
