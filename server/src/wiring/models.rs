@@ -22,21 +22,29 @@ pub fn registered(database: &DatabasePorts) -> RegisteredModels {
     RegisteredModels::new(providers(), Arc::clone(registry), Arc::clone(files))
 }
 
-/// Keeps the registry's models as they are there, until it is dropped or stopped.
+/// Keeps the registry's models as they are there, until it is dropped; they have been read once before. A fault is
+/// told when it comes, not at every look.
 pub async fn follow(registered: RegisteredModels) {
+    let mut known = Vec::new();
     loop {
+        tokio::time::sleep(FOLLOWED_EVERY).await;
         match registered.refresh().await {
             Ok(changed) => {
                 for reference in changed.moved {
                     info!(%reference, "another version is served");
                 }
-                for (reference, why) in changed.faults {
+                for fault in changed
+                    .faults
+                    .iter()
+                    .filter(|fault| !known.contains(*fault))
+                {
+                    let (reference, why) = fault;
                     warn!(%reference, "a model of the registry cannot be served: {why}");
                 }
+                known = changed.faults;
             }
             Err(e) => warn!("the registry cannot be read: {e}"),
         }
-        tokio::time::sleep(FOLLOWED_EVERY).await;
     }
 }
 
