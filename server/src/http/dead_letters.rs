@@ -10,11 +10,8 @@ use super::{
     AppState,
     guard::Grant,
     problem::Result,
-    query::{Parameters, Raw},
+    query::{MAX_PAGE, Parameters, Raw},
 };
-
-/// The most letters of one page.
-const MAX_PAGE: usize = 1_000;
 
 /// Which letters: `?reason=bad_price&after=50&limit=100`.
 #[derive(Debug, Default, PartialEq)]

@@ -85,11 +85,12 @@ pub async fn of_server_functions(response: Response) -> Response {
             } else {
                 error.detail
             };
-            let problem = Problem::new(error.kind, detail);
-            match field {
-                Some(field) => problem.field(field),
-                None => problem,
-            }
+            let kind = error.kind;
+            Problem::from(ApiError {
+                kind,
+                detail,
+                field,
+            })
         }
         None => Problem::new(
             ErrorKind::Internal,

@@ -28,9 +28,6 @@ use super::{
     query::{Parameters, Raw},
 };
 
-/// The most lines of one answer.
-const MAX_PAGE: usize = 1_000;
-
 /// A job that is to be done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,7 +117,7 @@ pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<Jo
         kind: parameters.read("kind", &format!("one of {kinds}"))?,
         state: parameters.read_with("state", &format!("one of {states}"), in_state)?,
         before_id: parameters.read("before", "the number of a job")?,
-        limit: limit(&mut parameters)?,
+        limit: parameters.limit()?,
     };
     parameters.end()?;
     Ok(Json(state.database.jobs.jobs(&query).await?))
@@ -141,7 +138,7 @@ pub async fn log(
     let after = parameters
         .read("after", "the number of a line")?
         .unwrap_or(0);
-    let limit = limit(&mut parameters)?;
+    let limit = parameters.limit()?;
     parameters.end()?;
     let job = find(&state, number(&id)?).await?;
     Ok(Json(
@@ -186,11 +183,6 @@ fn key(headers: &HeaderMap) -> Result<Option<String>> {
         let detail = "Idempotency-Key: expected 1 to 200 visible characters of ASCII";
         Problem::new(ErrorKind::Invalid, detail).field("idempotency-key")
     })
-}
-
-fn limit(parameters: &mut Parameters) -> Result<usize> {
-    let limit = parameters.read("limit", "a number from 1")?;
-    Ok(limit.unwrap_or(100).clamp(1, MAX_PAGE))
 }
 
 fn number(id: &str) -> Result<i64> {

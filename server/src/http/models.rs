@@ -30,15 +30,12 @@ use super::{
 };
 use crate::access::audit::Act;
 
-/// The most lines of one answer.
-const MAX_PAGE: usize = 1_000;
-
 /// `GET /api/models?find=&after=&limit=`: names with their aliases, in their order.
 pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<ModelSummary>>> {
     let mut parameters = Parameters::of(raw)?;
     let find: Option<String> = parameters.read("find", "a text")?;
     let after: Option<String> = parameters.read("after", "a model's name")?;
-    let limit = limit(&mut parameters)?;
+    let limit = parameters.limit()?;
     parameters.end()?;
     let registry = &state.database.registry;
     let found = registry
@@ -59,7 +56,7 @@ pub async fn versions(
         alias: parameters.read("alias", "an alias")?,
         archived: parameters.read("archived", "true or false")?,
         before_id: parameters.read("before", "the id of a version")?,
-        limit: limit(&mut parameters)?,
+        limit: parameters.limit()?,
         name: Some(name),
     };
     parameters.end()?;
@@ -82,7 +79,7 @@ pub async fn verdicts(
 ) -> Result<Json<Vec<Verdict>>> {
     let mut parameters = Parameters::of(raw)?;
     let before = parameters.read("before", "the id of a verdict")?;
-    let limit = limit(&mut parameters)?;
+    let limit = parameters.limit()?;
     parameters.end()?;
     let found = state
         .database
@@ -112,7 +109,7 @@ pub async fn history(
     let at: Option<Timestamp> = parameters.read("at", time)?;
     let from = parameters.read("from", time)?.unwrap_or(Timestamp::MIN);
     let until = parameters.read("until", time)?.unwrap_or(Timestamp::MAX);
-    let limit = limit(&mut parameters)?;
+    let limit = parameters.limit()?;
     parameters.end()?;
     let registry = &state.database.registry;
     let at = at.unwrap_or_else(|| SystemClock.now());
@@ -245,11 +242,6 @@ fn expected(field: &str) -> Option<&'static str> {
         "archived" => "true or false",
         _ => return None,
     })
-}
-
-fn limit(parameters: &mut Parameters) -> Result<usize> {
-    let limit = parameters.read("limit", "a number from 1")?;
-    Ok(limit.unwrap_or(100).clamp(1, MAX_PAGE))
 }
 
 fn number(version: &str) -> Result<u32> {

@@ -88,11 +88,7 @@ pub struct Choice {
 
 /// `GET /openbb/symbols`: what there are prices of.
 pub async fn symbols(State(state): State<AppState>) -> Result<Json<Vec<Choice>>> {
-    let (found, _) = state
-        .backend
-        .symbols("", "", MAX_SYMBOLS)
-        .await
-        .map_err(of_api)?;
+    let (found, _) = state.backend.symbols("", "", MAX_SYMBOLS).await?;
     let choice = |name: String| Choice {
         label: name.clone(),
         value: name,
@@ -120,11 +116,7 @@ pub struct WatchlistRow {
 
 /// `GET /openbb/watchlist`.
 pub async fn watchlist(State(state): State<AppState>) -> Result<Json<Vec<WatchlistRow>>> {
-    let (found, _) = state
-        .backend
-        .symbols("", "", MAX_SYMBOLS)
-        .await
-        .map_err(of_api)?;
+    let (found, _) = state.backend.symbols("", "", MAX_SYMBOLS).await?;
     let row = |line: app::api::InstrumentSummary| {
         let change = line.previous_close.map(|close| line.last_price - close);
         let of_close = |change: f64| line.previous_close.map(|close| 100.0 * change / close);
@@ -158,12 +150,7 @@ pub async fn forecast(State(state): State<AppState>, raw: Raw) -> Result<Json<Ve
     let (symbol, interval) = asked(raw)?;
     exists(&state, &symbol).await?;
     let fans = state.backend.latest_fans(symbol, interval).await;
-    Ok(Json(
-        fans.map_err(of_api)?
-            .iter()
-            .flat_map(forecast_rows)
-            .collect(),
-    ))
+    Ok(Json(fans?.iter().flat_map(forecast_rows).collect()))
 }
 
 fn forecast_rows(fan: &Fan) -> impl Iterator<Item = ForecastRow> + '_ {
@@ -224,27 +211,15 @@ pub async fn scoreboard(
             skill_percent: score.skill.map(|skill| 100.0 * skill),
         }
     };
-    Ok(Json(scores.map_err(of_api)?.into_iter().map(row).collect()))
+    Ok(Json(scores?.into_iter().map(row).collect()))
 }
 
 /// A symbol without prices is one that is not there: no empty table.
 async fn exists(state: &AppState, symbol: &Symbol) -> Result<()> {
-    let found = state
-        .backend
-        .instrument(symbol.clone())
-        .await
-        .map_err(of_api)?;
+    let found = state.backend.instrument(symbol.clone()).await?;
     if found.is_none() {
         let detail = format!("there are no prices of {symbol}");
         return Err(Problem::new(ErrorKind::NotFound, detail).field("symbol"));
     }
     Ok(())
-}
-
-fn of_api(error: app::api::ApiError) -> Problem {
-    let problem = Problem::new(error.kind, error.detail);
-    match error.field {
-        Some(field) => problem.field(field),
-        None => problem,
-    }
 }

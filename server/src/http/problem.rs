@@ -103,6 +103,16 @@ impl IntoResponse for Problem {
     }
 }
 
+impl From<app::api::ApiError> for Problem {
+    fn from(error: app::api::ApiError) -> Self {
+        let problem = Self::new(error.kind, error.detail);
+        match error.field {
+            Some(field) => problem.field(field),
+            None => problem,
+        }
+    }
+}
+
 impl From<store::StoreError> for Problem {
     fn from(error: store::StoreError) -> Self {
         Self::new(error.kind(), error.to_string())

@@ -7,6 +7,9 @@ use market::{ErrorKind, excerpt};
 
 use super::problem::{Problem, Result};
 
+/// The most lines of one answer.
+pub const MAX_PAGE: usize = 1_000;
+
 /// What the extractor gives.
 pub type Raw = std::result::Result<Query<Vec<(String, String)>>, QueryRejection>;
 
@@ -71,6 +74,15 @@ impl Parameters {
             let detail = format!("{name} is missing: expected {expected}");
             Problem::new(ErrorKind::Invalid, detail).field(name)
         })
+    }
+
+    /// How many lines an answer may have: 100 where nobody says.
+    ///
+    /// # Errors
+    /// It is no number.
+    pub fn limit(&mut self) -> Result<usize> {
+        let limit = self.read("limit", "a number from 1")?;
+        Ok(limit.unwrap_or(100).clamp(1, MAX_PAGE))
     }
 
     /// Refuses what is left.
