@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use leptos::{prelude::*, task::spawn_local};
-use market::{Timestamp, wire::Fan};
+use market::{Fan, Timestamp};
 
 use crate::{
     api::{

@@ -14,11 +14,9 @@ use app::api::{
 use async_trait::async_trait;
 use forecast::FitReport;
 use futures::{StreamExt as _, stream, stream::BoxStream};
-use market::{
-    Bar, Interval, RejectReason, Symbol, Timestamp,
-    wire::{Fan, PredictRequest, Prediction},
-};
+use market::{Bar, Fan, Interval, RejectReason, Symbol, Timestamp};
 use pipeline::{Clock as _, Pipeline, PipelineError, ReplayReport, SystemClock};
+use protocol::{PredictRequest, Prediction};
 use serde_json::Value;
 use serving::{BacktestEvent, BacktestRequest, Serving, ServingError};
 use source::sim::LISTINGS;

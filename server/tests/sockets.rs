@@ -9,10 +9,8 @@
 mod support;
 
 use futures::{SinkExt as _, StreamExt as _};
-use market::{
-    Interval,
-    wire::{ForecastMessage, LiveMessage},
-};
+use market::Interval;
+use protocol::{ForecastMessage, LiveMessage};
 use serde_json::{Value, json};
 use support::{Server, client, data_dir, now_us};
 use tokio_tungstenite::{

@@ -6,10 +6,8 @@
 use async_trait::async_trait;
 use forecast::FitReport;
 use futures::stream::BoxStream;
-use market::{
-    Bar, Interval, RejectReason, Symbol, Timestamp,
-    wire::{Fan, PredictRequest, Prediction},
-};
+use market::{Bar, Fan, Interval, RejectReason, Symbol, Timestamp};
+use protocol::{PredictRequest, Prediction};
 
 use super::{
     ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,

@@ -2,7 +2,7 @@
 //!
 //! What it does not do: fetch anything (see [`super::functions`]).
 
-use market::{Interval, Timestamp, wire::Fan};
+use market::{Fan, Interval, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::bars::Bars;

@@ -7,7 +7,7 @@ use leptos::{
     prelude::*,
     server_fn::codec::{Json, StreamingText, TextStream},
 };
-use market::{Interval, Symbol, Timestamp, wire::Fan};
+use market::{Fan, Interval, Symbol, Timestamp};
 
 use super::{
     ApiError, ImportReport, SystemStatus, Watchlist,

@@ -5,7 +5,7 @@ use leptos::server_fn::{
     codec::JsonEncoding,
     error::{FromServerFnError, ServerFnErrorErr},
 };
-use market::{ErrorKind, Interval, Symbol, Timestamp, wire::Fan};
+use market::{ErrorKind, Fan, Interval, Symbol, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "ssr")]

@@ -8,10 +8,8 @@ use futures::{Stream, StreamExt, stream::BoxStream};
 use http::StatusCode;
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
-use market::{
-    Bar, ErrorKind, Interval, RejectReason, Symbol,
-    wire::{Fan, PredictRequest},
-};
+use market::{Bar, ErrorKind, Fan, Interval, RejectReason, Symbol};
+use protocol::PredictRequest;
 
 use super::{
     ApiError, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,

@@ -11,10 +11,7 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
-use market::{
-    Bar, Interval, MAX_CARRIED_BARS, Timestamp, timed_closes,
-    wire::{Band, Fan},
-};
+use market::{Band, Bar, Fan, Interval, MAX_CARRIED_BARS, Timestamp, timed_closes};
 
 use crate::{
     api::chart_page::ChartData,

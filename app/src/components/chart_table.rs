@@ -1,7 +1,7 @@
 //! The numbers of the chart as tables, for screen readers and for copying.
 
 use leptos::{prelude::*, task::spawn_local};
-use market::wire::Fan;
+use market::Fan;
 
 use crate::{
     api::chart_page::ChartData,

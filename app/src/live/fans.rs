@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use leptos::prelude::*;
-use market::wire::ForecastRequest;
+use protocol::ForecastRequest;
 
 use super::{
     Focus, Live,

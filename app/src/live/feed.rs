@@ -13,7 +13,8 @@ use std::{
 };
 
 use leptos::prelude::*;
-use market::{Bar, Symbol, Tick, wire::LiveRequest};
+use market::{Bar, Symbol, Tick};
+use protocol::LiveRequest;
 
 use super::{
     BarUpdate, Connection, Focus, Live, Quote,

@@ -1,4 +1,4 @@
-//! What comes over the WebSockets, read by a struct instead of by the enums of [`market::wire`].
+//! What comes over the WebSockets, read by a struct instead of by the enums of [`protocol`].
 //!
 //! Serde reads an enum with a tag inside by way of a copy of the whole message, and the code for it
 //! is a tenth of the page's own. A test holds the two to each other.
@@ -35,10 +35,8 @@ pub(super) struct Head {
 
 #[cfg(test)]
 mod tests {
-    use market::{
-        Interval, Timestamp,
-        wire::{Fan, ForecastMessage, LiveMessage},
-    };
+    use market::{Fan, Interval, Timestamp};
+    use protocol::{ForecastMessage, LiveMessage};
 
     use super::*;
 

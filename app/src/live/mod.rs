@@ -16,7 +16,7 @@ mod socket;
 use std::collections::BTreeMap;
 
 use leptos::prelude::*;
-use market::{Bar, Interval, Symbol, TickKey, wire::Fan};
+use market::{Bar, Fan, Interval, Symbol, TickKey};
 
 use crate::api::InstrumentSummary;
 

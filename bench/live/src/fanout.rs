@@ -16,7 +16,8 @@ use bench_live::{
     process::{Server, cpu_s},
 };
 use futures::{SinkExt as _, StreamExt as _};
-use market::{Symbol, Tick, Timestamp, wire::LiveMessage};
+use market::{Symbol, Tick, Timestamp};
+use protocol::LiveMessage;
 use tokio_tungstenite::tungstenite::Message;
 
 const READERS: usize = 100;

@@ -7,10 +7,7 @@ use chart::{
     AcfChart, CoverageChart, CoveragePoint, CoverageSeries, Drawing, ErrorSeries, ErrorsChart,
     PastForecast, PriceChart, PriceStyle, Theme, View,
 };
-use market::{
-    Bar, Interval, Tick, Timestamp,
-    wire::{Band, Fan},
-};
+use market::{Band, Bar, Fan, Interval, Tick, Timestamp};
 use testing::SplitMix64;
 
 /// A step of a walk that is the same every time, of variance 1/3.

@@ -4,7 +4,7 @@
 //! the steps of the fan after the last bar go on from there. [`PriceLayout`] knows the geometry,
 //! [`PriceChart::read`] what a reader at an index should be told.
 
-use market::{Bar, Interval, Timestamp, wire::Fan};
+use market::{Bar, Fan, Interval, Timestamp};
 use plotters::{coord::Shift, drawing::DrawingArea, prelude::DrawingBackend};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Draws what a price chart says of forecasts: the live fan, past forecasts, and where they failed.
 
-use market::wire::Fan;
+use market::Fan;
 use plotters::prelude::DrawingBackend;
 
 use crate::{

@@ -13,10 +13,7 @@ mod workplace;
 mod years;
 
 use closes::{closes, day};
-use market::{
-    Interval,
-    wire::{Band, Fan},
-};
+use market::{Band, Fan, Interval};
 use mlops::{
     jobs::{BacktestPayload, Payload, RetentionPayload, ScorePayload, TrainPayload, train_jobs},
     training::TradingDays,

@@ -12,11 +12,9 @@ use std::{
 };
 
 use bus::{EventBus, MemoryBus, MemoryBusOptions, Payload, Record};
-use market::{
-    Interval, Symbol, Tick,
-    wire::{LiveMessage, LiveRequest},
-};
+use market::{Interval, Symbol, Tick};
 use pipeline::{Clock, Frame, Pipeline, PipelineConfig, SystemClock};
+use protocol::{LiveMessage, LiveRequest};
 use store::{SqliteOptions, SqliteStore};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -9,7 +9,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use market::{Timestamp, wire::Fan};
+use market::{Fan, Timestamp};
 use pipeline::{Interest, MarketClock};
 use store::{ForecastLedger, LedgerQuery, LedgerRow};
 use tokio_util::sync::CancellationToken;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use market::{Bar, ErrorKind, Interval, Symbol, Timestamp, wire::Fan};
+use market::{Bar, ErrorKind, Fan, Interval, Symbol, Timestamp};
 use store::{
     BarQuery, DatabasePorts, ForecastLedger, LedgerQuery, OpenForecast, PriceReader, Recorded,
     StepOutcome,

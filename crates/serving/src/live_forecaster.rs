@@ -21,7 +21,7 @@ use std::{
 
 use forecast::{CancelToken, ForecastModel, ModelRef};
 use futures::{StreamExt, TryStreamExt};
-use market::{Interval, Symbol, Timestamp, wire::Fan};
+use market::{Fan, Interval, Symbol, Timestamp};
 use pipeline::{
     Interest, MarketClock, PartitionChange, PartitionObserver, StoredObserver, StoredRows,
 };

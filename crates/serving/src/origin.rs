@@ -1,10 +1,7 @@
 //! From bars to the series a model sees, and from a forecast to a fan.
 
 use forecast::{CalibrationOptions, FitOptions, Forecast, Level, ModelRef};
-use market::{
-    Interval, Symbol, Timestamp,
-    wire::{Band, Fan},
-};
+use market::{Band, Fan, Interval, Symbol, Timestamp};
 
 use crate::{
     config::ForecastConfig,

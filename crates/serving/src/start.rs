@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use forecast::{Classical, ModelProvider, Preloaded, Providers};
-use market::{Interval, Symbol, wire::Fan};
+use market::{Fan, Interval, Symbol};
 use pipeline::{Interest, Prepared};
 use store::{DatabasePorts, ForecastLedger};
 use tokio::{sync::Mutex, task::JoinSet};

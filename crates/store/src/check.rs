@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use market::{Bar, Tick, Timestamp, wire::Fan};
+use market::{Bar, Fan, Tick, Timestamp};
 use serde_json::Value;
 
 use crate::{

@@ -4,10 +4,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use market::{
-    ErrorKind, Interval, Symbol, Tick, Timestamp,
-    wire::{Band, Fan},
-};
+use market::{Band, ErrorKind, Fan, Interval, Symbol, Tick, Timestamp};
 use store::{
     BarQuery, DeadLetterLog, ForecastLedger, LedgerQuery, PriceReader, PriceWriter, Recorded,
     SqliteOptions, SqliteStore, StepOutcome, StoreError, SymbolQuery,

@@ -117,7 +117,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use market::wire::PredictRequest;
+    use protocol::PredictRequest;
 
     use super::*;
     use crate::http::predict::expected;

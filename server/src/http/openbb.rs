@@ -15,7 +15,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use market::{ErrorKind, Interval, Symbol, wire::Fan};
+use market::{ErrorKind, Fan, Interval, Symbol};
 use serde::Serialize;
 use tower::{Layer as _, ServiceExt as _};
 use tower_http::cors::{AllowOrigin, CorsLayer};

@@ -7,11 +7,9 @@ use axum::{
 };
 use bytes::Bytes;
 use forecast::ModelRef;
-use market::{
-    ErrorKind, excerpt,
-    wire::{PredictRequest, Prediction},
-};
+use market::{ErrorKind, excerpt};
 use mlops::registered::SCHEME;
+use protocol::{PredictRequest, Prediction};
 
 use super::{
     AppState, json_body,

@@ -1,5 +1,5 @@
 //! The WebSockets `/live` and `/forecast`: each socket is a session (of the pipeline, of serving) and two pumps.
-//! What is said on them is `market::wire`.
+//! What is said on them is `protocol`.
 //!
 //! What it does not do: queue. A session's queue is its hub's, bounded, and a reader that stays
 //! behind is cut off there.
@@ -18,8 +18,9 @@ use axum::{
 };
 use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use governor::DefaultDirectRateLimiter;
-use market::{ErrorKind, excerpt, wire::ForecastRequest};
+use market::{ErrorKind, excerpt};
 use pipeline::{Frame, LiveSession};
+use protocol::ForecastRequest;
 use serving::ForecastSession;
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::debug;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use market::wire::LiveMessage;
+use protocol::LiveMessage;
 use serde_json::json;
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use market::wire::ForecastMessage;
+use protocol::ForecastMessage;
 use serde_json::json;
 
 use super::{connect, next, post, settings, started, web};

@@ -37,8 +37,8 @@ mod topic_on_the_page;
 use std::{net::SocketAddr, time::Duration};
 
 use futures::{SinkExt as _, StreamExt as _};
-use market::wire::LiveMessage;
 use processes::Process;
+use protocol::LiveMessage;
 use serde_json::{Value, json};
 use support::until;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};

@@ -8,7 +8,8 @@ use std::{
 };
 
 use futures::{SinkExt as _, StreamExt as _};
-use market::{Symbol, Tick, TickKey, wire::LiveMessage};
+use market::{Symbol, Tick, TickKey};
+use protocol::LiveMessage;
 use serde_json::json;
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 

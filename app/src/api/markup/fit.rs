@@ -3,7 +3,8 @@
 use chart::{AcfChart, Drawing as _, View};
 use forecast::{FitReport, Parameter, diagnostics::LjungBox};
 use leptos::prelude::*;
-use market::{Interval, Symbol, Timestamp, wire::Prediction};
+use market::{Interval, Symbol, Timestamp};
+use protocol::Prediction;
 
 use super::{
     markup,
@@ -209,10 +210,8 @@ fn in_words(test: Option<LjungBox>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use market::{
-        Timestamp,
-        wire::{Band, PredictionOrigin},
-    };
+    use market::{Band, Timestamp};
+    use protocol::PredictionOrigin;
 
     use super::*;
 

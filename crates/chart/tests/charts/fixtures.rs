@@ -1,9 +1,6 @@
 //! Bars and fans, and what to read from an SVG.
 
-use market::{
-    Bar, Interval, Tick, Timestamp,
-    wire::{Band, Fan},
-};
+use market::{Band, Bar, Fan, Interval, Tick, Timestamp};
 
 /// A bar of open, high, low and close.
 pub fn bar(interval: Interval, start: Timestamp, prices: [f64; 4], volume: f64) -> Bar {

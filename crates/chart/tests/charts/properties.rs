@@ -4,10 +4,7 @@ use chart::{
     AcfChart, CoverageChart, CoveragePoint, CoverageSeries, Drawing, ErrorSeries, ErrorsChart,
     PastForecast, PriceChart, PriceStyle, Theme, View,
 };
-use market::{
-    Interval, Timestamp,
-    wire::{Band, Fan},
-};
+use market::{Band, Fan, Interval, Timestamp};
 use proptest::prelude::*;
 
 use crate::fixtures::bar;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use forecast::metrics::naive_scale;
-use market::{Timestamp, wire::Fan};
+use market::{Fan, Timestamp};
 use serde_json::{Value, json};
 use store::{LedgerQuery, LedgerRow};
 

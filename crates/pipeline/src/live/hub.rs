@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use market::{Bar, Interval, Symbol, Timestamp, wire::LiveMessage};
+use market::{Bar, Interval, Symbol, Timestamp};
+use protocol::LiveMessage;
 use store::{Appended, StoredTick};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

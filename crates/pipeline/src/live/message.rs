@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use market::{Bar, Interval, Symbol, Tick, Timestamp, wire::LiveMessage};
+use market::{Bar, Interval, Symbol, Tick, Timestamp};
+use protocol::LiveMessage;
 
 /// What a session gives to its transport.
 #[derive(Clone, Debug, PartialEq, Eq)]

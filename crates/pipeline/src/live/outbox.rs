@@ -14,7 +14,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use market::{Interval, Symbol, Tick, Timestamp, wire::LiveMessage};
+use market::{Interval, Symbol, Tick, Timestamp};
+use protocol::LiveMessage;
 use tokio::{sync::Notify, time::Instant};
 
 use super::message::{Frame, Kind, Message, message_text};

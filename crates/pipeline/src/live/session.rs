@@ -13,10 +13,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use market::{
-    ErrorKind, Interval, Symbol, Timestamp,
-    wire::{LiveMessage, LiveRequest},
-};
+use market::{ErrorKind, Interval, Symbol, Timestamp};
+use protocol::{LiveMessage, LiveRequest};
 use store::BarQuery;
 use tokio::time::Instant;
 

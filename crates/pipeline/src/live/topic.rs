@@ -16,7 +16,8 @@ use std::{
     time::Instant,
 };
 
-use market::{Bar, Interval, Symbol, Tick, Timestamp, wire::LiveMessage};
+use market::{Bar, Interval, Symbol, Tick, Timestamp};
+use protocol::LiveMessage;
 use store::StoredTick;
 
 use super::{

@@ -9,11 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use market::{
-    Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp,
-    wire::{Fan, LiveMessage},
-};
+use market::{Bar, Fan, Interval, Reject, RejectReason, Symbol, Tick, Timestamp};
 use pipeline::{DeadLetterOutlet, Parts, Pipeline, Role, SourceSpec};
+use protocol::LiveMessage;
 use store::*;
 
 use crate::harness::*;

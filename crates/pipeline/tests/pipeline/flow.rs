@@ -6,8 +6,9 @@ use std::{
 };
 
 use futures::stream;
-use market::{Interval, Reject, RejectReason, wire::LiveMessage};
+use market::{Interval, Reject, RejectReason};
 use pipeline::{Frame, PipelineError, SourceSpec, SourceState};
+use protocol::LiveMessage;
 use source::SourceBatch;
 use store::{CsvSink, CsvSinkOptions, DeadLetterLog, StorePorts};
 

@@ -11,11 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use bus::{EventBus, MemoryBus, MemoryBusOptions};
-use market::{
-    Interval, Symbol, Tick, Timestamp,
-    wire::{LiveMessage, LiveRequest},
-};
+use market::{Interval, Symbol, Tick, Timestamp};
 use pipeline::{Clock, Frame, LiveSession, MarketTime, Pipeline, PipelineConfig, SourceSpec};
+use protocol::{LiveMessage, LiveRequest};
 use source::{SourceBatch, SourceSink, TickSource};
 use store::{PriceReader, SqliteOptions, SqliteStore, StorePorts};
 use tokio_util::sync::CancellationToken;

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use market::{
-    Interval,
-    wire::{LiveMessage, LiveRequest},
-};
+use market::Interval;
 use pipeline::{Frame, LiveSession, MarketTime, Pipeline};
+use protocol::{LiveMessage, LiveRequest};
 
 use crate::harness::*;
 

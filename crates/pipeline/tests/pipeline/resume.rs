@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use market::{Interval, wire::LiveMessage};
+use market::Interval;
 use proptest::prelude::*;
+use protocol::LiveMessage;
 
 use crate::harness::*;
 

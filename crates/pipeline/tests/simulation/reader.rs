@@ -5,11 +5,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use market::{
-    Interval, Symbol, Tick,
-    wire::{LiveMessage, LiveRequest},
-};
+use market::{Interval, Symbol, Tick};
 use pipeline::{Frame, LiveHub};
+use protocol::{LiveMessage, LiveRequest};
 
 use crate::world::SYMBOLS;
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
+use market::{Bar, Fan, Interval, Reject, RejectReason, Symbol, Tick, Timestamp};
 use store::*;
 use tokio::time::sleep;
 

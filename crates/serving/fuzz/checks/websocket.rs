@@ -5,11 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use bus::{MemoryBus, MemoryBusOptions};
 use forecast::Providers;
-use market::{
-    Timestamp, excerpt,
-    wire::{ForecastMessage, ForecastRequest, LiveMessage, LiveRequest},
-};
+use market::{Timestamp, excerpt};
 use pipeline::{Frame, Parts, Pipeline, PipelineConfig, Role};
+use protocol::{ForecastMessage, ForecastRequest, LiveMessage, LiveRequest};
 use serving::{Serving, ServingConfig};
 use store::{SqliteOptions, SqliteStore};
 

@@ -10,11 +10,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use market::{
-    Interval, Symbol, Timestamp,
-    wire::{Fan, ForecastMessage},
-};
+use market::{Fan, Interval, Symbol, Timestamp};
 use pipeline::{GOING_AWAY, Interest, MarketClock, SHUTTING_DOWN, WatchGuard, message_text};
+use protocol::ForecastMessage;
 
 use super::session::{FanOutbox, ForecastSession, QueueBounds};
 use crate::{Predictor, model_cache::Key};

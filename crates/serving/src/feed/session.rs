@@ -11,11 +11,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use market::{
-    ErrorKind, Interval, Symbol,
-    wire::{ForecastMessage, ForecastRequest},
-};
+use market::{ErrorKind, Interval, Symbol};
 use pipeline::{Frame, POLICY, WatchGuard, message_text};
+use protocol::{ForecastMessage, ForecastRequest};
 use tokio::{sync::Notify, task::JoinSet, time::Instant};
 
 use super::hub::{FanMessage, ForecastHub};
@@ -371,7 +369,7 @@ impl Drop for ForecastSession {
 
 #[cfg(test)]
 mod tests {
-    use market::{Timestamp, wire::Fan};
+    use market::{Fan, Timestamp};
 
     use super::*;
 

@@ -22,11 +22,9 @@ use forecast::{
     Calibration, CalibrationOptions, CancelToken, FitOptions, FitReport, FittedModel, Forecast,
     ForecastModel, History, ModelRef, Providers, Served, ServedState,
 };
-use market::{
-    Interval, Symbol, Timestamp,
-    wire::{PredictRequest, Prediction, PredictionOrigin},
-};
+use market::{Interval, Symbol, Timestamp};
 use pipeline::MarketClock;
+use protocol::{PredictRequest, Prediction, PredictionOrigin};
 
 use self::{
     lane::{Lane, Slot, StopOnDrop, refuse_beyond},

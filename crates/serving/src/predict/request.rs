@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use forecast::{ForecastModel, Level, ModelSpec, Providers};
-use market::{Interval, Symbol, wire::PredictRequest};
+use market::{Interval, Symbol};
+use protocol::PredictRequest;
 
 use crate::{
     Result, ServingError,

@@ -196,7 +196,7 @@ async fn a_backtest_that_cannot_be_right_names_the_field() {
 async fn a_fit_tells_what_it_found_beside_its_forecast() {
     let dir = tempfile::tempdir().unwrap();
     let stage = with_days(dir.path()).await;
-    let request = market::wire::PredictRequest {
+    let request = protocol::PredictRequest {
         id: None,
         symbol: Some(symbol("WAVE")),
         interval: Some(Interval::D1),

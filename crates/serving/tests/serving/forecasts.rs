@@ -3,11 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use forecast::{Calibration, FitOptions, Level, ModelSpec};
-use market::{
-    Interval, Timestamp,
-    wire::{Fan, ForecastMessage, ForecastRequest},
-};
+use market::{Fan, Interval, Timestamp};
 use pipeline::{Frame, MarketTime};
+use protocol::{ForecastMessage, ForecastRequest};
 use serving::ForecastSession;
 use store::{ForecastLedger, LedgerQuery, LedgerRow};
 

@@ -4,8 +4,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use bus::{MemoryBus, MemoryBusOptions};
 use forecast::Providers;
-use market::{Interval, Symbol, Tick, Timestamp, wire::PredictRequest};
+use market::{Interval, Symbol, Tick, Timestamp};
 use pipeline::{Clock, MarketTime, Parts, Pipeline, PipelineConfig, Role};
+use protocol::PredictRequest;
 use serving::{Serving, ServingConfig};
 use store::{SqliteOptions, SqliteStore, StorePorts};
 

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use forecast::{Level, Providers, ServedState};
-use market::{
-    Interval, Timestamp,
-    wire::{Fan, ForecastMessage, ForecastRequest, Prediction},
-};
+use market::{Fan, Interval, Timestamp};
 use pipeline::Frame;
+use protocol::{ForecastMessage, ForecastRequest, Prediction};
 use serving::ServingConfig;
 
 use crate::harness::*;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures::stream;
-use market::{Bar, ErrorKind, Interval, wire::PredictRequest};
+use market::{Bar, ErrorKind, Interval};
+use protocol::PredictRequest;
 use serving::ServingConfig;
 use source::SourceBatch;
 

@@ -9,7 +9,7 @@ use forecast::{
     Calibration, Cost, FitOptions, ForecastModel, History, ModelProvider, ModelRef, ModelSpec,
     ModelState, Needs, Providers,
 };
-use market::{Interval, Tick, Timestamp, wire::Fan};
+use market::{Fan, Interval, Tick, Timestamp};
 use pipeline::{Clock as _, MarketTime};
 use serving::ServingConfig;
 

@@ -9,10 +9,7 @@
 use std::collections::HashMap;
 
 use futures::{StreamExt as _, TryStreamExt, stream};
-use market::{
-    Interval, Symbol, Timestamp,
-    wire::{Band, Fan},
-};
+use market::{Band, Fan, Interval, Symbol, Timestamp};
 use mongodb::bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! The ports of the MongoDB side.
 
 use async_trait::async_trait;
-use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
+use market::{Bar, Fan, Interval, Reject, RejectReason, Symbol, Tick, Timestamp};
 
 use super::MongoStore;
 use crate::{

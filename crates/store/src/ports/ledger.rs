@@ -1,7 +1,7 @@
 //! The forecast ledger: what was forecast before it could be known, and what came.
 
 use async_trait::async_trait;
-use market::{Interval, Symbol, Timestamp, wire::Fan};
+use market::{Fan, Interval, Symbol, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;

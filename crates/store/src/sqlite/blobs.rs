@@ -1,9 +1,6 @@
 //! The numbers of a fan as blobs: little-endian, 8 bytes each.
 
-use market::{
-    Timestamp,
-    wire::{Band, Fan},
-};
+use market::{Band, Fan, Timestamp};
 
 use super::fault::damaged;
 use crate::Result;

@@ -4,10 +4,7 @@
 //! stands beside them: `open_forecasts` (which step is next, and when it is due) and the scoreboard
 //! (see the module `scores`), both in the same savepoint as the outcomes.
 
-use market::{
-    Interval, Symbol, Timestamp,
-    wire::{Band, Fan},
-};
+use market::{Band, Fan, Interval, Symbol, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{

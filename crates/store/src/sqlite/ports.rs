@@ -1,7 +1,7 @@
 //! The ports of the SQLite side: each call is a command of the writer, or one read of a reader connection.
 
 use async_trait::async_trait;
-use market::{Bar, Interval, Reject, RejectReason, Symbol, Tick, Timestamp, wire::Fan};
+use market::{Bar, Fan, Interval, Reject, RejectReason, Symbol, Tick, Timestamp};
 
 use super::{
     SqliteStore, bars, dead_letters, fault::closed, instruments, ledger, probe, retention, scores,

@@ -6,10 +6,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use market::{
-    Interval, Reject, RejectReason, Tick, Timestamp, bars_from_ticks,
-    wire::{Band, Fan},
-};
+use market::{Band, Fan, Interval, Reject, RejectReason, Tick, Timestamp, bars_from_ticks};
 use store::{
     BarQuery, DeadLetterLog, ForecastLedger, LedgerQuery, PriceReader, PriceWriter, Readiness,
     SqliteOptions, SqliteStore, StoreError,

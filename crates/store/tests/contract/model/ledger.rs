@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use market::{
-    ErrorKind, Interval, Timestamp,
-    wire::{Band, Fan},
-};
+use market::{Band, ErrorKind, Fan, Interval, Timestamp};
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 use store::{LedgerQuery, Recorded, StepOutcome};

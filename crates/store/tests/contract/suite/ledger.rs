@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use market::{
-    ErrorKind, Interval, Timestamp,
-    wire::{Band, Fan},
-};
+use market::{Band, ErrorKind, Fan, Interval, Timestamp};
 use store::{LedgerQuery, Recorded, ScoreRow, StepOutcome};
 
 use super::{Database, PLENTY, START, StoreUnderTest, symbol};

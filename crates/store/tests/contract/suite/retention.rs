@@ -1,9 +1,6 @@
 //! Removal by age.
 
-use market::{
-    Bar, Interval, Tick, Timestamp, bars_from_ticks,
-    wire::{Band, Fan},
-};
+use market::{Band, Bar, Fan, Interval, Tick, Timestamp, bars_from_ticks};
 use store::{LedgerQuery, Recorded, Removed};
 
 use super::{START, StoreUnderTest, all_of, assert_bars_are_the_fold, bar, symbol, tick};
