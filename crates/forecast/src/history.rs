@@ -24,7 +24,40 @@ pub struct History<'a> {
     pub volumes: Option<&'a [f64]>,
 }
 
+/// A step of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Observation {
+    /// The value; NaN where it is missing.
+    pub value: f64,
+    /// The start of the step in milliseconds since 1970 UTC, where it is known.
+    pub time_ms: Option<i64>,
+    /// Its volume, where it is known.
+    pub volume: Option<f64>,
+}
+
+impl From<f64> for Observation {
+    fn from(value: f64) -> Self {
+        Self {
+            value,
+            ..Self::default()
+        }
+    }
+}
+
 impl<'a> History<'a> {
+    /// The steps one by one, oldest first.
+    pub fn observations(&self) -> impl Iterator<Item = Observation> + use<'a> {
+        let (times_ms, volumes) = (self.times_ms, self.volumes);
+        self.values
+            .iter()
+            .enumerate()
+            .map(move |(at, value)| Observation {
+                value: *value,
+                time_ms: times_ms.and_then(|times| times.get(at).copied()),
+                volume: volumes.and_then(|volumes| volumes.get(at).copied()),
+            })
+    }
+
     /// With the start of each step. Times of another number than the values are left out.
     #[must_use]
     pub fn with_times(mut self, times_ms: Option<&'a [i64]>) -> Self {

@@ -82,7 +82,7 @@ pub use cost::Cost;
 pub use error::{Error, ErrorKind, Result};
 pub use fit::{FitOptions, Fitted};
 pub use fit_report::FitReport;
-pub use history::History;
+pub use history::{History, Observation};
 pub use model::{FittedModel, Model, Parameter, Summary};
 pub use output::{Forecast, Interval, Level, MAX_HORIZON_STEPS};
 pub use provider::{

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::history::Observation;
 use crate::output::{Forecast, Level};
 
 /// A model that can be fitted to a series.
@@ -43,6 +44,14 @@ pub trait FittedModel: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// A value that is not finite.
     fn update(&mut self, y: f64) -> Result<()>;
+
+    /// As [`Self::update`], with what is known of the step beside its value, for a model that reads it.
+    ///
+    /// # Errors
+    /// As there.
+    fn observe(&mut self, next: Observation) -> Result<()> {
+        self.update(next.value)
+    }
 
     /// Parameters and criteria of the fit.
     fn summary(&self) -> Summary;

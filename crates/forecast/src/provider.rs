@@ -81,6 +81,15 @@ pub trait ForecastModel: fmt::Debug + Send + Sync {
     /// [`Error::State`]: bytes of another model or version, or damaged ones.
     fn load(&self, state: &[u8]) -> Result<Box<dyn ModelState>>;
 
+    /// The files that its states need beside their bytes, by name: of a model that was trained before, what was trained.
+    /// [`ModelProvider::assemble`] makes the model of them again.
+    ///
+    /// # Errors
+    /// [`Error::State`] when they cannot be written.
+    fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        Ok(Vec::new())
+    }
+
     /// Forecasts many histories at once; a history that fails spoils no other.
     fn forecast_batch(
         &self,
@@ -169,6 +178,24 @@ pub trait ModelProvider: fmt::Debug + Send + Sync {
     /// # Errors
     /// No such model; or why it cannot be loaded.
     fn resolve(&self, reference: &ModelRef) -> Result<Arc<dyn ForecastModel>>;
+
+    /// The model that a reference names, with the files that [`ForecastModel::files`] gave of it, by name.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`]; files that are not of such a model.
+    fn assemble(
+        &self,
+        reference: &ModelRef,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<Arc<dyn ForecastModel>> {
+        match files.first() {
+            None => self.resolve(reference),
+            Some((name, _)) => Err(Error::Unavailable {
+                model: reference.to_string(),
+                reason: format!("it has no files, got {name}"),
+            }),
+        }
+    }
 }
 
 /// The providers of an application. Cheap to clone.
@@ -178,10 +205,18 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// With these, in the order that their models are listed. Of two for one scheme the first answers.
+    /// With these, in the order that their models are listed. Of several for one scheme the first answers that knows
+    /// the reference ([`ModelProvider::check`]), or the last, which says that it does not.
     #[must_use]
     pub fn new(all: Vec<Arc<dyn ModelProvider>>) -> Self {
         Self { all: all.into() }
+    }
+
+    /// With one more, which is asked before the others.
+    #[must_use]
+    pub fn after(&self, first: Arc<dyn ModelProvider>) -> Self {
+        let all = std::iter::once(first).chain(self.all.iter().cloned());
+        Self { all: all.collect() }
     }
 
     /// With the models of this crate alone.
@@ -198,6 +233,18 @@ impl Providers {
         self.provider(reference)?.resolve(reference)
     }
 
+    /// As [`ModelProvider::assemble`].
+    ///
+    /// # Errors
+    /// As there; an unknown scheme.
+    pub fn assemble(
+        &self,
+        reference: &ModelRef,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<Arc<dyn ForecastModel>> {
+        self.provider(reference)?.assemble(reference, files)
+    }
+
     /// Whether a reference can be right, without loading its model.
     ///
     /// # Errors
@@ -208,7 +255,14 @@ impl Providers {
 
     fn provider(&self, reference: &ModelRef) -> Result<&dyn ModelProvider> {
         let scheme = reference.scheme().unwrap_or("");
-        let provider = self.all.iter().find(|p| p.schemes().contains(&scheme));
+        let of_scheme = || self.all.iter().filter(|p| p.schemes().contains(&scheme));
+        // Where none knows it, the last says why.
+        let provider = match of_scheme().count() {
+            0 | 1 => of_scheme().next(),
+            _ => of_scheme()
+                .find(|p| p.check(reference).is_ok())
+                .or_else(|| of_scheme().next_back()),
+        };
         match provider {
             Some(provider) => Ok(&**provider),
             None => Err(Error::UnknownScheme {

@@ -79,7 +79,7 @@ impl FromStr for ModelRef {
                 !rest.is_empty() && text.len() <= MAX_BYTES && !rest.contains(char::is_control)
             }
             None => {
-                let allowed = |c: char| c.is_ascii_alphanumeric() || "()[],+-_.".contains(c);
+                let allowed = |c: char| c.is_ascii_alphanumeric() || "()[],+-_.=".contains(c);
                 !text.is_empty() && text.len() <= MAX_NAME_BYTES && text.chars().all(allowed)
             }
         };
@@ -136,6 +136,7 @@ mod tests {
                 None,
                 "arima(0,1,1)(0,1,1)[12]+drift",
             ),
+            ("lstm(small,seeds=3)", None, "lstm(small,seeds=3)"),
             ("lstm:models/a", Some("lstm"), "models/a"),
             ("nlinear:models/y:z", Some("nlinear"), "models/y:z"),
             ("models:/daily@champion", Some("models"), "/daily@champion"),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::conformal::{AdaptiveConformal, SplitConformal};
 use crate::error::{Error, Result};
 use crate::fit::FitOptions;
-use crate::history::History;
+use crate::history::{History, Observation};
 use crate::model::FittedModel;
 use crate::output::{Forecast, Interval, Level, check_request};
 use crate::provider::{ForecastModel, ModelState};
@@ -183,10 +183,18 @@ impl ServedState {
     /// # Errors
     /// A value that the model cannot take; the state is then as before.
     pub fn update(&mut self, y: f64) -> Result<()> {
+        self.observe(y.into())
+    }
+
+    /// As [`Self::update`], with what is known of the step beside its value.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn observe(&mut self, next: Observation) -> Result<()> {
         let before = self.calibrator.as_ref().map(|c| c.forecast(&*self.state));
-        self.state.update(y)?;
+        self.state.observe(next)?;
         if let Some((calibrator, before)) = self.calibrator.as_mut().zip(before) {
-            calibrator.take(before, y);
+            calibrator.take(before, next.value);
         }
         Ok(())
     }
@@ -333,12 +341,12 @@ impl Calibrator {
             Err(_) => return Ok(Some(calibrator)),
         };
         let mut state = state;
-        for y in &history.values[begin..] {
+        for next in history.range(begin..n).observations() {
             let before = calibrator.forecast(&*state);
-            if state.update(*y).is_err() {
+            if state.observe(next).is_err() {
                 break;
             }
-            calibrator.take(before, *y);
+            calibrator.take(before, next.value);
         }
         Ok(Some(calibrator))
     }

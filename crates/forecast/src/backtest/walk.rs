@@ -141,9 +141,9 @@ impl Walk {
                 state = ServedState::fit(model, &past, &self.options, &self.calibration);
                 fit_seconds = since(began);
             } else {
-                let came = &history.values[origin - self.step..origin];
+                let mut came = history.range(origin - self.step..origin).observations();
                 state = state.and_then(|mut state| {
-                    came.iter().try_for_each(|y| state.update(*y))?;
+                    came.try_for_each(|next| state.observe(next))?;
                     Ok(state)
                 });
             }
