@@ -23,8 +23,10 @@ use crate::model::{Model, Provenance};
 /// Version of the manifest.
 pub const FORMAT: u32 = 1;
 
-const MANIFEST: &str = "manifest.json";
-const WEIGHTS: &str = "model.safetensors";
+/// The file that says what a model is, where it comes from, and the hash of the other.
+pub const MANIFEST: &str = "manifest.json";
+/// The file of the weights.
+pub const WEIGHTS: &str = "model.safetensors";
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 30;
@@ -59,12 +61,11 @@ pub fn check_target(directory: &Path) -> Result<()> {
     }
 }
 
-/// Writes a model to a directory.
+/// The files of a model by name: what [`save`] writes.
 ///
 /// # Errors
-/// [`Error::Artefact`] as [`check_target`]; [`Error::File`] for what the operating system refuses.
-pub fn save(model: &Model, directory: &Path) -> Result<()> {
-    check_target(directory)?;
+/// [`Error::Artefact`] when the manifest cannot be written as JSON.
+pub fn to_files(model: &Model) -> Result<[(&'static str, Vec<u8>); 2]> {
     let weights = weights(model).to_bytes();
     let manifest = Manifest {
         format: FORMAT,
@@ -74,10 +75,20 @@ pub fn save(model: &Model, directory: &Path) -> Result<()> {
         files: [(WEIGHTS.to_owned(), sha256(&weights))].into(),
     };
     let mut text = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Artefact {
-        path: directory.join(MANIFEST),
+        path: MANIFEST.into(),
         reason: e.to_string(),
     })?;
     text.push(b'\n');
+    Ok([(WEIGHTS, weights), (MANIFEST, text)])
+}
+
+/// Writes a model to a directory.
+///
+/// # Errors
+/// [`Error::Artefact`] as [`check_target`]; [`Error::File`] for what the operating system refuses.
+pub fn save(model: &Model, directory: &Path) -> Result<()> {
+    check_target(directory)?;
+    let files = to_files(model)?;
     let parent = match directory.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -90,8 +101,9 @@ pub fn save(model: &Model, directory: &Path) -> Result<()> {
     let temporary = beside(directory, "new");
     let _ = fs::remove_dir_all(&temporary);
     fs::create_dir(&temporary).map_err(at(&temporary))?;
-    let written = write_synced(&temporary.join(WEIGHTS), &weights)
-        .and_then(|()| write_synced(&temporary.join(MANIFEST), &text))
+    let written = files
+        .iter()
+        .try_for_each(|(name, bytes)| write_synced(&temporary.join(name), bytes))
         .and_then(|()| sync_directory(&temporary))
         .and_then(|()| replace(&temporary, directory))
         .and_then(|()| sync_directory(parent));
@@ -107,12 +119,31 @@ pub fn save(model: &Model, directory: &Path) -> Result<()> {
 /// [`Error::File`] for a file that cannot be read, [`Error::Artefact`] with the file that is damaged, of
 /// another version, or does not fit the configuration.
 pub fn load(directory: &Path) -> Result<Model> {
+    read_model(directory, &|name| read(&directory.join(name)))
+}
+
+/// The model of files that [`to_files`] gave.
+///
+/// # Errors
+/// [`Error::Artefact`] with the file that is missing, damaged, of another version, or does not fit the configuration.
+pub fn from_files(files: &[(String, Vec<u8>)]) -> Result<Model> {
+    read_model(Path::new(""), &|wanted| {
+        let found = files.iter().find(|(name, _)| name == wanted);
+        let missing = || Error::Artefact {
+            path: wanted.into(),
+            reason: "it is missing".into(),
+        };
+        found.map(|(_, bytes)| bytes.clone()).ok_or_else(missing)
+    })
+}
+
+fn read_model(directory: &Path, read: &dyn Fn(&str) -> Result<Vec<u8>>) -> Result<Model> {
     let path = directory.join(MANIFEST);
     let wrong = |path: &Path, reason: String| Error::Artefact {
         path: path.into(),
         reason,
     };
-    let text = read(&path)?;
+    let text = read(MANIFEST)?;
     let version: Version = serde_json::from_slice(&text)
         .map_err(|e| wrong(&path, format!("it is no manifest of a trained model: {e}")))?;
     if version.format != FORMAT {
@@ -127,12 +158,11 @@ pub fn load(directory: &Path) -> Result<Model> {
         if Path::new(name).file_name() != Some(name.as_ref()) {
             return Err(wrong(&path, format!("{name:?} is no name of a file")));
         }
-        let file = directory.join(name);
-        let bytes = read(&file)?;
+        let bytes = read(name)?;
         let got = sha256(&bytes);
         if got != *expected {
             let reason = format!("it was altered: its SHA-256 is {got}, expected {expected}");
-            return Err(wrong(&file, reason));
+            return Err(wrong(&directory.join(name), reason));
         }
         if name == WEIGHTS {
             weights = Some(bytes);

@@ -49,7 +49,7 @@ impl std::fmt::Display for Kind {
 }
 
 /// The size of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Size {
     /// Trained in seconds.

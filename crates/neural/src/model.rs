@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, Transform};
 use crate::error::{Error, Result};
 use crate::features::{Anchor, MissingCovariate, Scaler, history, write_input};
+use crate::search::SearchRecord;
 use crate::series::Series;
 
 /// Nominal coverage of a normal distribution's ± one standard deviation, in percent.
@@ -69,6 +70,12 @@ pub struct Provenance {
     pub code_version: String,
     /// Epochs and best epoch of each network.
     pub epochs: Vec<(usize, usize)>,
+    /// Training and validation loss after each epoch, of each network.
+    #[serde(default)]
+    pub losses: Vec<Vec<(f64, f64)>>,
+    /// The search that chose size, rate and batch, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchRecord>,
     /// Measures on the validation block.
     pub measures: Measures,
 }

@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use forecast::{
     Cost, FitOptions, FittedModel, Forecast, ForecastModel, History, Level, ModelProvider,
-    ModelRef, ModelState, Needs, Parameter, Summary, Training,
+    ModelRef, ModelState, Needs, Observation, Parameter, Summary, Training,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::artefact;
 use crate::model::Model;
 use crate::series::Series;
+use crate::spec::NetworkSpec;
 
 /// The version of the bytes that a state is saved as.
 const STATE_VERSION: u8 = 1;
@@ -68,6 +69,79 @@ impl ModelProvider for Artefacts {
     }
 }
 
+/// Knows networks that are named before they are trained, such as `lstm(small)` ([`NetworkSpec`]): a round of training
+/// trains them, and what it has trained is made of its files again. There is nothing to load by the name alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Networks;
+
+impl ModelProvider for Networks {
+    fn schemes(&self) -> Vec<&str> {
+        vec![""]
+    }
+
+    fn models(&self) -> Vec<ModelRef> {
+        Vec::new()
+    }
+
+    fn check(&self, reference: &ModelRef) -> forecast::Result<()> {
+        let spec: NetworkSpec = reference.as_str().parse()?;
+        Ok(spec.config(1, true).map(drop)?)
+    }
+
+    fn resolve(&self, reference: &ModelRef) -> forecast::Result<Arc<dyn ForecastModel>> {
+        self.check(reference)?;
+        Err(forecast::Error::Unavailable {
+            model: reference.to_string(),
+            reason: format!(
+                "it is trained first: as a candidate of a round of training, or by train --model; a trained one is \
+                 named {}:DIR or models:/NAME@champion",
+                reference.as_str().split('(').next().unwrap_or("lstm")
+            ),
+        })
+    }
+
+    fn assemble(
+        &self,
+        reference: &ModelRef,
+        files: &[(String, Vec<u8>)],
+    ) -> forecast::Result<Arc<dyn ForecastModel>> {
+        let spec: NetworkSpec = reference.as_str().parse()?;
+        let unavailable = |reason: String| forecast::Error::Unavailable {
+            model: reference.to_string(),
+            reason,
+        };
+        let model = artefact::from_files(files).map_err(|e| unavailable(e.to_string()))?;
+        let found = model.config().kind;
+        if found != spec.kind {
+            return Err(unavailable(format!("its files are those of kind {found}")));
+        }
+        let name = reference.to_string();
+        Ok(Arc::new(TrainedModel::new(Arc::new(model), name)))
+    }
+}
+
+/// Networks that a round has trained, under the names that they were asked for by.
+#[derive(Debug, Clone, Default)]
+pub struct TrainedNetworks(pub Vec<(ModelRef, TrainedModel)>);
+
+impl ModelProvider for TrainedNetworks {
+    fn schemes(&self) -> Vec<&str> {
+        vec![""]
+    }
+
+    fn models(&self) -> Vec<ModelRef> {
+        Vec::new()
+    }
+
+    fn resolve(&self, reference: &ModelRef) -> forecast::Result<Arc<dyn ForecastModel>> {
+        let found = self.0.iter().find(|(known, _)| known == reference);
+        match found {
+            Some((_, model)) => Ok(Arc::new(model.clone())),
+            None => Networks.resolve(reference),
+        }
+    }
+}
+
 /// A trained model under the name that it is asked for by. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TrainedModel {
@@ -76,6 +150,12 @@ pub struct TrainedModel {
 }
 
 impl TrainedModel {
+    /// What was trained.
+    #[must_use]
+    pub fn trained(&self) -> &Model {
+        &self.model
+    }
+
     /// The model under this name.
     #[must_use]
     pub fn new(model: Arc<Model>, name: impl Into<Arc<str>>) -> Self {
@@ -123,6 +203,13 @@ impl ForecastModel for TrainedModel {
         Training::Before {
             until_ms: self.model.provenance.data.to_ms,
         }
+    }
+
+    fn files(&self) -> forecast::Result<Vec<(String, Vec<u8>)>> {
+        let files = artefact::to_files(&self.model).map_err(|e| forecast::Error::State {
+            reason: e.to_string(),
+        })?;
+        Ok(files.map(|(name, bytes)| (name.to_owned(), bytes)).into())
     }
 
     fn fit(
@@ -210,6 +297,11 @@ impl ModelState for TrainedState {
     }
 }
 
+fn added<T>((mut all, one): (Vec<T>, T)) -> Vec<T> {
+    all.push(one);
+    all
+}
+
 impl FittedModel for TrainedState {
     fn name(&self) -> String {
         self.model.name.to_string()
@@ -227,13 +319,21 @@ impl FittedModel for TrainedState {
     }
 
     fn update(&mut self, y: f64) -> forecast::Result<()> {
-        if y.is_infinite() {
+        self.observe(y.into())
+    }
+
+    fn observe(&mut self, next: Observation) -> forecast::Result<()> {
+        let past = &mut self.past;
+        if next.value.is_infinite() {
             return Err(forecast::Error::NotFinite {
-                index: self.past.values.len(),
-                value: y,
+                index: past.values.len(),
+                value: next.value,
             });
         }
-        self.past.values.push(y);
+        past.values.push(next.value);
+        // One that is not known leaves a hole, and with it the others are not known either.
+        past.times_ms = past.times_ms.take().zip(next.time_ms).map(added);
+        past.volumes = past.volumes.take().zip(next.volume).map(added);
         Ok(())
     }
 

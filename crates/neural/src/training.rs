@@ -10,9 +10,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use forecast::distribution::normal_quantile;
-use kernels::train::{Progress, State, Windows};
-use kernels::{Architecture, Cpu};
+use kernels::Cpu;
+use kernels::train::{Progress, State};
 use sha2::{Digest as _, Sha256};
 
 use crate::artefact::hex;
@@ -20,7 +19,9 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Transform};
 use crate::error::{Error, Result};
 use crate::features::{MissingCovariate, lacks};
+use crate::measures::measures;
 use crate::model::{DataRange, Measures, Model, Provenance};
+use crate::search::{Plan, SearchRecord, Trial, halve, trials};
 use crate::series::Series;
 use crate::windows::{Block, Split};
 
@@ -37,18 +38,33 @@ pub struct Options {
     pub rate: Option<f32>,
     /// Newest part of the origins that is kept for validation.
     pub validation: f64,
+    /// Steps of an epoch at most; other windows wait for another epoch's order.
+    pub steps_per_epoch: usize,
+    /// Searches for size, rate and batch.
+    pub search: Option<Search>,
     /// Seed of the first network.
     pub seed: u64,
+}
+
+/// How to search; see [`crate::SearchRecord`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Epochs in all, those of the winner's first network among them.
+    pub budget: usize,
+    /// Whether all sizes are tried, or that of the configuration alone.
+    pub any_size: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
-            epochs: 20,
-            patience: 5,
+            epochs: 40,
+            patience: 15,
             batch: 64,
             rate: None,
             validation: 0.2,
+            steps_per_epoch: usize::MAX,
+            search: None,
             seed: 1,
         }
     }
@@ -57,6 +73,8 @@ impl Default for Options {
 /// Where a training stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event {
+    /// The trial of a search, from 1, and how many there are; none for what is not a trial.
+    pub trial: Option<(usize, usize)>,
     /// Network of the ensemble, from 1.
     pub network: usize,
     /// Networks.
@@ -109,16 +127,38 @@ pub fn train(
 ) -> Result<Model> {
     let mut config = config.clone();
     let missing = leave_out(&mut config, series);
-    let architecture = config.architecture()?;
+    config.architecture()?;
     check_values(&config, series)?;
     let split = Split::new(&config, series, options.validation)?;
     let scaler = split.scaler();
-    let training = split.block(&config, &scaler, &split.training);
-    let validation = split.block(&config, &scaler, &split.validation);
     let data = data_range(series);
+    let mut options = *options;
+    let blocks = config.clone();
+    let bench = Bench {
+        data: &data,
+        training: split.block(&blocks, &scaler, &split.training),
+        validation: split.block(&blocks, &scaler, &split.validation),
+        cpu,
+        control,
+    };
+    let mut first = None;
+    let mut trials = Vec::new();
+    let search = match options.search {
+        Some(search) => {
+            let (record, state) = bench.search(&config, &options, search, &mut trials)?;
+            let found = record.trials[record.winner].trial;
+            config.size = found.size;
+            options.rate = Some(found.rate);
+            options.batch = found.batch;
+            first = Some(state);
+            Some(record)
+        }
+        None => None,
+    };
+    let architecture = config.architecture()?;
     let checkpoint = control
         .checkpoint
-        .map(|path| Checkpoint::new(path, fingerprint(&config, options, &data, cpu)));
+        .map(|path| Checkpoint::new(path, fingerprint(&config, &options, &data, cpu)));
     let mut found = checkpoint
         .as_ref()
         .map(Checkpoint::load)
@@ -126,37 +166,30 @@ pub fn train(
     let mut done: Vec<State> = std::mem::take(&mut found.done);
     done.truncate(config.ensemble);
     for member in done.len()..config.ensemble {
-        let from = found.current.take();
-        let each = kernels::train::Options {
-            epochs: options.epochs,
-            batch: options.batch,
-            rate: options.rate.unwrap_or(config.rate()),
-            patience: options.patience,
-            seed: options.seed.wrapping_add(member as u64),
-            ..kernels::train::Options::default()
-        };
-        let mut watch = Watch {
-            control,
-            begun: (control.clock)(),
-            from: None,
-            member,
-            members: config.ensemble,
-            failed: None,
-        };
-        let trained = architecture.train(cpu, &training, &validation, &each, from, &mut |at| {
-            watch.on(at, checkpoint.as_ref(), &done)
-        });
+        let from = found.current.take().or_else(|| first.take());
+        let each = kernel_options(&config, &options, member);
+        let mut watch = Watch::new(control, member, config.ensemble);
+        let trained = architecture.train(
+            cpu,
+            &bench.training,
+            &bench.validation,
+            &each,
+            from,
+            &mut |at| watch.on(at, checkpoint.as_ref(), &done),
+        );
         if let Some(error) = watch.failed {
             return Err(error);
         }
         done.push(trained?);
+        first = None;
         if let Some(checkpoint) = &checkpoint {
             checkpoint.save(&done, None)?;
         }
     }
+    let validation = &bench.validation;
     let networks: Vec<Vec<f32>> = done.iter().map(|state| state.best.clone()).collect();
     let provenance = Provenance {
-        data,
+        data: data.clone(),
         missing_covariates: missing,
         seed: options.seed,
         instruction_set: cpu.name().into(),
@@ -165,16 +198,19 @@ pub fn train(
             .iter()
             .map(|state| (state.epoch, state.best_epoch))
             .collect(),
+        losses: done.iter().map(|state| state.history.clone()).collect(),
+        search,
         measures: Measures {
             training_windows: split.training.len(),
             validation_windows: split.validation.len(),
             unusable_windows: split.unusable,
-            ..measures(&architecture, cpu, &networks, &validation)
+            ..measures(&architecture, cpu, &networks, validation)
         },
     };
-    if let Some(checkpoint) = &checkpoint {
-        checkpoint.remove();
-    }
+    trials
+        .iter()
+        .chain(&checkpoint)
+        .for_each(Checkpoint::remove);
     Ok(Model {
         config,
         scaler,
@@ -183,6 +219,133 @@ pub fn train(
         networks,
         cpu,
     })
+}
+
+/// The hash of everything that a training follows from: of two with the same one the weights are the same.
+#[must_use]
+pub fn identity(config: &Config, series: &[Series<'_>], options: &Options, cpu: Cpu) -> String {
+    fingerprint(config, options, &data_range(series), cpu)
+}
+
+fn kernel_options(config: &Config, options: &Options, member: usize) -> kernels::train::Options {
+    kernels::train::Options {
+        epochs: options.epochs,
+        batch: options.batch,
+        steps_per_epoch: options.steps_per_epoch,
+        rate: options.rate.unwrap_or(config.rate()),
+        patience: options.patience,
+        seed: options.seed.wrapping_add(member as u64),
+        ..kernels::train::Options::default()
+    }
+}
+
+/// What every network of a training is trained and judged on.
+struct Bench<'a> {
+    data: &'a DataRange,
+    training: Block<'a>,
+    validation: Block<'a>,
+    cpu: Cpu,
+    control: Control<'a>,
+}
+
+impl Bench<'_> {
+    /// Finds the best trial; its state is that of a whole training. The states of all lie beside the checkpoint as
+    /// long as the training goes on, so that one that is resumed repeats nothing; their files are added to `files`.
+    fn search(
+        &self,
+        config: &Config,
+        options: &Options,
+        search: Search,
+        files: &mut Vec<Checkpoint>,
+    ) -> Result<(SearchRecord, State)> {
+        let rate = options.rate.unwrap_or(config.rate());
+        let size = (!search.any_size).then_some(config.size);
+        let all = trials(config.kind, size, rate, options.seed);
+        let plan = Plan::new(all.len(), options.epochs, search.budget)?;
+        let of = |number: usize| {
+            let Trial { size, rate, batch } = all[number];
+            let config = Config {
+                size,
+                ..config.clone()
+            };
+            let options = Options {
+                rate: Some(rate),
+                batch,
+                ..*options
+            };
+            (config, options)
+        };
+        let begun = plan.rungs.first().map_or(0, |(left, _)| *left);
+        if let Some(path) = self.control.checkpoint {
+            for number in 0..begun {
+                let (config, options) = of(number);
+                let mut name = path.file_name().unwrap_or_default().to_owned();
+                name.push(format!(".trial-{number}"));
+                let fingerprint = fingerprint(&config, &options, self.data, self.cpu);
+                files.push(Checkpoint::new(&path.with_file_name(name), fingerprint));
+            }
+        }
+        let mut states: Vec<Option<State>> = vec![None; begun];
+        let mut advance = |number: usize, until: usize| {
+            let (config, options) = of(number);
+            let file = files.get(number);
+            let from = states[number]
+                .take()
+                .or_else(|| file.and_then(|file| file.load().current));
+            let ended = |state: &State| state.epoch >= until || state.stale() >= options.patience;
+            let state = match from {
+                Some(state) if ended(&state) => state,
+                from => {
+                    match self.advance(&config, &options, from, until, (number, begun), file)? {
+                        Some(state) => state,
+                        // It diverged.
+                        None => return Ok((f64::NAN, until)),
+                    }
+                }
+            };
+            let told = (state.best_loss, state.epoch);
+            states[number] = Some(state);
+            Ok(told)
+        };
+        let record = halve(&plan, search.budget, &all, &mut advance)?;
+        let state = states[record.winner].take();
+        let state = state.ok_or_else(|| Error::argument("search", "every trial broke down"))?;
+        Ok((record, state))
+    }
+
+    /// Trains a trial until it has seen so many epochs; none where it diverges.
+    fn advance(
+        &self,
+        config: &Config,
+        options: &Options,
+        from: Option<State>,
+        until: usize,
+        (number, trials): (usize, usize),
+        file: Option<&Checkpoint>,
+    ) -> Result<Option<State>> {
+        let architecture = config.architecture()?;
+        let each = kernel_options(config, options, 0);
+        let mut watch = Watch::new(self.control, 0, 1);
+        watch.trial = Some((number + 1, trials));
+        let mut kept = None;
+        let (training, validation) = (&self.training, &self.validation);
+        let trained = architecture.train(self.cpu, training, validation, &each, from, &mut |at| {
+            let flow = watch.on(at, file, &[]);
+            if let (ControlFlow::Continue(()), Some((_, state))) = (flow, at.finished)
+                && state.epoch >= until
+            {
+                kept = Some(state.clone());
+                return ControlFlow::Break(());
+            }
+            flow
+        });
+        match (trained, kept, watch.failed) {
+            (_, _, Some(error)) => Err(error),
+            (Ok(state), ..) | (Err(_), Some(state), None) => Ok(Some(state)),
+            (Err(kernels::Error::Diverged { .. }), ..) => Ok(None),
+            (Err(error), ..) => Err(error.into()),
+        }
+    }
 }
 
 /// Takes covariates out that a series lacks, and says so.
@@ -226,6 +389,7 @@ fn check_values(config: &Config, series: &[Series<'_>]) -> Result<()> {
 
 struct Watch<'a> {
     control: Control<'a>,
+    trial: Option<(usize, usize)>,
     begun: f64,
     /// Steps and windows that were done before this run.
     from: Option<(u64, u64)>,
@@ -234,7 +398,19 @@ struct Watch<'a> {
     failed: Option<Error>,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
+    fn new(control: Control<'a>, member: usize, members: usize) -> Self {
+        Self {
+            control,
+            trial: None,
+            begun: (control.clock)(),
+            from: None,
+            member,
+            members,
+            failed: None,
+        }
+    }
+
     fn on(
         &mut self,
         at: &Progress<'_>,
@@ -250,6 +426,7 @@ impl Watch<'_> {
             at.steps.saturating_sub(at.step) + at.steps * (self.members - self.member - 1) as u64;
         if let Some(progress) = self.control.progress {
             progress(&Event {
+                trial: self.trial,
                 network: self.member + 1,
                 networks: self.members,
                 epoch: at.epoch,
@@ -274,71 +451,6 @@ impl Watch<'_> {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
-    }
-}
-
-/// Loss and coverage on the validation block, and naive's loss there.
-fn measures(
-    architecture: &Architecture,
-    cpu: Cpu,
-    networks: &[Vec<f32>],
-    validation: &Block<'_>,
-) -> Measures {
-    let head = architecture.head();
-    let levels = head.levels();
-    let (outputs, horizon) = (head.outputs(), head.horizon());
-    let z: Vec<f32> = levels
-        .iter()
-        .map(|p| normal_quantile(f64::from(*p)) as f32)
-        .collect();
-    let naive: Vec<f32> = (0..horizon)
-        .flat_map(|step| z.iter().map(move |z| z * ((step + 1) as f32).sqrt()))
-        .collect();
-    let place = |p: f32| levels.iter().position(|level| *level == p);
-    let bands = [(0.1, 0.9), (0.025, 0.975)].map(|(low, high)| place(low).zip(place(high)));
-    let (mut loss, mut loss_naive, mut inside) = (0.0, 0.0, [0usize; 2]);
-    let mut input = vec![0.0f32; architecture.inputs()];
-    let mut targets = vec![0.0f32; horizon];
-    const BLOCK: usize = 256;
-    for begin in (0..validation.len()).step_by(BLOCK) {
-        let block = begin..(begin + BLOCK).min(validation.len());
-        let mut inputs = Vec::with_capacity(block.len() * input.len());
-        let mut all = Vec::with_capacity(block.len() * horizon);
-        for index in block {
-            validation.write(index, &mut input, &mut targets);
-            inputs.extend_from_slice(&input);
-            all.extend_from_slice(&targets);
-        }
-        let mut mean: Vec<f32> = Vec::new();
-        for parameters in networks {
-            let quantiles = architecture.quantiles(cpu, parameters, &inputs);
-            mean.resize(quantiles.len(), 0.0);
-            for (mean, q) in mean.iter_mut().zip(quantiles) {
-                *mean += q / networks.len() as f32;
-            }
-        }
-        for (q, targets) in mean.chunks_exact(outputs).zip(all.chunks_exact(horizon)) {
-            loss += head.pinball(q, targets);
-            loss_naive += head.pinball(&naive, targets);
-            for (step, target) in q.chunks_exact(levels.len()).zip(targets) {
-                for (inside, band) in inside.iter_mut().zip(bands) {
-                    let holds =
-                        |(low, high): (usize, usize)| step[low] <= *target && *target <= step[high];
-                    *inside += usize::from(band.is_some_and(holds));
-                }
-            }
-        }
-    }
-    let windows = validation.len();
-    let part = |count: usize| count as f64 / (windows * horizon) as f64;
-    Measures {
-        training_windows: 0,
-        validation_windows: windows,
-        unusable_windows: 0,
-        pinball: loss / (windows * outputs) as f64,
-        pinball_naive: loss_naive / (windows * outputs) as f64,
-        coverage_80: part(inside[0]),
-        coverage_95: part(inside[1]),
     }
 }
 
