@@ -2,13 +2,14 @@
 
 use forecast::ModelRef;
 use market::{Interval, Symbol, Timestamp};
+use neural::NetworkSpec;
 use serde::{Deserialize, Serialize};
 use store::{JobKind, NewJob};
 
 use super::{Payload, PayloadError, current_version};
 use crate::{
     calendar::Calendars,
-    training::{CheckRules, Recipe, TradingDays, TrainingError},
+    training::{CheckRules, JudgedBy, Recipe, TradingDays, TrainingError},
 };
 
 /// A round of training of one symbol. What is absent is as [`Recipe::new`] has it for the interval and the market.
@@ -35,6 +36,13 @@ pub struct TrainPayload {
     /// The models that may become champion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidates: Option<Vec<ModelRef>>,
+    /// What the gate compares: `points`, errors of the point forecast, or `quantiles`; points when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_by: Option<JudgedBy>,
+    /// The symbols whose closes the networks among the candidates are trained on, of bars of the same length; the
+    /// symbol's own alone when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<Vec<Symbol>>,
     /// Steps that are forecast and judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<usize>,
@@ -91,6 +99,8 @@ impl TrainPayload {
             days: None,
             as_of: None,
             candidates: None,
+            judged_by: None,
+            together: None,
             horizon: None,
             window: None,
             least_window: None,
@@ -155,10 +165,38 @@ impl TrainPayload {
         recipe.options.log = self.log.unwrap_or(recipe.options.log);
         recipe.refresh_champion = self.refresh_champion.unwrap_or(recipe.refresh_champion);
         recipe.checks = self.checks.clone().unwrap_or(recipe.checks);
+        recipe.judged_by = self.judged_by.unwrap_or_default();
         recipe.seed = self.seed;
         Ok(recipe)
     }
+
+    /// Whether a network is among the candidates.
+    #[must_use]
+    pub fn trains_networks(&self) -> bool {
+        let candidates = self.candidates.iter().flatten();
+        candidates
+            .into_iter()
+            .any(|one| NetworkSpec::is_meant(one.as_str()))
+    }
+
+    /// Has networks trained on all of these symbols, where nothing else is said and there are any: the same ones for
+    /// each symbol's job, so that they are trained once. Of more than 256 symbols it is so many of them, evenly spread.
+    #[must_use]
+    pub fn trained_on(mut self, symbols: &[Symbol]) -> Self {
+        if self.together.is_none() && self.trains_networks() {
+            let mut all = symbols.to_vec();
+            all.sort_unstable();
+            all.dedup();
+            let count = all.len().min(MOST_TOGETHER);
+            let spread = (0..count).map(|n| all[n * all.len() / count].clone());
+            self.together = Some(spread.collect());
+        }
+        self
+    }
 }
+
+/// Symbols that a network is trained on at most.
+const MOST_TOGETHER: usize = 256;
 
 /// Characters that a model's name may have beside letters and digits: those of symbols, and few others.
 const IN_NAMES: &str = "._-=^/:()+,~";
@@ -177,7 +215,19 @@ impl Payload for TrainPayload {
             );
             return Err(PayloadError::new("model", reason));
         }
+        if let Some(together) = &self.together {
+            super::within("together", together.len(), 1, MOST_TOGETHER)?;
+        }
         let recipe = self.recipe(TradingDays::Always)?;
+        for one in &recipe.candidates {
+            if NetworkSpec::is_meant(one.as_str()) {
+                let network = one.as_str().parse::<NetworkSpec>();
+                let checked = network.and_then(|network| {
+                    network.config(recipe.calibration.horizon, recipe.options.log)
+                });
+                checked.map_err(|e| PayloadError::new("candidates", format!("{one}: {e}")))?;
+            }
+        }
         recipe.check(&Calendars::builtin()).map_err(|e| match e {
             TrainingError::Recipe { field, reason } => {
                 // The payload has them without their groups.
@@ -189,8 +239,8 @@ impl Payload for TrainPayload {
     }
 }
 
-/// A training job for each of the symbols, like `payload` but for its symbol. With a key each has its own: the key,
-/// a colon and the symbol.
+/// A training job for each of the symbols, like `payload` but for its symbol. Networks are trained on all of them
+/// ([`TrainPayload::trained_on`]). With a key each has its own: the key, a colon and the symbol.
 ///
 /// # Errors
 /// A field that cannot be; no symbol.
@@ -202,6 +252,7 @@ pub fn train_jobs(
     submitted_by: &str,
 ) -> Result<Vec<NewJob>, PayloadError> {
     super::within("symbols", symbols.len(), 1, 10_000)?;
+    let payload = payload.clone().trained_on(symbols);
     let one = |symbol: &Symbol| {
         let payload = TrainPayload {
             symbol: symbol.clone(),

@@ -232,29 +232,29 @@ impl RegisteredModels {
         let Some(found) = self.inner.registry.version(name, version).await? else {
             return Ok(Err(format!("there is no version {version} of {name}")));
         };
-        let mut files = HashMap::new();
-        for path in [MANIFEST_FILE, STATE_FILE] {
-            let Some(file) = found.artefacts.iter().find(|file| file.path == path) else {
-                return Ok(Err(format!(
-                    "artefacts: version {version} of {name} has no file {path}"
-                )));
-            };
+        let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+        for file in &found.artefacts {
+            let path = &file.path;
             match self.inner.artefacts.get(&file.sha256).await {
-                Ok(bytes) => files.insert(path, bytes),
+                Ok(bytes) => files.push((path.clone(), bytes)),
                 Err(e) if e.kind().is_transient() => return Err(e),
                 Err(e) => {
                     let why = format!("artefacts: {path} of version {version} of {name}: {e}");
                     return Ok(Err(why));
                 }
-            };
+            }
         }
-        let bytes = |path| files.get(path).map_or(&[][..], Vec::as_slice);
-        let model = RegisteredModel::read(
-            &self.inner.base,
-            found,
-            bytes(MANIFEST_FILE),
-            bytes(STATE_FILE),
-        );
+        let mut of = [Vec::new(), Vec::new()];
+        for (path, bytes) in [MANIFEST_FILE, STATE_FILE].into_iter().zip(&mut of) {
+            let Some(place) = files.iter().position(|(name, _)| name == path) else {
+                return Ok(Err(format!(
+                    "artefacts: version {version} of {name} has no file {path}"
+                )));
+            };
+            *bytes = files.swap_remove(place).1;
+        }
+        let [manifest, state] = of;
+        let model = RegisteredModel::read(&self.inner.base, found, &manifest, &state, &files);
         Ok(model.map(Arc::new))
     }
 }

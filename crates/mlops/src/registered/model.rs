@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use forecast::{
     Calibration, Cost, Error, FitOptions, FittedModel, Forecast, ForecastModel, History, Level,
-    ModelState, Needs, Providers, ServedState, Summary, Training,
+    ModelState, Needs, Observation, Providers, ServedState, Summary, Training,
 };
 use market::Timestamp;
 use store::Version;
@@ -29,6 +29,7 @@ impl RegisteredModel {
         version: Version,
         manifest: &[u8],
         state: &[u8],
+        others: &[(String, Vec<u8>)],
     ) -> Result<Self, String> {
         let whose = format!("version {} of {}", version.version, version.name);
         let manifest: Manifest = serde_json::from_slice(manifest)
@@ -41,7 +42,7 @@ impl RegisteredModel {
             ));
         }
         let base = base
-            .resolve(&manifest.reference)
+            .assemble(&manifest.reference, others)
             .map_err(|e| format!("reference: {} of {whose}: {e}", manifest.reference))?;
         let state = ServedState::load(&*base, state)
             .map_err(|e| format!("artefacts: {STATE_FILE} of {whose}: {e}"))?;
@@ -101,8 +102,8 @@ impl RegisteredModel {
             return Err(refused(why));
         }
         let mut state = self.state.clone();
-        for value in &history.values[known..] {
-            state.update(*value)?;
+        for next in history.range(known..history.values.len()).observations() {
+            state.observe(next)?;
         }
         Ok(state)
     }
@@ -178,6 +179,10 @@ impl FittedModel for RegisteredState {
 
     fn update(&mut self, y: f64) -> forecast::Result<()> {
         self.state.update(y)
+    }
+
+    fn observe(&mut self, next: Observation) -> forecast::Result<()> {
+        self.state.observe(next)
     }
 
     fn summary(&self) -> Summary {

@@ -1,7 +1,7 @@
 //! A model on the held-out origins: its losses, its interval, and its measures.
 //!
-//! Model: one [`Walk`]; of each origin the mean absolute error over the steps ahead is its loss, in logarithms where
-//! models are fitted to them, so that a year in which prices double is not judged by its end alone. The measures are
+//! Model: one [`Walk`]; of each origin the mean absolute error over the steps ahead is its loss, or the mean pinball loss
+//! ([`JudgedBy`]), in logarithms where models are fitted to them, so that a year in which prices double is not judged by its end alone. The measures are
 //! those of the live scores ([`crate::scores`]), in the same units.
 
 use std::ops::Range;
@@ -13,7 +13,7 @@ use forecast::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::series::Series;
+use super::{recipe::JudgedBy, series::Series};
 use crate::{
     gate::CoverageCount,
     scores::{RollingScores, ScoredStep},
@@ -89,7 +89,7 @@ pub(super) fn walk(
     series: &Series,
     times_ms: &[i64],
     model: &dyn ForecastModel,
-    role: Role,
+    (role, judged_by): (Role, JudgedBy),
     control: Control<'_>,
 ) -> forecast::Result<Walked> {
     let history = History::from(series.closes()).with_times(Some(times_ms));
@@ -122,7 +122,11 @@ pub(super) fn walk(
         }
         match scored(step, outcomes, &closes, scale.1, unit) {
             Ok(ahead) => {
-                loss.push(ahead.iter().map(ScoredStep::error).sum::<f64>() / ahead.len() as f64);
+                let of_step = match judged_by {
+                    JudgedBy::Points => ScoredStep::error,
+                    JudgedBy::Quantiles => mean_pinball,
+                };
+                loss.push(ahead.iter().map(of_step).sum::<f64>() / ahead.len() as f64);
                 for one in ahead {
                     let [low, high] = one.interval_95;
                     coverage_95.outcomes += 1;

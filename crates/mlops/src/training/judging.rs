@@ -10,6 +10,7 @@ use super::{
     error::TrainingError,
     evaluate::{Role, Walked},
     outcome::{Action, LeftOut, Lineage, Round},
+    recipe::JudgedBy,
     round::{Runner, Task, Trainer},
     series::Series,
 };
@@ -92,6 +93,7 @@ impl Judging<'_> {
             symbol: self.series.symbol().clone(),
             interval: self.series.interval(),
             as_of: self.as_of,
+            judged_by: self.trainer.recipe.judged_by,
             words: self.words(&verdicts, champion.as_ref(), action, &left_out),
             champion,
             action,
@@ -177,11 +179,34 @@ impl Judging<'_> {
         if !others.is_empty() {
             words += &format!(" Judged beside it, and not better: {}.", others.join(", "));
         }
+        if let Some(verdict) = best {
+            words += &self.in_quantiles(&verdict.candidate);
+        }
         if action == Action::Refresh {
             words += " The champion is fitted to the new closes.";
         }
         for one in left_out {
             words += &format!(" {} was not judged: {}.", one.model, one.reason);
+        }
+        words
+    }
+
+    /// How good a candidate's intervals are beside naive's, and whether that is what decided.
+    fn in_quantiles(&self, candidate: &str) -> String {
+        let crps = |role: Role, name: &str| {
+            let mut of = self.of(role).map(|(_, walked)| &walked.measures);
+            of.find(|one| one.model == name).and_then(|one| one.crps)
+        };
+        let mut words = String::new();
+        if self.trainer.recipe.judged_by == JudgedBy::Quantiles {
+            words += " Losses are those of quantiles.";
+        }
+        let pair = crps(Role::Candidate, candidate).zip(crps(Role::Naive, "naive"));
+        if let Some((own, naive)) = pair {
+            let share = 100.0 * (own / naive - 1.0);
+            words += &format!(
+                " In quantiles (CRPS) {candidate} has {own:.5}, naive {naive:.5}: {share:+.1} %."
+            );
         }
         words
     }

@@ -31,6 +31,6 @@ pub use outcome::{
     Action, ArtefactFile, LeftOut, Lineage, MANIFEST_FILE, Manifest, Outcome, Round, STATE_FILE,
     Trained,
 };
-pub use recipe::{Layout, Recipe};
+pub use recipe::{JudgedBy, Layout, Recipe};
 pub use round::{Champion, Standing, Task, Trainer};
 pub use series::Series;

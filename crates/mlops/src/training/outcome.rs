@@ -4,7 +4,7 @@ use forecast::{CalibrationOptions, FitOptions, ModelRef};
 use market::{Interval, Symbol, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{evaluate::ModelMeasures, series};
+use super::{evaluate::ModelMeasures, recipe::JudgedBy, series};
 use crate::gate::{ErrorBudget, Verdict};
 
 /// What is done with the champion of a name.
@@ -60,6 +60,9 @@ pub struct Round {
     pub interval: Interval,
     /// What was known.
     pub as_of: Timestamp,
+    /// What the losses of its verdicts are.
+    #[serde(default)]
+    pub judged_by: JudgedBy,
     /// The champion before.
     pub champion: Option<ModelRef>,
     /// What is done.
@@ -95,7 +98,7 @@ impl Round {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ArtefactFile {
     /// Its name.
-    pub path: &'static str,
+    pub path: String,
     /// Its SHA-256 in hexadecimal.
     pub sha256: String,
     /// What is in it.
@@ -103,9 +106,9 @@ pub struct ArtefactFile {
 }
 
 impl ArtefactFile {
-    pub(super) fn new(path: &'static str, bytes: Vec<u8>) -> Self {
+    pub(super) fn new(path: impl Into<String>, bytes: Vec<u8>) -> Self {
         Self {
-            path,
+            path: path.into(),
             sha256: series::sha256(&bytes),
             bytes,
         }
@@ -154,7 +157,7 @@ impl Manifest {
 pub struct Trained {
     /// Its reference: what it is the next time, too.
     pub reference: ModelRef,
-    /// Its files, the manifest first.
+    /// Its files: the manifest, the state, and what the model brings itself ([`forecast::ForecastModel::files`]).
     pub files: Vec<ArtefactFile>,
 }
 

@@ -42,6 +42,46 @@ const MOST_CANDIDATES: usize = 16;
 /// The longest horizon that is judged.
 const MOST_STEPS: usize = 250;
 
+/// What a model's loss at an origin is, in the mean over the steps ahead. Whatever it is, the measures of a round
+/// have all others beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgedBy {
+    /// The absolute error of the point forecast.
+    #[default]
+    Points,
+    /// The pinball loss of the median and of the bounds at 80 and 95 %: how good the interval is.
+    Quantiles,
+}
+
+impl JudgedBy {
+    /// Its name in settings and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Points => "points",
+            Self::Quantiles => "quantiles",
+        }
+    }
+}
+
+impl std::str::FromStr for JudgedBy {
+    type Err = TrainingError;
+
+    fn from_str(text: &str) -> Result<Self, TrainingError> {
+        let all = [Self::Points, Self::Quantiles];
+        all.into_iter()
+            .find(|one| one.as_str() == text)
+            .ok_or_else(|| {
+                let got = market::excerpt(text);
+                TrainingError::recipe(
+                    "judged_by",
+                    format!("expected points or quantiles, got {got:?}"),
+                )
+            })
+    }
+}
+
 /// A recipe for rounds of one interval and market.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +94,9 @@ pub struct Recipe {
     pub options: FitOptions,
     /// How intervals are calibrated: by default as those that are served.
     pub calibration: CalibrationOptions,
+    /// What the gate compares.
+    #[serde(default)]
+    pub judged_by: JudgedBy,
     /// What the gate asks for.
     pub policy: Policy,
     /// What the closes must be like.
@@ -87,6 +130,7 @@ impl Recipe {
                 layout.horizon.max(10),
             ),
             layout,
+            judged_by: JudgedBy::default(),
             options: FitOptions {
                 log: true,
                 ..FitOptions::default()

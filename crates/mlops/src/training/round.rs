@@ -15,7 +15,7 @@ use super::{
     evaluate::{LEVELS, Role, Walked, walk},
     judging::Judging,
     outcome::{Action, ArtefactFile, MANIFEST_FILE, Manifest, Outcome, STATE_FILE, Trained},
-    recipe::Recipe,
+    recipe::{JudgedBy, Recipe},
     series::Series,
 };
 use crate::{calendar::Calendars, gate::ErrorBudget};
@@ -104,11 +104,7 @@ impl Trainer<'_> {
         let recipe = self.recipe;
         recipe.check(self.calendars)?;
         let series = task.series.known_at(as_of);
-        let budget = task
-            .standing
-            .budget
-            .as_ref()
-            .filter(|budget| as_of < budget.ends);
+        let budget = open(task, as_of);
         let first = self.first_origin(&series, budget, as_of)?;
         let runners = self.runners(&task.standing)?;
         let layout = Walk {
@@ -121,7 +117,7 @@ impl Trainer<'_> {
             options: recipe.options.clone(),
             calibration: recipe.calibration,
         };
-        let walked = run_all(&layout, &series, &runners, control)?;
+        let walked = run_all(&layout, &series, &runners, recipe.judged_by, control)?;
         let round = Judging {
             trainer: self,
             task,
@@ -142,6 +138,18 @@ impl Trainer<'_> {
             _ => None,
         };
         Ok(Outcome { round, trained })
+    }
+
+    /// The start of the first bar that a round's held-out origins forecast: what is trained before the round must have
+    /// seen nothing from there on. It is the same in all rounds of a year.
+    ///
+    /// # Errors
+    /// Closes that are not fit to learn from; a recipe that cannot be.
+    pub fn held_out_from(&self, task: &Task, as_of: Timestamp) -> Result<Timestamp> {
+        self.recipe.check(self.calendars)?;
+        let series = task.series.known_at(as_of);
+        let first = self.first_origin(&series, open(task, as_of), as_of)?;
+        Ok(series.starts().get(first).copied().unwrap_or_default())
     }
 
     /// Holds the rounds of many names in parallel; one that fails spoils no other. `progress` is told of names.
@@ -258,11 +266,18 @@ impl Trainer<'_> {
     }
 }
 
+/// The budget of the year that is open at a time.
+fn open(task: &Task, as_of: Timestamp) -> Option<&ErrorBudget> {
+    let budget = task.standing.budget.as_ref();
+    budget.filter(|budget| as_of < budget.ends)
+}
+
 /// Walks all models, each on whatever thread is free.
 fn run_all(
     layout: &Walk,
     series: &Series,
     runners: &[Runner],
+    judged_by: JudgedBy,
     control: Control<'_>,
 ) -> Result<Vec<Walked>> {
     let times_ms: Vec<i64> = series.starts().iter().map(|at| at.as_millis()).collect();
@@ -279,7 +294,8 @@ fn run_all(
         ..control
     };
     let one = |runner: &Runner| {
-        walk(layout, series, &times_ms, &*runner.model, runner.role, each)
+        let how = (runner.role, judged_by);
+        walk(layout, series, &times_ms, &*runner.model, how, each)
             .map_err(|e| TrainingError::model(runner.reference.as_str(), e))
     };
     runners.par_iter().map(one).collect()
@@ -313,11 +329,15 @@ fn fit(recipe: &Recipe, series: &Series, runner: &Runner, control: Control<'_>) 
     let manifest = serde_json::to_vec_pretty(&manifest).map_err(|e| {
         TrainingError::recipe("options", format!("they cannot be written as JSON: {e}"))
     })?;
+    let mut files = vec![
+        ArtefactFile::new(MANIFEST_FILE, manifest),
+        ArtefactFile::new(STATE_FILE, bytes),
+    ];
+    for (name, bytes) in model.files().map_err(failed)? {
+        files.push(ArtefactFile::new(name, bytes));
+    }
     Ok(Trained {
         reference: runner.reference.clone(),
-        files: vec![
-            ArtefactFile::new(MANIFEST_FILE, manifest),
-            ArtefactFile::new(STATE_FILE, bytes),
-        ],
+        files,
     })
 }

@@ -22,6 +22,7 @@
 mod attempt;
 mod backoff;
 mod backtest;
+mod networks;
 mod report;
 mod retention;
 mod score;
@@ -29,7 +30,7 @@ mod series;
 mod tell;
 mod train;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use forecast::Providers;
 use market::Timestamp;
@@ -102,6 +103,9 @@ pub struct WorkerConfig {
     pub retry_first: Duration,
     /// The longest wait.
     pub retry_most: Duration,
+    /// Where the networks of rounds are kept while they are trained and afterwards; without it a training that is
+    /// interrupted begins anew, and each job trains its own.
+    pub networks: Option<PathBuf>,
     /// What the spread of waits follows from.
     pub seed: u64,
     /// The version of the program, for lineages.
@@ -125,6 +129,7 @@ impl WorkerConfig {
             grace: Duration::from_secs(20),
             retry_first: Duration::from_secs(5),
             retry_most: Duration::from_secs(600),
+            networks: None,
             seed: 0,
             code_version: code_version.into(),
             tell: Vec::new(),
@@ -158,6 +163,8 @@ pub(crate) struct Inner {
     pub config: WorkerConfig,
     pub clock: Clock,
     pub pool: rayon::ThreadPool,
+    /// Held while networks are trained, which takes all threads: who waits for it may find them trained.
+    pub training: tokio::sync::Mutex<()>,
     woken: Arc<Notify>,
 }
 
@@ -207,6 +214,7 @@ impl Worker {
                 config,
                 clock,
                 pool,
+                training: tokio::sync::Mutex::default(),
                 woken: Arc::default(),
             }),
         })

@@ -38,6 +38,17 @@ impl Report {
         state.changed = true;
     }
 
+    /// What is being done, in other words, and how far that is.
+    pub(crate) fn at(&self, message: String, done: u64, total: u64) {
+        let mut state = self.state();
+        state.progress = Some(Progress {
+            done,
+            total,
+            message,
+        });
+        state.changed = true;
+    }
+
     /// How far that is.
     pub(crate) fn progress(&self, done: usize, total: usize) {
         let mut state = self.state();

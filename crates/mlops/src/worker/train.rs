@@ -10,14 +10,14 @@ use store::{AliasMove, AliasTarget, Artefact, NewVerdict, NewVersion, Publicatio
 use super::{
     CHAMPION,
     attempt::{Failure, Made, Task},
-    series, tell,
+    networks, series, tell,
 };
 use crate::{
     gate::ErrorBudget,
     jobs::{Payload as _, TrainPayload},
     training::{
-        Action, ArtefactFile, Champion, Outcome, Round, Series, Standing, Task as RoundTask,
-        TradingDays, Trainer, TrainingError,
+        Action, ArtefactFile, Champion, JudgedBy, Outcome, Round, Series, Standing,
+        Task as RoundTask, TradingDays, Trainer, TrainingError,
     },
 };
 
@@ -39,6 +39,7 @@ pub(super) async fn train(task: &Task) -> Result<Made, Failure> {
     let (verdict, budget) = match last_round(task, &name).await? {
         Some(last) => {
             last.must_precede(&payload, as_of)?;
+            last.must_be_judged_by(payload.judged_by.unwrap_or_default(), as_of)?;
             (Some(last.verdict), last.budget)
         }
         None => (None, None),
@@ -55,8 +56,6 @@ pub(super) async fn train(task: &Task) -> Result<Made, Failure> {
             "{rows} closes from {first} to {last}, SHA-256 {sha256}"
         ));
     }
-    task.report
-        .step("walks the models through the held-out origins");
     let round = RoundTask {
         name: name.clone(),
         series,
@@ -65,6 +64,16 @@ pub(super) async fn train(task: &Task) -> Result<Made, Failure> {
             budget,
         },
     };
+    let on = networks::On {
+        payload: &payload,
+        recipe: &recipe,
+        champion: champion.as_ref().map(|champion| &champion.reference),
+    };
+    let networks = on.trained(task, &round, as_of).await?;
+    let of_networks = networks.told();
+    let providers = task.inner.providers.after(networks.provider());
+    task.report
+        .step("walks the models through the held-out origins");
     let outcome = task
         .compute(move |task| {
             let began = Instant::now();
@@ -72,7 +81,7 @@ pub(super) async fn train(task: &Task) -> Result<Made, Failure> {
             let progress = |done, total| task.report.progress(done, total);
             let trainer = Trainer {
                 recipe: &recipe,
-                providers: &task.inner.providers,
+                providers: &providers,
                 calendars: &task.inner.calendars,
                 code_version: &task.inner.config.code_version,
             };
@@ -92,7 +101,10 @@ pub(super) async fn train(task: &Task) -> Result<Made, Failure> {
     let artefacts = put(task, &outcome).await?;
     still_the_last(task, &name, verdict).await?;
     let champion = champion.map(|champion| champion.version);
-    let (publication, result) = publication(task, outcome, champion, artefacts)?;
+    let (publication, mut result) = publication(task, outcome, champion, artefacts)?;
+    if let Some(networks) = of_networks {
+        result["networks"] = networks;
+    }
     Ok(Made {
         result,
         publication: Some(Box::new(publication)),
@@ -106,10 +118,13 @@ fn told(one: &crate::training::ModelMeasures) -> String {
         format!(", {} origins without a forecast: {why}", one.failures)
     });
     format!(
-        "{}: MASE {}, skill against naive {}, coverage 80 % {}, 95 % {}, fit {} ms, forecast {} ms{failure}",
+        "{}: MASE {}, skill against naive {}, CRPS {}, pinball {}, coverage 80 % {}, 95 % {}, fit {} ms, forecast {} \
+         ms{failure}",
         one.model,
         number(one.mase),
         number(one.skill_against_naive),
+        number(one.crps),
+        number(one.pinball),
         number(one.coverage_80),
         number(one.coverage_95),
         number(one.fit_ms),
@@ -156,9 +171,27 @@ struct LastRound {
     verdict: i64,
     at: Timestamp,
     budget: Option<ErrorBudget>,
+    judged_by: JudgedBy,
 }
 
 impl LastRound {
+    /// The bound of a year holds for one measure: the better of two would be promoted by chance more often.
+    fn must_be_judged_by(&self, judged_by: JudgedBy, as_of: Timestamp) -> Result<(), Failure> {
+        let open = self
+            .budget
+            .as_ref()
+            .is_some_and(|budget| as_of < budget.ends);
+        if !open || self.judged_by == judged_by {
+            return Ok(());
+        }
+        Err(Failure::Refused(format!(
+            "judged_by: the rounds of {} are judged by {} until its year ends; another model name may be judged by {}",
+            self.name,
+            self.judged_by.as_str(),
+            judged_by.as_str()
+        )))
+    }
+
     /// Rounds go forward: one that knows less than an earlier one would show other losses to the same budget.
     fn must_precede(&self, payload: &TrainPayload, as_of: Timestamp) -> Result<(), Failure> {
         if as_of >= self.at {
@@ -190,7 +223,11 @@ async fn last_round(task: &Task, name: &str) -> Result<Option<LastRound>, Failur
             last.id
         ))
     })?;
+    let judged_by = last.verdict.numbers.get("judged_by").cloned();
+    let judged_by = judged_by.and_then(|text| serde_json::from_value(text).ok());
     Ok(Some(LastRound {
+        // A round of before there was a choice.
+        judged_by: judged_by.unwrap_or_default(),
         name: name.to_owned(),
         verdict: last.id,
         at: last.verdict.at,
@@ -228,7 +265,7 @@ async fn put(task: &Task, outcome: &Outcome) -> Result<Vec<Artefact>, Failure> {
         task.report
             .line(format!("{path}: {} bytes, SHA-256 {sha256}", bytes.len()));
         artefacts.push(Artefact {
-            path: (*path).to_owned(),
+            path: path.clone(),
             sha256: sha256.clone(),
             bytes: bytes.len() as u64,
         });

@@ -51,7 +51,7 @@ async fn a_promotion_is_a_run_with_measures_and_a_champion_whose_files_are_the_m
     let trained = outcome.trained.as_ref().unwrap();
     let mut files = Vec::new();
     for file in &trained.files {
-        files.push(store.artefact(file.path, &file.bytes).await);
+        files.push(store.artefact(&file.path, &file.bytes).await);
     }
     let run = sent(&store, &outcome, &files).await;
     let served = outcome.round.served_measures().unwrap();
@@ -82,8 +82,8 @@ async fn a_promotion_is_a_run_with_measures_and_a_champion_whose_files_are_the_m
     let loaded = client().files(&found).await.unwrap();
     assert_eq!(loaded.len(), 2);
     for file in &trained.files {
-        assert!([MANIFEST_FILE, STATE_FILE].contains(&file.path));
-        assert!(loaded[file.path] == file.bytes, "{}", file.path);
+        assert!([MANIFEST_FILE, STATE_FILE].contains(&&*file.path));
+        assert!(loaded[&file.path] == file.bytes, "{}", file.path);
     }
 }
 
