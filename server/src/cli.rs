@@ -60,7 +60,7 @@ pub enum Command {
     Backtest(commands::backtest::BacktestArgs),
     /// Train a neural model on the series of a table; forecast and backtest take it by its directory. Or hold a
     /// round of training for --symbols of the store, as a job: the gate decides who is champion
-    Train(commands::train::TrainArgs),
+    Train(Box<commands::train::TrainArgs>),
     /// Run a worker alone, with the schedule of trainings; any number work on one store
     Work,
     /// List jobs, show one with its log, ask for its end

@@ -12,7 +12,7 @@ use market::{Interval, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{
-    forecast::{Format, note_season},
+    forecast::{Format, note_season, reads_volume},
     progress,
     reading::ReadingArgs,
     season,
@@ -68,6 +68,9 @@ pub struct BacktestArgs {
     /// Fit on logarithms, inside each fold
     #[arg(long)]
     log: bool,
+    /// Column of the volume, for trained models that read it
+    #[arg(long, value_name = "NAME", default_value = "volume")]
+    volume_column: String,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -105,13 +108,16 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
             .for_each(|model| note_season(&**model, season));
     }
 
+    let wanted = models.iter().any(|model| reads_volume(&**model));
+    let from = (&*args.input, &*args.volume_column, args.id.as_deref());
+    let volumes = series_input::volumes(wanted, from, &args.reading, &series);
     let started = Instant::now();
     let clock = || started.elapsed().as_secs_f64();
     let bar = progress::bar(0, "fits");
     let mut reports = Vec::with_capacity(series.len());
     let mut tested: Vec<Series> = Vec::with_capacity(series.len());
     let mut failures: Vec<String> = Vec::new();
-    for s in &series {
+    for (s, volumes) in series.iter().zip(&volumes) {
         let before = bar.position();
         bar.set_length(before + 1);
         let tick = |done: usize, all: usize| {
@@ -128,7 +134,9 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
         let mut layout = layout.clone();
         layout.options.season = season::of(args.season, s);
         let times_ms = series_input::times_ms(s);
-        let history = History::from(&s.values).with_times(times_ms.as_deref());
+        let history = History::from(&s.values)
+            .with_times(times_ms.as_deref())
+            .with_volumes(volumes.as_deref());
         match layout.run(history, &models, control) {
             Ok(report) => {
                 reports.push(report);

@@ -76,6 +76,9 @@ pub struct ForecastArgs {
     /// With --log, what the point forecast (the column `mean`) is of the price
     #[arg(long, value_enum, default_value_t = PointOf::Median, requires = "log")]
     point: PointOf,
+    /// Column of the volume, for a trained model that reads it
+    #[arg(long, value_name = "NAME", default_value = "volume")]
+    volume_column: String,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -132,17 +135,24 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
         note_season(&*model, season);
     }
 
+    let wanted = reads_volume(&*model);
+    let from = (&*args.input, &*args.volume_column, args.id.as_deref());
+    let volumes = series_input::volumes(wanted, from, &args.reading, &series);
+
     let bar = progress::bar(series.len() as u64, "series");
     let outcomes: Vec<Result<Outcome>> = series
         .par_iter()
-        .map(|s| {
+        .zip(&volumes)
+        .map(|(s, volumes)| {
             let started = Instant::now();
             let options = FitOptions {
                 season: season::of(args.season, s),
                 ..options.clone()
             };
             let times_ms = series_input::times_ms(s);
-            let history = History::from(&s.values).with_times(times_ms.as_deref());
+            let history = History::from(&s.values)
+                .with_times(times_ms.as_deref())
+                .with_volumes(volumes.as_deref());
             let calibration = CalibrationOptions::new(args.calibration, args.horizon);
             let state = ServedState::fit(&*model, &history, &options, &calibration)?;
             let forecast = state.forecast(args.horizon, &levels)?.forecast;
@@ -183,6 +193,12 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
         return Err(CommandError::Partial { detail });
     }
     Ok(())
+}
+
+/// Whether a model was trained with volumes.
+pub fn reads_volume(model: &dyn ForecastModel) -> bool {
+    let needs = model.needs(&FitOptions::default());
+    needs.covariates.iter().any(|name| name == "volume")
 }
 
 /// Says on standard error when a season that was asked for is longer than a model takes.

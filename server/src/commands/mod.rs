@@ -50,7 +50,7 @@ pub fn run(cli: Cli) -> Result<()> {
             Some(round) => {
                 let config = Config::from_layers(layers())?;
                 start_logging(&config.log);
-                block_on(train_round::run(round, &config))
+                block_on(train_round::run(round, args.candidate()?, &config))
             }
         },
         Command::Schedule(args) => schedule::run(args),

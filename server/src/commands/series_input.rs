@@ -25,6 +25,19 @@ pub fn read(
     id: Option<&str>,
     reading: &ReadingArgs,
 ) -> Result<Vec<Series>> {
+    let (series, notes) = table(input, column, id, reading)?;
+    for note in &notes {
+        terminal::complain(note);
+    }
+    Ok(series)
+}
+
+fn table(
+    input: &Path,
+    column: Option<&str>,
+    id: Option<&str>,
+    reading: &ReadingArgs,
+) -> Result<(Vec<Series>, Vec<String>)> {
     let options = SeriesOptions {
         column: column.map(ToOwned::to_owned),
         id: id.map(ToOwned::to_owned),
@@ -33,10 +46,37 @@ pub fn read(
     let read = Input::open(input)
         .and_then(|input| series::read(input, &options))
         .map_err(wiring::from_source)?;
-    for note in &read.notes {
-        terminal::complain(note);
+    Ok((read.series, read.notes))
+}
+
+/// The volume of each step of each series, from another column of the same file, where somebody wants it; none where a
+/// series of it does not go with that of the values. Why there are none at all is said on standard error.
+pub fn volumes(
+    wanted: bool,
+    (input, column, id): (&Path, &str, Option<&str>),
+    reading: &ReadingArgs,
+    series: &[Series],
+) -> Vec<Option<Vec<f64>>> {
+    if !wanted {
+        return vec![None; series.len()];
     }
-    Ok(read.series)
+    let none = |why: &dyn std::fmt::Display| {
+        terminal::complain(format_args!("no volumes: {why}"));
+        vec![None; series.len()]
+    };
+    if input == Path::new("-") {
+        return none(&"standard input cannot be read twice, name a file");
+    }
+    let mut all = match table(input, Some(column), id, reading) {
+        Ok((all, _)) => all,
+        Err(e) => return none(&e),
+    };
+    let of = |one: &Series| {
+        let place = all.iter().position(|other| other.id == one.id)?;
+        let found = all.swap_remove(place);
+        (found.values.len() == one.values.len() && found.times == one.times).then_some(found.values)
+    };
+    series.iter().map(of).collect()
 }
 
 /// The start of each step of a series in milliseconds since 1970 UTC, where it has times.

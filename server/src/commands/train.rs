@@ -8,9 +8,10 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use forecast::ModelRef;
 use kernels::Cpu;
 use neural::{
-    Config, Covariate, Kind, Model, Series, Size, Transform, artefact,
+    Config, Covariate, Kind, Model, NetworkSpec, Series, Size, artefact,
     training::{self, Control, Event, Options},
 };
 
@@ -73,9 +74,9 @@ pub struct TrainArgs {
     /// Steps ahead that the model forecasts
     #[arg(long, value_name = "H", required_unless_present = "symbols")]
     horizon: Option<usize>,
-    /// Size of the network
-    #[arg(long, value_enum, value_name = "SIZE", default_value_t = SizeOf::Base)]
-    size: SizeOf,
+    /// Size of the network [default: base]
+    #[arg(long, value_enum, value_name = "SIZE")]
+    size: Option<SizeOf>,
     /// Steps that it looks back [default: 32, 64 or 128, by model and size]
     #[arg(long, value_name = "W")]
     window: Option<usize>,
@@ -91,15 +92,19 @@ pub struct TrainArgs {
     /// Networks of different seeds whose quantiles are averaged
     #[arg(long, value_name = "N", default_value_t = 1)]
     ensemble: usize,
-    /// Seed: the same one gives the same weights on the same instruction set
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-    /// Epochs at most
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    epochs: usize,
-    /// Epochs without a better loss on the newest part after which it ends
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    patience: usize,
+    /// Seed: the same one gives the same weights on the same instruction set [default: 1; of a round: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Epochs at most [default: 40]
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Epochs without a better loss on the newest part after which it ends [default: 15]
+    #[arg(long, value_name = "N")]
+    patience: Option<usize>,
+    /// Search for the size, where none is given, the rate of learning and the batch, by successive halving within so
+    /// many epochs in all
+    #[arg(long, value_name = "EPOCHS")]
+    search: Option<usize>,
     /// Newest part of the data that is kept for validation
     #[arg(long, value_name = "PART", default_value_t = 0.2)]
     validation: f64,
@@ -121,28 +126,56 @@ impl TrainArgs {
         (!self.round.symbols.is_empty()).then_some(&self.round)
     }
 
+    /// The candidate of a round that the flags describe, if they describe one, and the seed.
+    pub fn candidate(&self) -> Result<(Option<ModelRef>, Option<u64>)> {
+        if self.model.is_none() {
+            let flags = [
+                ("--size", self.size.is_some()),
+                ("--window", self.window.is_some()),
+                ("--ensemble", self.ensemble != 1),
+                ("--epochs", self.epochs.is_some()),
+                ("--patience", self.patience.is_some()),
+                ("--search", self.search.is_some()),
+            ];
+            return match flags.iter().find(|(_, given)| *given) {
+                Some((flag, _)) => Err(CommandError::input(format!(
+                    "{flag} is about --model, which is missing"
+                ))),
+                None => Ok((None, self.seed)),
+            };
+        }
+        Ok((Some(self.spec()?.to_string().parse()?), self.seed))
+    }
+
+    fn spec(&self) -> Result<NetworkSpec> {
+        let kind = match given(self.model.as_ref(), "--model")? {
+            KindOf::Lstm => Kind::Lstm,
+            KindOf::Patchtst => Kind::PatchTst,
+            KindOf::Nlinear => Kind::NLinear,
+        };
+        let usual = NetworkSpec::new(kind);
+        Ok(NetworkSpec {
+            size: self.size.map(|size| match size {
+                SizeOf::Small => Size::Small,
+                SizeOf::Base => Size::Base,
+                SizeOf::Large => Size::Large,
+            }),
+            window: self.window,
+            seeds: self.ensemble,
+            epochs: self.epochs.unwrap_or(usual.epochs),
+            patience: self.patience.unwrap_or(usual.patience),
+            search: self.search,
+            ..usual
+        })
+    }
+
     /// Steps ahead, where they are given.
     fn horizon(&self) -> Result<usize> {
         Ok(*given(self.horizon.as_ref(), "--horizon")?)
     }
 
     fn config(&self) -> Result<Config> {
-        let kind = match given(self.model.as_ref(), "--model")? {
-            KindOf::Lstm => Kind::Lstm,
-            KindOf::Patchtst => Kind::PatchTst,
-            KindOf::Nlinear => Kind::NLinear,
-        };
-        let size = match self.size {
-            SizeOf::Small => Size::Small,
-            SizeOf::Base => Size::Base,
-            SizeOf::Large => Size::Large,
-        };
-        let mut config = Config::new(kind, size, self.horizon()?);
-        config.window = self.window.unwrap_or(config.window);
-        config.ensemble = self.ensemble;
-        if self.no_log {
-            config.transform = Transform::None;
-        }
+        let mut config = self.spec()?.config(self.horizon()?, !self.no_log)?;
         if !self.covariates.is_empty() {
             config.covariates.clear();
             for covariate in &self.covariates {
@@ -194,11 +227,10 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         .map(|series| series.until(series.values.len().saturating_sub(args.holdout)))
         .collect();
     let options = Options {
-        epochs: args.epochs,
-        patience: args.patience,
         validation: args.validation,
-        seed: args.seed,
-        ..Options::default()
+        // Whoever trains from a file has time.
+        steps_per_epoch: Options::default().steps_per_epoch,
+        ..args.spec()?.options(args.seed.unwrap_or(1))
     };
     let started = Instant::now();
     let clock = || started.elapsed().as_secs_f64();
@@ -238,32 +270,19 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 /// The table, with the volumes where the configuration asks for them and there are any.
 fn read(args: &TrainArgs, config: &Config) -> Result<Vec<Row>> {
     let input = given(args.input.as_ref(), "--input")?;
-    let table =
-        |column: Option<&str>| series_input::read(input, column, args.id.as_deref(), &args.reading);
-    let series = table(args.column.as_deref())?;
+    let id = args.id.as_deref();
+    let series = series_input::read(input, args.column.as_deref(), id, &args.reading)?;
     let asked = config.covariates.contains(&Covariate::Volume);
-    // The same table once more; standard input cannot be read twice.
-    let mut volumes = if asked && input != Path::new("-") {
-        table(Some(&args.volume_column)).ok()
-    } else {
-        None
-    };
-    let rows = series.into_iter().enumerate().map(|(i, series)| {
-        let times_ms = series.times.as_ref().map(|times| {
-            let ms = |time: &market::Timestamp| time.as_micros().div_euclid(1_000);
-            times.iter().map(ms).collect()
-        });
-        let volumes = volumes
-            .as_mut()
-            .and_then(|all| all.get_mut(i))
-            .filter(|other| other.id == series.id && other.values.len() == series.values.len())
-            .map(|other| std::mem::take(&mut other.values));
-        Row {
+    let from = (&**input, &*args.volume_column, id);
+    let volumes = series_input::volumes(asked, from, &args.reading, &series);
+    let rows = series
+        .into_iter()
+        .zip(volumes)
+        .map(|(series, volumes)| Row {
+            times_ms: series_input::times_ms(&series),
             series,
-            times_ms,
             volumes,
-        }
-    });
+        });
     Ok(rows.collect())
 }
 
@@ -281,7 +300,9 @@ fn show(bar: &indicatif::ProgressBar, event: &Event, lines: bool) {
     let (Some(validation), Some(best)) = (event.validation_loss, event.best_loss) else {
         return;
     };
-    let of = if event.networks > 1 {
+    let of = if let Some((trial, trials)) = event.trial {
+        format!("trial {trial} of {trials}, ")
+    } else if event.networks > 1 {
         format!("network {} of {}, ", event.network, event.networks)
     } else {
         String::new()
@@ -334,6 +355,18 @@ fn report(model: &Model, out: &Path, seconds: f64) {
         100.0 * measures.coverage_80,
         100.0 * measures.coverage_95
     );
+    if let Some(search) = &provenance.search {
+        let found = &search.trials[search.winner].trial;
+        println!(
+            "found by {} trials in {} of {} epochs: {:?}, rate {:.5}, {} windows a step",
+            search.trials.len(),
+            search.spent,
+            search.budget,
+            found.size,
+            found.rate,
+            found.batch
+        );
+    }
     println!("written to {}", crate::terminal::Plain(out.display()));
 }
 

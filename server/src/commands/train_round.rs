@@ -4,7 +4,10 @@
 use clap::Args;
 use forecast::ModelRef;
 use market::{Interval, Symbol, Timestamp};
-use mlops::{jobs::TrainPayload, training::TradingDays};
+use mlops::{
+    jobs::TrainPayload,
+    training::{JudgedBy, TradingDays},
+};
 use store::JobKind;
 
 use super::{jobs::submit_and_wait, remote::Remote};
@@ -25,7 +28,7 @@ pub struct RoundArgs {
         long,
         value_name = "SYMBOLS",
         value_delimiter = ',',
-        conflicts_with_all = ["model", "input", "out", "horizon"]
+        conflicts_with_all = ["input", "out", "horizon", "no_log", "covariates", "validation", "holdout"]
     )]
     pub symbols: Vec<Symbol>,
     /// Bars that are trained on
@@ -34,9 +37,12 @@ pub struct RoundArgs {
     /// When the market trades: always, weekdays, or an exchange such as XNYS
     #[arg(long, value_name = "DAYS", requires = "symbols")]
     days: Option<TradingDays>,
-    /// A model that may become champion; may be given again
-    #[arg(long = "candidate", value_name = "MODEL", requires = "symbols", value_parser = models::reference)]
+    /// A model that may become champion, such as ets or lstm(small,seeds=3); may be given again
+    #[arg(long = "candidate", value_name = "MODEL", requires = "symbols", value_parser = models::candidate)]
     candidates: Vec<ModelRef>,
+    /// What the gate compares: points or quantiles
+    #[arg(long, value_name = "WHAT", requires = "symbols")]
+    judged_by: Option<JudgedBy>,
     /// Steps that are forecast and judged
     #[arg(long, value_name = "H", requires = "symbols")]
     steps: Option<usize>,
@@ -53,21 +59,31 @@ pub struct RoundArgs {
     remote: Remote,
 }
 
-/// Runs the command.
+/// Runs the command; `network` is a candidate that was described by flags of its own, `seed` what networks are
+/// drawn from.
 ///
 /// # Errors
 /// As [`submit_and_wait`].
-pub async fn run(args: &RoundArgs, config: &Config) -> Result<()> {
+pub async fn run(
+    args: &RoundArgs,
+    (network, seed): (Option<ModelRef>, Option<u64>),
+    config: &Config,
+) -> Result<()> {
     let of_settings = &config.training.payload;
-    let candidates = (!args.candidates.is_empty()).then(|| args.candidates.clone());
+    let mut candidates = args.candidates.clone();
+    candidates.extend(network);
+    let candidates = (!candidates.is_empty()).then_some(candidates);
     let payload = TrainPayload {
         interval: args.bars.unwrap_or(of_settings.interval),
         days: args.days.clone().or_else(|| of_settings.days.clone()),
         candidates: candidates.or_else(|| of_settings.candidates.clone()),
         horizon: args.steps.or(of_settings.horizon),
+        judged_by: args.judged_by.or(of_settings.judged_by),
         as_of: args.as_of,
+        seed: seed.unwrap_or(of_settings.seed),
         ..of_settings.clone()
     };
+    let payload = payload.trained_on(&args.symbols);
     let submissions: Result<Vec<_>> = args
         .symbols
         .iter()

@@ -11,7 +11,7 @@ use mlops::{
     calendar::{Calendars, Overlay},
     jobs::{Payload as _, TrainPayload},
     schedule::{Schedule, ScheduleSpec},
-    training::TradingDays,
+    training::{JudgedBy, TradingDays},
 };
 
 use super::{
@@ -61,7 +61,13 @@ pub const TRAINING: &[Setting] = &[
         "training.candidates",
         "arima(1,1,0),ets,theta",
         "a list of models",
-        "Models that may become champion.",
+        "Models that may become champion; networks such as lstm(small) are trained once a round (docs/neural.md).",
+    ),
+    setting(
+        "training.judged_by",
+        "points",
+        "points or quantiles",
+        "What the gate compares: errors of points, or losses of quantiles, which is how good intervals are.",
     ),
     setting(
         "training.horizon",
@@ -119,6 +125,7 @@ pub(super) fn read_training(l: &mut Layers) -> Option<TrainingConfig> {
         text => text.parse::<TradingDays>().map(Some),
     });
     let candidates = l.many("training.candidates", str::parse::<ModelRef>);
+    let judged_by = l.one("training.judged_by", str::parse::<JudgedBy>);
     let horizon = l.one("training.horizon", |t| within(t, 1, 250));
     let jobs = l.one("training.jobs", |t| within(t, 0, 64));
     let keep_jobs = l.one("training.keep_jobs", |t| within(t, 1, 10_000_000));
@@ -129,6 +136,7 @@ pub(super) fn read_training(l: &mut Layers) -> Option<TrainingConfig> {
     let symbol = "ANY".parse().ok()?;
     let payload = TrainPayload {
         candidates: Some(candidates),
+        judged_by: judged_by.filter(|judged_by| *judged_by != JudgedBy::default()),
         horizon: Some(horizon?),
         days: days?,
         ..TrainPayload::new(symbol, interval?)

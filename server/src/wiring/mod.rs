@@ -225,7 +225,7 @@ impl Working {
     /// Its threads cannot be started.
     pub fn worker(&self, config: &Config) -> Result<mlops::worker::Worker> {
         let slots = config.training.jobs.max(1);
-        training::worker(config, self.database()?, &models::providers(), slots)
+        training::worker(config, self.database()?, &models::trainable(), slots)
     }
 
     /// A worker and the schedule, running.
@@ -233,7 +233,7 @@ impl Working {
     /// # Errors
     /// As [`Training::start`].
     pub fn training(&self, config: &Config) -> Result<Training> {
-        Training::start(config, self.database()?, &models::providers())
+        Training::start(config, self.database()?, &models::trainable())
     }
 
     /// Closes it.
@@ -330,7 +330,7 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
     }
     let training = match &backbone.store.ports.database {
         Some(database) if role == Role::Serve => {
-            let training = Training::start(config, database, &models::providers())?;
+            let training = Training::start(config, database, &models::trainable())?;
             Some(Arc::new(training))
         }
         _ => None,

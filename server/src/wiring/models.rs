@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use forecast::{Classical, ModelRef, Providers};
+use forecast::{Classical, ModelProvider as _, ModelRef, Providers};
 use mlops::registered::RegisteredModels;
-use neural::Artefacts;
+use neural::{Artefacts, NetworkSpec, Networks};
 use store::DatabasePorts;
 use tracing::{info, warn};
 
@@ -16,10 +16,20 @@ pub fn providers() -> Providers {
     Providers::new(vec![Arc::new(Classical), Arc::new(Artefacts)])
 }
 
+/// The providers of a worker, and of what workers have made: those of this program, and networks that are named before
+/// they are trained.
+pub fn trainable() -> Providers {
+    Providers::new(vec![
+        Arc::new(Networks),
+        Arc::new(Classical),
+        Arc::new(Artefacts),
+    ])
+}
+
 /// The models of a database's registry; none of them is loaded yet.
 pub fn registered(database: &DatabasePorts) -> RegisteredModels {
     let (registry, files) = (&database.registry, &database.artefacts);
-    RegisteredModels::new(providers(), Arc::clone(registry), Arc::clone(files))
+    RegisteredModels::new(trainable(), Arc::clone(registry), Arc::clone(files))
 }
 
 /// Keeps the registry's models as they are there, until it is dropped; they have been read once before. A fault is
@@ -58,6 +68,21 @@ pub fn reference(text: &str) -> forecast::Result<ModelRef> {
     Ok(reference)
 }
 
+/// Reads the reference of a model that a round of training may judge: one that a provider may have, or a network that
+/// the round trains.
+///
+/// # Errors
+/// No reference, or one that no provider can know.
+pub fn candidate(text: &str) -> forecast::Result<ModelRef> {
+    let reference: ModelRef = text.parse()?;
+    if NetworkSpec::is_meant(text) {
+        Networks.check(&reference)?;
+    } else {
+        providers().check(&reference)?;
+    }
+    Ok(reference)
+}
+
 /// What a page offers: every model of the core, and what else is configured.
 pub fn listed(configured: &[ModelRef]) -> Vec<String> {
     let mut all = Providers::classical().models();
@@ -82,6 +107,12 @@ mod tests {
         }
         for name in ["lstm", "lstm:", "gru:x", "naive:x", "prophet"] {
             assert!(reference(name).is_err(), "{name}");
+        }
+        for name in ["lstm", "patchtst(small,seeds=3)", "ets", "lstm:models/a"] {
+            assert_eq!(candidate(name).unwrap().to_string(), name);
+        }
+        for name in ["lstm(huge)", "lstm:", "gru", "lstm(window=1)"] {
+            assert!(candidate(name).is_err(), "{name}");
         }
     }
 }

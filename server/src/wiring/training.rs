@@ -115,6 +115,8 @@ pub fn worker(
     how.slots = slots;
     how.lease = config.training.lease;
     how.heartbeat = how.heartbeat.min(how.lease / 4);
+    // Of this machine: what is trained elsewhere is trained again here, to the same bits.
+    how.networks = Some(config.store.data_dir.join("networks"));
     how.seed = u64::from(std::process::id());
     if mlflow_server().is_some() {
         how.tell.push(Topic::Mlflow);
@@ -230,6 +232,7 @@ impl Scheduler {
             as_of: Some(fire),
             ..self.config.payload.clone()
         };
+        let payload = payload.trained_on(&symbols);
         let by = match due.notice() {
             Some(notice) => format!("{} ({notice})", self.schedule.spec()),
             None => self.schedule.spec().to_string(),
