@@ -1,18 +1,21 @@
 // Trunk's last step, run by it after a build, before the bundle becomes `dist`: removes Trunk's own
-// page (the server renders the pages), makes the scripts small and writes .br and .gz copies, so that the
-// server never compresses a file twice.
+// page (the server renders the pages), makes the scripts small, names the build, writes the shell and the service
+// worker that know it, and .br and .gz copies, so that the server never compresses a file twice.
+import { createHash } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 
-import { transform } from "esbuild";
+import { build as bundle, transform } from "esbuild";
 import { shortenImports } from "./shorten-imports.mjs";
 
 const COMPRESSIBLE = /\.(wasm|js|mjs|css|svg|json|webmanifest|txt|html|map)$/;
 // All of them are modules.
 const SCRIPT = /\.m?js$/;
 const MINIFY = { minify: true, format: "esm", target: "es2022", legalComments: "none" };
+// Pictures of the app for a browser's shop window.
+const NOT_KEPT = /^\/screenshot-/;
 // Below this a packet is not saved.
 const SMALLEST = 1024;
 
@@ -23,15 +26,14 @@ if (!staging) {
 }
 await rm(join(staging, "index.html"), { force: true });
 
-const entries = await readdir(staging, { recursive: true, withFileTypes: true });
-for (const entry of entries) {
-  if (entry.isFile() && SCRIPT.test(entry.name)) {
-    await finishScript(join(entry.parentPath ?? entry.path, entry.name));
-  }
+for (const path of await files()) {
+  if (SCRIPT.test(path)) await finishScript(path);
 }
-for (const entry of entries) {
-  if (!entry.isFile() || !COMPRESSIBLE.test(entry.name)) continue;
-  const path = join(entry.parentPath ?? entry.path, entry.name);
+for (const name of ["page", "start"]) await script(`frontend/offline/${name}.ts`, `offline/${name}.js`, "esm");
+await writeFile(join(staging, "build.txt"), await nameBuild());
+
+for (const path of await files()) {
+  if (!COMPRESSIBLE.test(path)) continue;
   const bytes = await readFile(path);
   if (bytes.length < SMALLEST) continue;
   const [brotli, gzipped] = await Promise.all([
@@ -48,8 +50,42 @@ for (const entry of entries) {
   await writeFile(`${path}.gz`, gzipped);
   const kib = (n) => (n / 1024).toFixed(1).padStart(8);
   console.log(
-    `${kib(bytes.length)} KiB ${kib(brotli.length)} KiB brotli ${kib(gzipped.length)} KiB gzip  ${entry.name}`,
+    `${kib(bytes.length)} KiB ${kib(brotli.length)} KiB brotli ${kib(gzipped.length)} KiB gzip  ${relative(staging, path)}`,
   );
+}
+
+// Every file there is.
+async function files() {
+  const entries = await readdir(staging, { recursive: true, withFileTypes: true });
+  const found = entries.filter((entry) => entry.isFile());
+  return found.map((entry) => join(entry.parentPath ?? entry.path, entry.name)).sort();
+}
+
+// One script with all that it imports.
+async function script(from, to, format, define = {}) {
+  const outfile = join(staging, to);
+  await bundle({ entryPoints: [from], outfile, bundle: true, ...MINIFY, format, define, logLevel: "warning" });
+}
+
+// Names the build by its content, and writes what knows the name: the page without a server, and the service
+// worker, which keeps the files of this build.
+async function nameBuild() {
+  const all = await files();
+  const hash = createHash("sha256");
+  for (const path of [...all, "frontend/offline.html", ...(await sources("frontend/service-worker"))]) {
+    hash.update(`${relative(staging, path)}\0`).update(await readFile(path));
+  }
+  const build = hash.digest("hex").slice(0, 16);
+  const shell = await readFile("frontend/offline.html", "utf8");
+  await writeFile(join(staging, "offline.html"), shell.replaceAll("BUILD", build));
+  const kept = [...all.map((path) => `/${relative(staging, path)}`), "/offline.html"].filter((path) => !NOT_KEPT.test(path));
+  const define = { BUILD: JSON.stringify(build), FILES: JSON.stringify(kept) };
+  await script("frontend/service-worker/main.ts", "sw.js", "iife", define);
+  return build;
+}
+
+async function sources(folder) {
+  return (await readdir(folder)).sort().map((name) => join(folder, name));
 }
 
 // Minifies a script, with the names that it shares with its wasm.

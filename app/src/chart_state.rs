@@ -43,6 +43,8 @@ pub struct ChartState {
     pub cursor: RwSignal<Option<Timestamp>>,
     /// Bars streamed in so far by a back-fill that is running.
     pub filling: RwSignal<Option<usize>>,
+    /// How many bars the first answer after a time without the server has brought.
+    pub caught_up: RwSignal<Option<usize>>,
     asked: StoredValue<Asked>,
 }
 
@@ -54,6 +56,8 @@ struct Asked {
     chart_waits: bool,
     fan_waits: bool,
     record_waits: bool,
+    /// The last bar when the server went away.
+    left_at: Option<Timestamp>,
 }
 
 impl ChartState {
@@ -70,6 +74,7 @@ impl ChartState {
             loading: RwSignal::new(false),
             cursor: RwSignal::new(None),
             filling: RwSignal::new(None),
+            caught_up: RwSignal::new(None),
             asked: StoredValue::new(Asked::default()),
         }
     }
@@ -137,20 +142,51 @@ impl ChartState {
             match answer {
                 Ok(data) => {
                     self.show(data);
+                    if live.connection.get_untracked() == Connection::Live {
+                        self.tell_caught_up();
+                    }
                     self.fill_back();
                     // A chart that was missing may be there now: tell the feed.
                     live.focus.update(|_| ());
                 }
-                // The chart shown stays when only its refill failed: the next one may succeed.
-                Err(error) if error.kind.is_transient() && self.shows(&asked) => {}
+                // The chart shown stays when only its refill failed, the next one may succeed, or when another
+                // model of it cannot be had: this browser has some.
+                Err(error) if error.kind.is_transient() && self.shows(&asked) => {
+                    self.data.update(|d| {
+                        if d.query != asked {
+                            (d.query, d.fan, d.fan_live) = (asked, None, false);
+                            d.fan_problem = Some(error.detail);
+                        }
+                    });
+                }
                 Err(error) => self.problem.set(Some(error)),
             }
         });
     }
 
+    /// Whether the bars of `query` are on the screen.
     fn shows(self, query: &ChartQuery) -> bool {
         self.problem.with_untracked(Option::is_none)
-            && self.data.with_untracked(|d| d.query == *query)
+            && self.data.with_untracked(|d| {
+                d.query.symbol == query.symbol && query.interval.is_none_or(|i| i == d.interval)
+            })
+    }
+
+    /// Notes how far the chart is when its server goes away.
+    pub fn left(self) {
+        let last = self.data.with_untracked(|d| d.bars.last().map(|b| b.start));
+        self.asked.update_value(|a| a.left_at = a.left_at.or(last));
+    }
+
+    fn tell_caught_up(self) {
+        let left = self.asked.try_update_value(|a| a.left_at.take()).flatten();
+        if let Some(left) = left {
+            let newer = self.data.with_untracked(|d| {
+                let bars = d.bars.as_slice();
+                bars.len() - bars.partition_point(|b| b.start <= left)
+            });
+            self.caught_up.set(Some(newer));
+        }
     }
 
     /// Shows an answer; bars that came live while it was on its way are kept.

@@ -47,32 +47,42 @@ use crate::{
 pub type Overview =
     OnceResource<Result<(api::SystemStatus, api::Watchlist), api::ApiError>, JsonBytes>;
 
-/// The document around the app, as the server sends it.
+/// The document around the app, as the server sends it. `build` names the files that belong together, and each
+/// is asked for by that name: what a browser keeps of another build is of no use to this page.
 #[cfg(feature = "ssr")]
-pub fn shell(options: LeptosOptions) -> impl IntoView {
+pub fn shell(build: &str) -> impl IntoView + use<> {
     use leptos_meta::MetaTags;
 
+    let of = |path: &str| format!("{path}?b={build}");
+    let nonce = leptos::nonce::use_nonce();
+    let (script, wasm) = (of("/pkg/frontend.js"), of("/pkg/frontend_bg.wasm"));
+    let start = format!(
+        "import('{script}').then(m=>m.default({{module_or_path:'{wasm}'}}).then(()=>m.hydrate()))"
+    );
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-build=build.to_owned()>
             <head>
                 <meta charset="utf-8"/>
-                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover"/>
                 <meta name="color-scheme" content="light dark"/>
                 <meta name="description" content="Live prices with calibrated forecasts."/>
-                <script nonce=leptos::nonce::use_nonce() inner_html=theme::FIRST_SCRIPT></script>
+                <script nonce=nonce.clone() inner_html=theme::FIRST_SCRIPT></script>
+                <script nonce=nonce.clone() inner_html=LATER_SCRIPT></script>
                 // In this order: of two rules the later one wins.
-                <link rel="stylesheet" href="/main.css"/>
-                <link rel="stylesheet" href="/chart.css"/>
-                <link rel="stylesheet" href="/screens.css"/>
-                <link rel="stylesheet" href="/evaluation.css"/>
-                <link rel="stylesheet" href="/pipeline.css"/>
+                <link rel="stylesheet" href=of("/main.css")/>
+                <link rel="stylesheet" href=of("/chart.css")/>
+                <link rel="stylesheet" href=of("/screens.css")/>
+                <link rel="stylesheet" href=of("/evaluation.css")/>
+                <link rel="stylesheet" href=of("/pipeline.css")/>
                 <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
                 <link rel="apple-touch-icon" href="/icon-192.png"/>
                 <link rel="manifest" href="/manifest.webmanifest"/>
                 <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)"/>
                 <meta name="theme-color" content="#10151b" media="(prefers-color-scheme: dark)"/>
-                <HydrationScripts options/>
+                <link rel="modulepreload" href=script crossorigin=nonce.clone()/>
+                <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin=""/>
+                <script type="module" nonce=nonce inner_html=start></script>
                 <MetaTags/>
             </head>
             <body>
@@ -82,6 +92,12 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     }
     .erased()
 }
+
+/// Fetches what makes the app one that opens offline (frontend/offline/page.ts), once the page is at work; and
+/// keeps the browser's offer to install it, which comes before that.
+#[cfg(feature = "ssr")]
+const LATER_SCRIPT: &str = "addEventListener('beforeinstallprompt',e=>{e.preventDefault();window.installEvent=e});\
+    addEventListener('load',()=>setTimeout(()=>import('/offline/page.js?b='+document.documentElement.dataset.build),2000))";
 
 /// The app: what stands in the body.
 #[component]

@@ -138,6 +138,11 @@ pub fn name_url(name: &str) -> String {
     url
 }
 
+/// What stands in the document's root element: the build's name, or that no server wrote the page.
+pub fn root_attribute(name: &str) -> Option<String> {
+    document().document_element()?.get_attribute(name)
+}
+
 fn number(query: &ParamsMap, key: &str) -> Option<u32> {
     query.get_str(key)?.trim().parse().ok()
 }

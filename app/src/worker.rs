@@ -1,8 +1,8 @@
-//! The page's side of the forecasting worker (its messages: `frontend/worker/worker.js`).
+//! The page's side of the forecasting worker (its messages: `frontend/worker/main.ts`).
 //!
 //! Model: a page that may have to do without its server calls [`keep`] while it has one; that starts
-//! the page's one worker, whose download is no part of the page's, and lets it fetch the state that the
-//! server forecasts by. One question is under way at a
+//! the page's one worker, whose download is no part of the page's, and lets it fetch the chart and the states that
+//! the server forecasts by. From then on it is told what the sockets bring ([`heard`]). One question is under way at a
 //! time: a second one is refused until the first is answered. A worker that failed is let go of, and
 //! the next question starts another.
 //!
@@ -17,6 +17,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 use web_sys::{MessageEvent, Worker, WorkerOptions, WorkerType};
+
+use crate::query::{ChartQuery, root_attribute};
 
 const SCRIPT: &str = "/worker/main.js";
 
@@ -39,15 +41,15 @@ pub struct Question {
     pub starts: Vec<i64>,
 }
 
-/// A state of the server to keep, for the time without it.
+/// A chart with the states of its models to keep, for the time without a server.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Keep {
     /// The series by name.
     pub series: String,
     /// The model by name.
     pub model: String,
-    /// Where it is.
-    pub url: String,
+    /// The chart.
+    pub query: ChartQuery,
 }
 
 #[derive(Serialize)]
@@ -120,6 +122,15 @@ pub fn keep(keep: &Keep) {
     });
 }
 
+/// Passes on what a socket has brought, to the chart that is kept.
+pub fn heard(text: &str) {
+    FORECASTER.with(|forecaster| {
+        if let Some(running) = forecaster.0.running.borrow().as_ref() {
+            let _ = running.worker.post_message(&text.into());
+        }
+    });
+}
+
 /// Asks; `then` is called once, with the answer or with why there is none.
 pub fn ask(question: &Question, then: impl FnOnce(Result<Answer, String>) + 'static) {
     FORECASTER.with(|forecaster| forecaster.ask(question, Box::new(then)));
@@ -135,7 +146,8 @@ impl Forecaster {
         }
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options(SCRIPT, &options)?;
+        let script = SCRIPT.to_owned() + "?b=" + &root_attribute("data-build").unwrap_or_default();
+        let worker = Worker::new_with_options(&script, &options)?;
         let this = self.clone();
         let message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             this.replied(&event.data());

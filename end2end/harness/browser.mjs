@@ -13,10 +13,19 @@ const ARGUMENTS = [
 ];
 const LIMIT_MS = 60_000;
 
-export async function startBrowser() {
+function launchOptions() {
   const executablePath = process.env.E2E_CHROMIUM;
   if (!executablePath) throw new Error("E2E_CHROMIUM is not set: run the tests with scripts/e2e");
-  return chromium.launch({ executablePath, args: ARGUMENTS, headless: true, timeout: LIMIT_MS });
+  return { executablePath, args: ARGUMENTS, headless: true, timeout: LIMIT_MS };
+}
+
+export const startBrowser = () => chromium.launch(launchOptions());
+
+/** A browser with a profile that outlives it, in `directory`. */
+export async function openProfile(directory, baseURL) {
+  const context = await chromium.launchPersistentContext(directory, { ...launchOptions(), baseURL });
+  context.setDefaultTimeout(LIMIT_MS);
+  return context;
 }
 
 /**

@@ -42,6 +42,8 @@ export class Server {
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
     this.flags = flags;
+    /** Another front end than the one that is tested, from the next `begin` on. */
+    this.site = undefined;
     this.#directory = directory;
   }
 
@@ -58,7 +60,7 @@ export class Server {
     mkdirSync(RESULTS, { recursive: true });
     this.#log = createWriteStream(join(RESULTS, `server-${this.port}.log`), { flags: "a" });
     const arguments_ = ["serve", "--port", String(this.port), "--data-dir", join(this.#directory, "data")];
-    arguments_.push("--site-root", required("E2E_SITE"), ...this.flags);
+    arguments_.push("--site-root", this.site ?? required("E2E_SITE"), ...this.flags);
     const child = spawn(required("E2E_TICKCAST"), arguments_, {
       cwd: this.#directory,
       env: plainEnvironment(),

@@ -139,7 +139,8 @@ scenario("what the server predicts is what the worker forecasts", {}, async (pag
 });
 
 scenario("the browser goes on with the server's state of a model to the same bits", {}, async (page, server) => {
-  await page.goto("/");
+  // A page that does not go on to a chart when there are prices.
+  await page.goto("/pipeline");
   // Models are fitted anew at multiples of 50 s: one lies at second 140, the next at 190.
   const begin = Math.floor(Date.now() / 50e3) * 50 - 190;
   const price = (second) => 100 + Math.sin(second * second) * 0.2 + second * 0.01;
@@ -154,15 +155,15 @@ scenario("the browser goes on with the server's state of a model to the same bit
   await server.push(ticks(0, 150));
   const asked = { symbol: "STATE", interval: "1s", horizon: HORIZON, levels: LEVELS };
   const models = [...PLAIN, "arima(1,1,1)"];
-  const urls = models.map((model) => `/state?symbol=STATE&interval=1s&model=${encodeURIComponent(model)}`);
   // One worker each, as a page has one; the state is taken before the newer prices come.
-  await page.evaluate(([models, urls]) => {
-    window.workers = models.map((model, at) => {
+  await page.evaluate((models) => {
+    window.workers = models.map((model) => {
       const worker = new Worker("/worker/main.js", { type: "module" });
-      worker.postMessage({ keep: { series: "STATE 1s", model, url: urls[at] } });
+      const query = { symbol: "STATE", interval: "1s", horizon: 10, model, bars: 120 };
+      worker.postMessage({ keep: { series: "STATE 1s", model, query } });
       return worker;
     });
-  }, [models, urls]);
+  }, models);
   const ask = (at, request) =>
     page.evaluate(([at, request]) => {
       const worker = window.workers[at];

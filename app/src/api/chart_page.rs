@@ -52,6 +52,9 @@ pub struct ChartData {
     pub previous_close: Option<f64>,
     /// The bars, oldest first.
     pub bars: Bars,
+    /// The last bar that is known to be over, where a browser kept them for the time without a server.
+    #[serde(default)]
+    pub closed: Option<Timestamp>,
     /// The forecast shown.
     pub fan: Option<Fan>,
     /// Whether new fans of it come by themselves at each closed bar.
@@ -76,6 +79,7 @@ impl ChartData {
             simulated: false,
             previous_close: None,
             bars: Bars::default(),
+            closed: None,
             fan: None,
             fan_live: false,
             fan_problem: None,

@@ -120,6 +120,7 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
         simulated: instrument.simulated,
         previous_close: instrument.previous_close,
         bars: Bars::from(bars),
+        closed: None,
         fan,
         fan_live,
         fan_problem,

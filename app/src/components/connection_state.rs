@@ -30,6 +30,7 @@ pub fn ConnectionState() -> impl IntoView {
             <span
                 class=class
                 role="status"
+                id="connection-state"
                 data-testid="connection-state"
             >
                 {text(move || word.get().to_owned())}

@@ -22,6 +22,7 @@ pub(super) fn start(live: Live) {
             subscribe(socket, &handler, live.focus.get_untracked());
         }
         Event::Text(text) => {
+            crate::worker::heard(text);
             let is_fan =
                 serde_json::from_slice(text.as_bytes()).is_ok_and(|h: Head| h.r#type == "fan");
             if is_fan && let Ok(fan) = serde_json::from_slice(text.as_bytes()) {

@@ -22,6 +22,7 @@ use super::{
     latency::Latency,
     socket::{Event, Socket, now_ms},
 };
+use crate::query::root_attribute;
 
 const PING_EVERY: Duration = Duration::from_secs(5);
 /// Without a price for this long, prices do not come.
@@ -49,11 +50,15 @@ struct Feed {
 /// Opens the connection and keeps it subscribed to what the page shows.
 pub(super) fn start(live: Live) {
     let feed = Rc::new(Feed::default());
+    // A page that no server has written shows what was kept: its first connection is one after a gap.
+    feed.connected_before
+        .set(root_attribute("data-shell").is_some());
     let handler = Rc::clone(&feed);
     let socket = Socket::open("/live", move |socket, event| match event {
         Event::State(state) => live.connection.set(state),
         Event::Open => handler.opened(socket, live),
         Event::Text(text) => {
+            crate::worker::heard(text);
             if let Ok(message) = serde_json::from_slice(text.as_bytes()) {
                 handler.take(message, live);
             }

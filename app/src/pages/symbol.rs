@@ -84,7 +84,7 @@ fn Workspace(
             <article class="workspace" aria-busy=text(move || state.loading.get().to_string())>
                 <SymbolHeading state/>
                 <Controls state query models/>
-                <BrowserForecast state models/>
+                <BrowserForecast state/>
                 <ChartView state/>
                 <FitPanel state/>
                 <Scoreboard state/>

@@ -11,7 +11,7 @@ use axum::{
         Query, State,
         rejection::{FormRejection, QueryRejection},
     },
-    http::{HeaderValue, StatusCode, header, uri::PathAndQuery},
+    http::{HeaderName, HeaderValue, StatusCode, header, uri::PathAndQuery},
     response::{Html, IntoResponse, Redirect, Response},
 };
 use market::ErrorKind;
@@ -28,6 +28,8 @@ use super::{
     problem::{Problem, Result},
 };
 use crate::access::{Who, audit::Act, verifier::Verdict};
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// Where to go on to.
 #[derive(Debug, Default, Deserialize)]
@@ -118,7 +120,9 @@ fn record(gate: &Gate, who: &Who, grant: &Grant) {
 }
 
 /// `POST /logout`.
-pub async fn logout(Extension(mut session): Extension<Session>) -> Result<Redirect> {
+///
+/// The browser is told to forget what it has kept for the time without a network.
+pub async fn logout(Extension(mut session): Extension<Session>) -> Result<impl IntoResponse> {
     session.logout().await.map_err(|e| {
         error!("a logout failed: {e}");
         Problem::new(
@@ -126,7 +130,8 @@ pub async fn logout(Extension(mut session): Extension<Session>) -> Result<Redire
             "the session could not be ended: the server's log says more",
         )
     })?;
-    Ok(Redirect::to("/login"))
+    let forget = (CLEAR_SITE_DATA, r#""cache", "storage""#);
+    Ok(([forget], Redirect::to("/login")))
 }
 
 fn answer(status: StatusCode, shown: &login_page::Shown) -> Response {

@@ -25,7 +25,7 @@ pub mod rates;
 pub mod routes;
 pub mod same_origin;
 pub mod serving;
-mod site;
+pub mod site;
 pub mod state;
 pub mod telemetry;
 pub mod trace;
@@ -80,6 +80,8 @@ pub struct AppState {
     pub gate: Arc<Gate>,
     /// Where the front end lies.
     pub leptos: LeptosOptions,
+    /// The front end's build by name.
+    pub build: Arc<str>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
     /// The WebSocket tasks, which axum's graceful shutdown does not wait for.
@@ -119,8 +121,8 @@ pub fn router(state: AppState, config: &Config) -> Router {
         let backend: Arc<dyn Backend> = Arc::new(backend.on_behalf_of(grant));
         provide_context(backend);
     };
-    let options = state.leptos.clone();
-    let shell = move || app::shell(options.clone());
+    let build = Arc::clone(&state.build);
+    let shell = move || app::shell(&build);
     let router = Router::new()
         .merge(ops::routes())
         .route("/api/ticks", post(push::ticks))
@@ -162,8 +164,8 @@ pub fn router(state: AppState, config: &Config) -> Router {
         // What is asked for here is asked for by programs: no page for them.
         .route("/api/{*path}", any(errors::not_found))
         .leptos_routes_with_context(&state, pages, context.clone(), shell)
-        .fallback(move |options: State<LeptosOptions>, request: Request| {
-            site::file_or_not_found(options, context.clone(), request)
+        .fallback(move |state: State<AppState>, request: Request| {
+            site::file_or_not_found(state, context.clone(), request)
         })
         .method_not_allowed_fallback(errors::method_not_allowed)
         .layer(middleware::map_response(errors::of_server_functions))
@@ -184,7 +186,7 @@ pub fn router(state: AppState, config: &Config) -> Router {
             openbb::Origins::new(&config.web.openbb_origins),
             openbb::cors,
         ))
-        // The bundle keeps its name from build to build: a browser must ask whether it changed.
+        // Without a build in its address a file's name stays from build to build: a browser must ask whether it changed.
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-cache"),

@@ -96,7 +96,7 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     (POST, "/api/replay_dead_letters", ADMIN),
 ];
 
-/// Files that the login page shows, and the manifest, which browsers fetch without a cookie.
+/// Files that the login page shows, and the manifest with its pictures, which browsers fetch without a cookie.
 pub const PUBLIC_FILES: &[&str] = &[
     "/main.css",
     "/chart.css",
@@ -104,6 +104,10 @@ pub const PUBLIC_FILES: &[&str] = &[
     "/icon.svg",
     "/icon-192.png",
     "/icon-512.png",
+    "/icon-maskable-192.png",
+    "/icon-maskable-512.png",
+    "/screenshot-wide.png",
+    "/screenshot-narrow.png",
     "/manifest.webmanifest",
 ];
 

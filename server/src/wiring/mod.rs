@@ -27,7 +27,7 @@ use crate::{
     backend::{Facts, ServerBackend, Stages},
     config::{Config, SourceConfig},
     error::{CommandError, Result},
-    http::{AppState, guard::Gate, ops::OpsState, rates::Rates, telemetry},
+    http::{AppState, guard::Gate, ops::OpsState, rates::Rates, site, telemetry},
     simulated_history,
 };
 
@@ -137,6 +137,7 @@ impl Wired {
             backend: Arc::new(backend),
             gate,
             leptos,
+            build: site::build(&config.web.site_root),
             metrics: self.metrics.clone(),
             database: database.clone(),
             training: self.training.clone(),
