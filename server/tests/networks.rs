@@ -132,7 +132,7 @@ async fn a_training_ends_when_it_is_cancelled() {
     let server = Server::start(&data, &["--set", "training.lease_ms=1000"]);
     let id = submit(&server, &of("lstm(epochs=1000,patience=1000)", "EDGE")).await;
     let path = format!("/api/jobs/{id}");
-    let trains = |job: &Value| job["progress"].to_string().contains("epoch");
+    let trains = |job: &Value| job["progress"].to_string().contains(": epoch ");
     let job = until("a step", async || get(&server, &path).await, trains).await;
     let progress = &job["progress"];
     assert!(
@@ -245,4 +245,26 @@ fn a_model_that_reads_volumes_is_given_them_from_the_file() {
         words.contains("no volumes") && words.contains("volume"),
         "{words}"
     );
+}
+
+#[tokio::test]
+async fn a_schedule_has_its_symbols_learnt_from_together() {
+    let (_scratch, data) = stocked();
+    let mut flags = Vec::new();
+    for setting in [
+        "training.schedule=* * * * * *",
+        "training.days=always",
+        "training.candidates=nlinear(window=16,epochs=2)",
+        "training.judged_by=quantiles",
+    ] {
+        flags.extend(["--set", setting]);
+    }
+    let server = Server::start(&data, &flags);
+    let two = |jobs: &Value| jobs.as_array().unwrap().len() >= 2;
+    let path = "/api/jobs?kind=train";
+    let jobs = until("a fire", async || get(&server, path).await, two).await;
+    for job in jobs.as_array().unwrap() {
+        assert_eq!(job["payload"]["together"], json!(["EDGE", "WALK"]), "{job}");
+        assert_eq!(job["payload"]["judged_by"], "quantiles");
+    }
 }

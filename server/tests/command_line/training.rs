@@ -71,7 +71,7 @@ fn a_trained_lstm_forecasts_and_stands_in_the_backtest() {
     );
     assert_eq!(manifest["files"].as_object().unwrap().len(), 1);
 
-    // The forecast does not read volumes: it says so instead of guessing them.
+    // The forecast reads volumes as the training did; where there are none it says so instead of guessing them.
     let model = format!("lstm:{out}");
     let ahead = [
         "forecast",
@@ -82,7 +82,9 @@ fn a_trained_lstm_forecasts_and_stands_in_the_backtest() {
         "--format",
         "csv",
     ];
-    let refused = run(&[&ahead[..], &TABLE[..]].concat());
+    let read = run(&[&ahead[..], &TABLE[..]].concat());
+    assert!(read.status.success(), "{}", stderr(&read));
+    let refused = run(&[&ahead[..], &TABLE[..], &["--volume-column", "turnover"]].concat());
     assert!(!refused.status.success());
     assert!(
         stderr(&refused).contains("the covariate volume"),

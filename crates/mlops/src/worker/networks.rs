@@ -1,7 +1,8 @@
 //! The networks of a round: trained once on the closes of all its symbols, before what judges them.
 //!
 //! Model: a network learns from what lies before the first held-out origin of the round, of every symbol, and from
-//! nothing else: whatever the gate looks at comes behind it. That moment is the same all year, so that the network is,
+//! nothing else: whatever the gate looks at comes behind it. The end is rounded down to 32 bars, so that symbols with a
+//! gap share it. That moment is the same all year, so that the network is,
 //! too: jobs of the same round and the rounds of the same year find it where the first has left it, by the hash of all
 //! that it follows from. A training that was killed goes on from its last whole epoch, in whichever process has the
 //! job next and the folder.
@@ -18,7 +19,7 @@ use std::{
 
 use forecast::{ForecastModel as _, ModelProvider, ModelRef};
 use kernels::Cpu;
-use market::Timestamp;
+use market::{Interval, Timestamp};
 use neural::{
     Config, ErrorKind, Model, NetworkSpec, Series, TrainedModel, TrainedNetworks, artefact,
     training::{self, Control, Event, Options},
@@ -36,6 +37,9 @@ use crate::{
 
 /// Closes of a symbol that a network is trained on at most, the latest.
 const MOST_CLOSES: usize = 5_000;
+
+/// The end of what is learnt from is a multiple of so many bars' length.
+const GRID_BARS: i64 = 32;
 
 /// Networks and checkpoints that are kept at most.
 const MOST_KEPT: usize = 64;
@@ -105,7 +109,7 @@ impl On<'_> {
             calendars: &task.inner.calendars,
             code_version: &task.inner.config.code_version,
         };
-        let until = trainer.held_out_from(round, as_of)?;
+        let until = shared(trainer.held_out_from(round, as_of)?, self.payload.interval);
         let closes = Arc::new(self.closes(task, until).await?);
         let _alone = task.inner.training.lock().await;
         for (reference, wanted) in wanted {
@@ -187,6 +191,13 @@ impl On<'_> {
         }
         Ok(all)
     }
+}
+
+/// The end of what is learnt from, at or before the first held-out bar: a symbol that lacks a bar or two has its first
+/// one a day or two before the others', and would have a network of its own.
+fn shared(held_out_from: Timestamp, interval: Interval) -> Timestamp {
+    let grid = interval.micros() * GRID_BARS;
+    Timestamp::from_micros(held_out_from.as_micros().div_euclid(grid) * grid)
 }
 
 /// Trains a network, or takes it from where it was left.

@@ -64,7 +64,13 @@ impl Workplace {
 
     /// Daily bars of a symbol with these closes, from day 0 on.
     pub async fn put_closes(&self, symbol: &str, closes: &[f64]) {
-        let bars = closes.iter().enumerate().map(|(n, close)| {
+        self.put_closes_without(symbol, closes, None).await;
+    }
+
+    /// As these, but for one day that is missing.
+    pub async fn put_closes_without(&self, symbol: &str, closes: &[f64], missing: Option<usize>) {
+        let all = closes.iter().enumerate();
+        let bars = all.filter(|(n, _)| Some(*n) != missing).map(|(n, close)| {
             let tick = Tick {
                 symbol: symbol.parse().unwrap(),
                 ts: day(n),
