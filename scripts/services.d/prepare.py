@@ -14,6 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("TICKCAST_CACHE") or Path.home() / ".cache" / "tickcast") / "services"
 SECANTUSDB = "0.7.0b3"
+SCHEMATHESIS = "4.32.5"
 AIRFLOW = "3.3.2"
 AIRFLOW_HTTP = "6.3.0"
 MLFLOW = "3.17.2"
@@ -140,6 +141,14 @@ def airflow_python():
     pins = HERE.parents[1] / "deploy" / "airflow" / "constraints.txt"
     return python_with(f"airflow-{AIRFLOW}-{fingerprint(pins)}", "Airflow", f"apache-airflow=={AIRFLOW}",
                        f"apache-airflow-providers-http=={AIRFLOW_HTTP}", "-c", pins)
+
+
+def schemathesis_python():
+    if sys.version_info < (3, 11):
+        raise Failure(f"schemathesis' pinned packages need Python 3.11 or newer, and this is {sys.version.split()[0]}")
+    pins = HERE / "schemathesis-constraints.txt"
+    return python_with(f"schemathesis-{SCHEMATHESIS}-{fingerprint(pins)}", "schemathesis",
+                       f"schemathesis=={SCHEMATHESIS}", "-c", pins)
 
 
 def ferretdb_binary():

@@ -6,17 +6,14 @@ use app::api::{
     ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
     backend::Backend,
     backtest::{BacktestAsk, BacktestRun, BacktestUpdate, SymbolResult},
-    pipeline::{
-        DeadLetterCount, DeadLetterLine, DroppedLetters, PipelineStatus, ReplaySummary, SourceLine,
-        SourceState, StageRate, TopicFlow,
-    },
+    pipeline::{DeadLetterLine, PipelineStatus, StageRate},
 };
 use async_trait::async_trait;
 use forecast::FitReport;
 use futures::{StreamExt as _, stream, stream::BoxStream};
 use market::{Bar, Fan, Interval, RejectReason, Symbol, Timestamp};
 use pipeline::{Clock as _, Pipeline, PipelineError, ReplayReport, SystemClock};
-use protocol::{PredictRequest, Prediction};
+use protocol::{PredictRequest, Prediction, Replayed};
 use serde_json::Value;
 use serving::{BacktestEvent, BacktestRequest, Serving, ServingError};
 use source::sim::LISTINGS;
@@ -31,6 +28,7 @@ use crate::{
         verifier::Verifier,
     },
     http::{
+        dead_letters::replayed,
         guard::{Gate, Grant},
         serving::Client,
     },
@@ -455,7 +453,7 @@ impl Backend for ServerBackend {
             role: role.as_str().into(),
             topic: pipeline.config().topic.clone(),
             group: pipeline.config().group.clone(),
-            sources: stats.sources.into_iter().map(source_line).collect(),
+            sources: stats.sources,
             stages: stages
                 .into_iter()
                 .filter(|(_, _, does)| *does)
@@ -466,31 +464,14 @@ impl Backend for ServerBackend {
                 })
                 .collect(),
             lag_records: stats.bus_lag_records,
-            flow: stats.topic_flow.map(|flow| TopicFlow {
-                published_per_second: flow.published_per_second,
-                taken_per_second: flow.taken_per_second,
-            }),
+            flow: stats.topic_flow,
             live_readers: stats.live.sessions,
             missing: missing
                 .into_iter()
                 .map(|(what, why)| (what.into(), why))
                 .collect(),
-            dead_letters: counts
-                .into_iter()
-                .map(|count| DeadLetterCount {
-                    reason: count.reason,
-                    open: count.open,
-                    replayed: count.replayed,
-                })
-                .collect(),
-            dropped: dropped
-                .into_iter()
-                .map(|count| DroppedLetters {
-                    source: count.source,
-                    reason: count.reason,
-                    dropped: count.dropped,
-                })
-                .collect(),
+            dead_letters: counts,
+            dropped,
         })
     }
 
@@ -522,13 +503,10 @@ impl Backend for ServerBackend {
     async fn replay_dead_letters(
         &self,
         reason: Option<RejectReason>,
-    ) -> Result<ReplaySummary, ApiError> {
+    ) -> Result<Replayed, ApiError> {
         self.needs(Role::Admin)?;
         let report = self.replay(reason).await.map_err(from_pipeline)?;
-        Ok(ReplaySummary {
-            replayed: report.replayed,
-            still_bad: report.still.values().sum(),
-        })
+        Ok(replayed(&report))
     }
 
     async fn import_sample(&self) -> Result<ImportReport, ApiError> {
@@ -558,28 +536,6 @@ fn read_place(text: &str) -> Option<SymbolPlace> {
         bars_only: flag(1)?,
         symbol: text.get(2..)?.parse().ok()?,
     })
-}
-
-fn source_line(source: pipeline::SourceStatus) -> SourceLine {
-    let state = match source.state {
-        pipeline::SourceState::Starting => SourceState::Starting,
-        pipeline::SourceState::Running => SourceState::Running,
-        pipeline::SourceState::Waiting { error, retry_ms } => {
-            SourceState::Waiting { error, retry_ms }
-        }
-        pipeline::SourceState::Finished => SourceState::Finished,
-        pipeline::SourceState::Failed { error } => SourceState::Failed { error },
-        pipeline::SourceState::Stopped => SourceState::Stopped,
-    };
-    SourceLine {
-        name: source.name,
-        state,
-        rows: source.rows,
-        rejected: source.rejected,
-        newest: source.newest,
-        warnings: source.warnings,
-        warning: source.warning,
-    }
 }
 
 fn update(event: BacktestEvent) -> BacktestUpdate {

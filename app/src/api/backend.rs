@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use forecast::FitReport;
 use futures::stream::BoxStream;
 use market::{Bar, Fan, Interval, RejectReason, Symbol, Timestamp};
-use protocol::{PredictRequest, Prediction};
+use protocol::{PredictRequest, Prediction, Replayed};
 
 use super::{
     ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
     backtest::{BacktestAsk, BacktestRun},
-    pipeline::{DeadLetterLine, PipelineStatus, ReplaySummary},
+    pipeline::{DeadLetterLine, PipelineStatus},
 };
 
 /// The server, as the pages see it.
@@ -104,10 +104,8 @@ pub trait Backend: Send + Sync + 'static {
     ) -> Result<Vec<DeadLetterLine>, ApiError>;
 
     /// Decodes open dead letters again, of one reason if given, with the rules of now.
-    async fn replay_dead_letters(
-        &self,
-        reason: Option<RejectReason>,
-    ) -> Result<ReplaySummary, ApiError>;
+    async fn replay_dead_letters(&self, reason: Option<RejectReason>)
+    -> Result<Replayed, ApiError>;
 
     /// Imports the bundled sample data; harmless when done twice.
     async fn import_sample(&self) -> Result<ImportReport, ApiError>;

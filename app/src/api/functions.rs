@@ -8,11 +8,12 @@ use leptos::{
     server_fn::codec::{Json, StreamingText, TextStream},
 };
 use market::{Fan, Interval, Symbol, Timestamp};
+use protocol::Replayed;
 
 use super::{
     ApiError, ImportReport, SystemStatus, Watchlist,
     chart_page::{ChartData, Record},
-    pipeline::{PipelineBoard, ReplaySummary},
+    pipeline::PipelineBoard,
 };
 #[cfg(feature = "ssr")]
 use super::{backtest_serve, serve, watchlist};
@@ -149,7 +150,7 @@ pub async fn pipeline(search: String) -> Result<PipelineBoard, ApiError> {
 /// # Errors
 /// Invalid: no such reason. Else what the store says.
 #[server(endpoint = "replay_dead_letters")]
-pub async fn replay_dead_letters(reason: Option<String>) -> Result<ReplaySummary, ApiError> {
+pub async fn replay_dead_letters(reason: Option<String>) -> Result<Replayed, ApiError> {
     let done = serve::replay(&*serve::backend()?, reason.as_deref()).await;
     serve::show_replay(&done, reason.as_deref());
     serve::answer(done)

@@ -9,7 +9,7 @@ use http::StatusCode;
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 use market::{Bar, ErrorKind, Fan, Interval, RejectReason, Symbol};
-use protocol::PredictRequest;
+use protocol::{PredictRequest, Replayed};
 
 use super::{
     ApiError, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
@@ -18,7 +18,7 @@ use super::{
     board::{self, BoardQuery, reason_named},
     chart_page::{ChartData, PastPoint, Record, first_steps},
     markup,
-    pipeline::{LETTERS_SHOWN, PipelineBoard, ReplaySummary},
+    pipeline::{LETTERS_SHOWN, PipelineBoard},
     watchlist,
 };
 use crate::query::{BARS_WITH_PAGE, ChartQuery, symbol_url};
@@ -308,10 +308,7 @@ pub async fn pipeline_board(
 }
 
 /// Replays the dead letters of the reason named, or all of them.
-pub async fn replay(
-    backend: &dyn Backend,
-    reason: Option<&str>,
-) -> Result<ReplaySummary, ApiError> {
+pub async fn replay(backend: &dyn Backend, reason: Option<&str>) -> Result<Replayed, ApiError> {
     let reason: Option<RejectReason> = match reason.filter(|text| !text.is_empty()) {
         None => None,
         Some(text) => Some(reason_named(text).ok_or_else(|| {
@@ -323,7 +320,7 @@ pub async fn replay(
 
 /// Sends the browser on to the Pipeline page, which says what a replay did. The address carries
 /// numbers and a kind of error only: words in it would be shown to whoever follows a forged link.
-pub fn show_replay(done: &Result<ReplaySummary, ApiError>, reason: Option<&str>) {
+pub fn show_replay(done: &Result<Replayed, ApiError>, reason: Option<&str>) {
     let outcome = match done {
         Ok(done) => format!("replayed={}&still_bad={}", done.replayed, done.still_bad),
         Err(error) => format!("problem={}", error.kind.as_str()),

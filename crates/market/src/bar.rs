@@ -50,6 +50,7 @@ pub enum Coverage {
 
 /// Open, high, low, close and volume of one symbol over one interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Bar {
     /// What was traded.
     pub symbol: Symbol,

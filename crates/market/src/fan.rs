@@ -8,6 +8,7 @@ use crate::{Interval, Symbol, Timestamp};
 
 /// One forecast of one model from one origin: the fan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Fan {
     /// The symbol.
     pub symbol: Symbol,
@@ -34,6 +35,7 @@ pub struct Fan {
 
 /// A prediction interval over the steps of a fan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Band {
     /// Nominal coverage, percent.
     pub level: f64,

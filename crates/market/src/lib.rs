@@ -12,16 +12,20 @@
 
 mod bar;
 mod closes;
+mod dead_letter;
 mod error;
 mod excerpt;
 mod fan;
 mod interval;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod symbol;
 mod tick;
 mod time;
 
 pub use bar::{AggregationSource, Bar, Coverage, bars_from_ticks};
 pub use closes::{MAX_CARRIED_BARS, timed_closes};
+pub use dead_letter::{DeadLetter, DeadLetterState, DroppedCount, ReasonCount};
 pub use error::{ErrorKind, MarketError, Result};
 pub use excerpt::{EXCERPT_CHARS, excerpt};
 pub use fan::{Band, Fan};

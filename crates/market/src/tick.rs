@@ -8,6 +8,7 @@ use crate::{Symbol, Timestamp};
 
 /// One trade.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tick {
     /// What was traded.
     pub symbol: Symbol,
@@ -34,6 +35,7 @@ impl Tick {
 
 /// Orders the ticks of one symbol; with the symbol it is the key under which a tick is stored once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TickKey {
     /// When, by the source's clock.
     #[serde(rename = "ts_us")]
@@ -44,6 +46,7 @@ pub struct TickKey {
 
 /// Why a row was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RejectReason {
     /// Not JSON, not CSV, cut off, or not an object.
@@ -108,6 +111,7 @@ impl fmt::Display for RejectReason {
 
 /// A row that cannot be used, kept with its reason and origin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reject {
     /// Why.
     pub reason: RejectReason,

@@ -18,7 +18,7 @@ use bus::{EventBus, GroupLag};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::stats::TopicFlow;
+use crate::TopicFlow;
 
 /// How often the bus is asked.
 const ASK_EVERY: Duration = Duration::from_secs(2);

@@ -54,13 +54,14 @@ pub use live::{Frame, GOING_AWAY, LiveHub, LiveSession, POLICY, message_text};
 pub use observers::{
     Observers, Origin, PartitionChange, PartitionObserver, StoredObserver, StoredRows,
 };
+pub use protocol::{LiveStats, PipelineStats, Rate, Role, SourceState, SourceStatus, TopicFlow};
 pub use push::Pushed;
 pub use retention::{RetentionConfig, remove_old};
 pub use sink::Sink;
-pub use source_spec::{BuildSource, SourceSpec, SourceState, SourceStatus};
-pub use stages::{Parts, Role};
+pub use source_spec::{BuildSource, SourceSpec};
+pub use stages::Parts;
 pub use start::{Pipeline, Prepared};
-pub use stats::{Counter, LiveStats, PipelineStats, Rate, TopicFlow};
+pub use stats::Counter;
 
 /// The reason that readers are told when the server goes away.
 pub const SHUTTING_DOWN: &str = "the server is shutting down";

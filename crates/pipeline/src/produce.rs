@@ -23,12 +23,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    PipelineError, Result, Sink,
+    PipelineError, Result, Sink, SourceState, SourceStatus,
     backoff::Backoff,
     clock::Clock,
     config::{PipelineConfig, ProduceConfig},
     dead_letters::{self, DeadLetterOutlet},
-    source_spec::{SourceSpec, SourceState, SourceStatus},
+    source_spec::SourceSpec,
     stats::Counters,
 };
 

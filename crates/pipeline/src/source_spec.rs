@@ -1,56 +1,6 @@
-//! A source as the pipeline is given it, and how it stands.
+//! A source as the pipeline is given it.
 
-use market::Timestamp;
-use serde::Serialize;
 use source::{SourceError, TickSource};
-
-/// How a source stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum SourceState {
-    /// It has not handed anything over yet.
-    Starting,
-    /// It hands rows over.
-    Running,
-    /// It failed, or its provider does; it is tried again after a wait.
-    Waiting {
-        /// What it said.
-        error: String,
-        /// How long the wait is.
-        retry_ms: u64,
-    },
-    /// It has come to its end.
-    Finished,
-    /// It failed in a way that trying again does not mend.
-    Failed {
-        /// What it said.
-        error: String,
-    },
-    /// The pipeline has stopped it.
-    Stopped,
-}
-
-/// A source and how it stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SourceStatus {
-    /// Its name.
-    pub name: String,
-    /// How it stands.
-    #[serde(flatten)]
-    pub state: SourceState,
-    /// Rows that it has handed over, good and bad.
-    pub rows: u64,
-    /// Rows of it that could not be used.
-    pub rejected: u64,
-    /// The newest timestamp that it has handed over.
-    #[serde(rename = "newest_us")]
-    pub newest: Option<Timestamp>,
-    /// How often it went on past something that rows may be missing because of.
-    pub warnings: u64,
-    /// The last of them, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warning: Option<String>,
-}
 
 /// Builds a source, anew for each start.
 pub type BuildSource =

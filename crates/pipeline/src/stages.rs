@@ -3,46 +3,9 @@
 use std::sync::Arc;
 
 use bus::{EventBus, TopicLog};
-use serde::Serialize;
 use store::StorePorts;
 
 use crate::{Clock, DeadLetterOutlet, SourceSpec};
-
-/// What a process does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Everything.
-    Serve,
-    /// Source to bus.
-    Ingest,
-    /// Bus to store, and what is made of what it stores.
-    Consume,
-    /// Readers.
-    Web,
-}
-
-impl Role {
-    /// Whether it stores what the bus brings.
-    pub const fn consumes(self) -> bool {
-        matches!(self, Self::Serve | Self::Consume)
-    }
-
-    /// Whether it serves readers.
-    pub const fn has_readers(self) -> bool {
-        matches!(self, Self::Serve | Self::Web)
-    }
-
-    /// The name of the command.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Serve => "serve",
-            Self::Ingest => "ingest",
-            Self::Consume => "consume",
-            Self::Web => "web",
-        }
-    }
-}
 
 /// What the stages stand on.
 pub struct Parts {

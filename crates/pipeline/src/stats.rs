@@ -14,9 +14,7 @@ use std::{
     time::Instant,
 };
 
-use serde::Serialize;
-
-use crate::source_spec::SourceStatus;
+use protocol::Rate;
 
 /// Seconds that a rate is taken over.
 const WINDOW_S: usize = 10;
@@ -83,22 +81,6 @@ impl Counter {
     }
 }
 
-/// What a counter says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Rate {
-    /// Since the start of the process.
-    pub total: u64,
-    /// Over the last ten seconds.
-    pub per_second: f64,
-}
-
-impl std::ops::AddAssign for Rate {
-    fn add_assign(&mut self, other: Self) {
-        self.total += other.total;
-        self.per_second += other.per_second;
-    }
-}
-
 /// The counters of the stages.
 #[derive(Debug)]
 pub(crate) struct Counters {
@@ -137,62 +119,4 @@ impl Counters {
             live_cut_offs: Counter::new("tickcast_live_cut_offs_total"),
         }
     }
-}
-
-/// The pipeline stage by stage.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PipelineStats {
-    /// The sources.
-    pub sources: Vec<SourceStatus>,
-    /// Rows that sources handed over, good and bad.
-    pub received: Rate,
-    /// Rows that the bus took.
-    pub published: Rate,
-    /// Ticks stored.
-    pub stored: Rate,
-    /// Ticks that were there already.
-    pub duplicates: Rate,
-    /// Bars written that came as bars.
-    pub bars_written: Rate,
-    /// Rejected rows.
-    pub rejected: Rate,
-    /// Calls of the store that failed and were, or will be, tried again.
-    pub store_errors: Rate,
-    /// Calls of the bus that failed and were, or will be, tried again.
-    pub bus_errors: Rate,
-    /// Records on the bus that are not stored yet; `None` when the bus does not say.
-    pub bus_lag_records: Option<u64>,
-    /// What goes over the topic, of all processes; `None` while two answers of the bus are not there.
-    pub topic_flow: Option<TopicFlow>,
-    /// Ticks read from the topic for `/live`, in a process that follows it on its own.
-    pub followed: Rate,
-    /// `/live`.
-    pub live: LiveStats,
-}
-
-/// What goes over a topic, whichever processes publish and store: messages, which hold one row or
-/// more. Over the last ten seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct TopicFlow {
-    /// Messages published to it per second.
-    pub published_per_second: f64,
-    /// Messages per second that the group which stores has committed.
-    pub taken_per_second: f64,
-}
-
-/// `/live`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct LiveStats {
-    /// Readers connected.
-    pub sessions: usize,
-    /// Messages put into readers' queues.
-    pub messages: Rate,
-    /// The longest queue of a reader.
-    pub deepest_queue: usize,
-    /// How often a queue was full and folded into the latest state.
-    pub conflations: Rate,
-    /// Ticks left out that way.
-    pub skipped_ticks: Rate,
-    /// Readers cut off.
-    pub cut_offs: Rate,
 }

@@ -5,10 +5,19 @@
 //!
 //! What it does not do: name transport limits, or check values; those are the server's (see docs).
 
+mod dead_letters;
 mod forecast;
 mod live;
+mod pipeline;
 mod predict;
+mod push;
 
+pub use dead_letters::{DeadLetterPage, Discarded, Replayed};
 pub use forecast::{ForecastMessage, ForecastRequest};
 pub use live::{LiveMessage, LiveRequest};
+pub use pipeline::{
+    BacktestStats, ForecastStats, LiveStats, MissingPart, PipelineAnswer, PipelineStats,
+    PredictStats, Rate, Role, ServingStats, SourceState, SourceStatus, StageStats, TopicFlow,
+};
 pub use predict::{PredictRequest, Prediction, PredictionOrigin};
+pub use push::{Pushed, RejectedRow};

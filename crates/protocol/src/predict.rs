@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A request for a forecast: of a stored symbol, or of a series in the body.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PredictRequest {
     /// Comes back as it is; tells answers on a WebSocket apart.
@@ -34,6 +35,7 @@ pub struct PredictRequest {
 
 /// The answer to a [`PredictRequest`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Prediction {
     /// The request's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +63,7 @@ pub struct Prediction {
 
 /// Where a forecast of a stored symbol was made from, and by which state of its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PredictionOrigin {
     /// The start of the last closed bar that the model saw.
     #[serde(rename = "start_us")]

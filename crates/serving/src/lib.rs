@@ -38,5 +38,5 @@ pub use config::{BacktestConfig, ForecastConfig, PredictConfig, ServingConfig};
 pub use error::{Result, ServingError};
 pub use feed::{ForecastHub, ForecastSession};
 pub use predict::Predictor;
+pub use protocol::{BacktestStats, ForecastStats, PredictStats, ServingStats};
 pub use start::Serving;
-pub use stats::{BacktestStats, ForecastStats, PredictStats, ServingStats};

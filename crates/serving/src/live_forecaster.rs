@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Result, ServingError,
+    ForecastStats, Result, ServingError,
     config::ForecastConfig,
     cpu::Cpu,
     feed::ForecastHub,
@@ -38,7 +38,7 @@ use crate::{
     model_cache::{CachedModel, Key, ModelCache, Refresh},
     origin::{Origin, recipe},
     series_reader::SeriesReader,
-    stats::{Counters, ForecastStats},
+    stats::Counters,
 };
 
 /// Series that are worked on together: they share a transaction of the ledger.

@@ -2,8 +2,7 @@
 //!
 //! Model: as those of the stages, in `pipeline::stats`, whose [`Counter`] counts them.
 
-use pipeline::{Counter, Rate};
-use serde::Serialize;
+use pipeline::Counter;
 
 /// The counters of the crate.
 #[derive(Debug)]
@@ -42,65 +41,4 @@ impl Counters {
             backtests_stopped: Counter::new("tickcast_backtests_stopped_total"),
         }
     }
-}
-
-/// What is served, kind by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct ServingStats {
-    /// Forecasts at closed bars.
-    pub forecasts: ForecastStats,
-    /// Forecasts on request.
-    pub predictions: PredictStats,
-    /// Backtests on request.
-    pub backtests: BacktestStats,
-    /// Calls of the store that failed and were, or will be, tried again.
-    #[serde(skip)]
-    pub store_errors: Rate,
-}
-
-/// Forecasts at closed bars.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct ForecastStats {
-    /// Readers of `/forecast` connected.
-    pub sessions: usize,
-    /// Symbols and intervals followed.
-    pub series: usize,
-    /// Fans computed.
-    pub made: Rate,
-    /// Those for which the model was fitted; for the others a kept one took the new bars.
-    pub fitted: Rate,
-    /// Fans written to the ledger.
-    pub recorded: Rate,
-    /// Fans that came after their outcome could be known: not shown, not recorded.
-    pub too_late: Rate,
-    /// Closed bars passed over because a newer one had closed.
-    pub skipped: Rate,
-    /// Fits that were refused or broke down (too few bars, as a rule).
-    pub failed: Rate,
-    /// Steps scored.
-    pub scored: Rate,
-}
-
-/// Forecasts on request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct PredictStats {
-    /// Being computed now.
-    pub in_flight: usize,
-    /// Answered.
-    pub answered: Rate,
-    /// Refused because too many were being computed.
-    pub refused: Rate,
-}
-
-/// Backtests on request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct BacktestStats {
-    /// Being computed now.
-    pub in_flight: usize,
-    /// Ended with a report.
-    pub finished: Rate,
-    /// Refused because too many were being computed.
-    pub refused: Rate,
-    /// Stopped because somebody asked, or because nobody waited for them any more.
-    pub stopped: Rate,
 }

@@ -33,6 +33,7 @@ mod sqlite;
 
 pub use csv_sink::{CsvSink, CsvSinkOptions};
 pub use error::{Result, StoreError};
+pub use market::DroppedCount;
 pub use ports::{
     AliasChange, AliasMove, AliasTarget, Appended, Artefact, Artefacts, BarQuery, BarRetention,
     Budget, Change, Database, DatabasePorts, DeadLetter, DeadLetterLog, DeadLetterState,
@@ -45,5 +46,5 @@ pub use ports::{
     Renewed, ScoreRow, StepOutcome, StorePorts, StoredTick, Submitted, SymbolPage, SymbolPlace,
     SymbolQuery, TickRetention, Topic, Verdict, Version, VersionQuery,
 };
-pub use quota::{DeadLetterQuota, DroppedCount, RejectReport};
+pub use quota::{DeadLetterQuota, RejectReport};
 pub use sqlite::{Copied, SqliteOptions, SqliteStore};

@@ -10,8 +10,7 @@
 //! The names of sources come from outside too (a message's header), so their number is bounded:
 //! beyond [`MOST_SOURCES`] all new ones share the quota of [`OTHERS`].
 
-use market::{Reject, RejectReason};
-use serde::{Deserialize, Serialize};
+use market::{DroppedCount, Reject, RejectReason};
 
 /// Sources with a quota of their own at most.
 pub const MOST_SOURCES: usize = 1_000;
@@ -75,17 +74,6 @@ impl DeadLetterQuota {
     pub(crate) const fn may_hold(&self, bytes: u64) -> bool {
         self.per_source > 0 && self.total > 0 && bytes <= self.bytes_per_source
     }
-}
-
-/// How many letters of a source and reason were not kept.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct DroppedCount {
-    /// The source.
-    pub source: String,
-    /// The reason.
-    pub reason: RejectReason,
-    /// How many.
-    pub dropped: u64,
 }
 
 /// What became of rejected rows.

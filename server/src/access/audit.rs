@@ -18,6 +18,7 @@ use pipeline::{PipelineError, ReplayReport};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::error;
+use utoipa::ToSchema;
 
 use super::{
     Who,
@@ -25,7 +26,8 @@ use super::{
 };
 
 /// What was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditAct)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
     /// Dead letters were checked again, and stored where they are good now.
@@ -63,7 +65,8 @@ impl Act {
 }
 
 /// One line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub struct Entry {
     /// When it was over, in UTC.
     pub at: String,
@@ -73,6 +76,7 @@ pub struct Entry {
     pub who: Who,
     /// The client's address, of an act over HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub from: Option<IpAddr>,
     /// Of what, and what came of it; `error` where it failed.
     pub what: Value,

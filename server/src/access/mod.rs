@@ -17,9 +17,13 @@ pub mod verifier;
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What a token allows. Each role holds the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[schema(as = AccessRole)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Look: pages, prices, forecasts, predictions, WebSockets, metrics.
@@ -62,7 +66,8 @@ impl FromStr for Role {
 }
 
 /// On whose behalf something is done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AccessHolder)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum Who {
     /// The holder of a token.

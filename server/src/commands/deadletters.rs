@@ -6,6 +6,7 @@ use std::io::Write as _;
 use clap::{Args, Subcommand};
 use market::RejectReason;
 use pipeline::{Clock as _, SystemClock};
+use protocol::{DeadLetterPage, Discarded, Replayed};
 use serde_json::json;
 
 use super::remote::{Remote, answer};
@@ -16,7 +17,7 @@ use crate::{
     },
     config::Config,
     error::{CommandError, Result},
-    http::dead_letters::{Discarded, Page, Replayed},
+    http::dead_letters::replayed,
     terminal, wiring,
 };
 
@@ -124,7 +125,11 @@ pub async fn run(args: &DeadLetterArgs, config: &Config) -> Result<()> {
     }
 }
 
-async fn read(config: &Config, reason: Option<RejectReason>, limit: usize) -> Result<Page> {
+async fn read(
+    config: &Config,
+    reason: Option<RejectReason>,
+    limit: usize,
+) -> Result<DeadLetterPage> {
     let store = wiring::open_store(config).await?.dead_letters;
     let counts = store.dead_letter_counts().await?;
     let dropped = store.dropped_dead_letters().await?;
@@ -139,7 +144,7 @@ async fn read(config: &Config, reason: Option<RejectReason>, limit: usize) -> Re
         }
         letters.extend(page);
     }
-    Ok(Page {
+    Ok(DeadLetterPage {
         counts,
         dropped,
         letters,
@@ -156,7 +161,7 @@ async fn replay(config: &Config, reason: Option<RejectReason>) -> Result<Replaye
     audit.record(SystemClock.now(), Act::Replay, &who, None, what);
     let report = done.map_err(wiring::from_pipeline)?;
     offline.close().await?;
-    Ok(Replayed::from(&report))
+    Ok(replayed(&report))
 }
 
 async fn fetch(
@@ -164,18 +169,18 @@ async fn fetch(
     url: &str,
     reason: Option<RejectReason>,
     limit: usize,
-) -> Result<Page> {
-    let mut all = Page {
+) -> Result<DeadLetterPage> {
+    let mut all = DeadLetterPage {
         counts: Vec::new(),
         dropped: Vec::new(),
         letters: Vec::new(),
     };
     loop {
         let after = all.letters.last().map_or(0, |l: &store::DeadLetter| l.id);
-        let asked = PAGE.min(limit - all.letters.len());
+        let asked = PAGE.min(limit - all.letters.len()).max(1);
         let mut query = vec![("limit", asked.to_string()), ("after", after.to_string())];
         query.extend(reason.map(|r| ("reason", r.as_str().to_owned())));
-        let page: Page = answer(url, remote.get(url)?.query(&query)).await?;
+        let page: DeadLetterPage = answer(url, remote.get(url)?.query(&query)).await?;
         all.counts = page.counts;
         all.dropped = page.dropped;
         let got = page.letters.len();
@@ -221,7 +226,7 @@ async fn post_discard(
     Ok(done.discarded)
 }
 
-fn print_json(page: &Page) -> Result<()> {
+fn print_json(page: &DeadLetterPage) -> Result<()> {
     let mut out = terminal::stdout();
     for letter in &page.letters {
         let line = json!({
@@ -237,7 +242,7 @@ fn print_json(page: &Page) -> Result<()> {
     Ok(())
 }
 
-fn print_table(page: &Page) -> Result<()> {
+fn print_table(page: &DeadLetterPage) -> Result<()> {
     let mut out = terminal::stdout();
     if page.counts.is_empty() && page.dropped.is_empty() {
         writeln!(out, "no dead letters")?;

@@ -1,30 +1,23 @@
 //! `GET /api/audit`: the latest acts that cannot be undone, oldest first; `?limit=` of them.
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::{Json, extract::State};
 use market::ErrorKind;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     AppState,
     problem::{Problem, Result},
+    query::{Parameters, Raw},
 };
 use crate::access::audit::Entry;
 
 /// The most entries of one answer.
 const MAX_ENTRIES: usize = 10_000;
 
-/// How many.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wanted {
-    limit: Option<usize>,
-}
-
 /// The answer.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditPage)]
 pub struct Page {
     /// Oldest first.
     pub entries: Vec<Entry>,
@@ -33,13 +26,19 @@ pub struct Page {
 }
 
 /// The handler.
-pub async fn list(
-    State(state): State<AppState>,
-    wanted: std::result::Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Page>> {
-    let Query(wanted) =
-        wanted.map_err(|e| Problem::new(ErrorKind::Invalid, e.body_text()).field("limit"))?;
-    let limit = wanted.limit.unwrap_or(100).min(MAX_ENTRIES);
+#[utoipa::path(
+    get,
+    path = "/api/audit",
+    tag = "operations",
+    params(
+        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 10000),
+    ),
+    responses((status = 200, description = "The latest acts that cannot be undone, oldest first", body = Page), Problem),
+)]
+pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Page>> {
+    let mut parameters = Parameters::of(raw)?;
+    let limit = parameters.limit_up_to(MAX_ENTRIES)?;
+    parameters.end()?;
     let log = state.gate.audit.clone();
     let read = tokio::task::spawn_blocking(move || log.latest(limit)).await;
     let (entries, unreadable) = read

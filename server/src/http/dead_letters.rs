@@ -3,14 +3,13 @@
 
 use axum::{Extension, Json, extract::State};
 use market::RejectReason;
-use serde::{Deserialize, Serialize};
-use store::{DeadLetter, DroppedCount, ReasonCount};
+use protocol::{DeadLetterPage, Discarded, Replayed};
 
 use super::{
     AppState,
     guard::Grant,
-    problem::Result,
-    query::{MAX_PAGE, Parameters, Raw},
+    problem::{Problem, Result},
+    query::{Parameters, Raw},
 };
 
 /// Which letters: `?reason=bad_price&after=50&limit=100`.
@@ -20,8 +19,8 @@ pub struct Selection {
     pub reason: Option<RejectReason>,
     /// Ids above this one.
     pub after: i64,
-    /// At most so many; 100 when absent.
-    pub limit: Option<usize>,
+    /// At most so many.
+    pub limit: usize,
     /// Only of this source, to discard them.
     pub source: Option<String>,
 }
@@ -35,69 +34,54 @@ impl Selection {
             reason: parameters.read_with("reason", &format!("one of {known}"), reason)?,
             source: parameters.read("source", "a source")?,
             after: parameters.read("after", "the id of a letter")?.unwrap_or(0),
-            limit: parameters.read("limit", "a number from 0")?,
+            limit: parameters.limit()?,
         };
         parameters.end()?;
         Ok(selection)
     }
 }
 
-/// A page of letters and the counts of all.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Page {
-    /// By reason.
-    pub counts: Vec<ReasonCount>,
-    /// Those that were not kept, because their source had its quota; a server that knows none is an
-    /// older one.
-    #[serde(default)]
-    pub dropped: Vec<DroppedCount>,
-    /// The open ones, by id.
-    pub letters: Vec<DeadLetter>,
-}
-
-/// What a replay did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replayed {
-    /// Letters whose rows are in the store now.
-    pub replayed: u64,
-    /// Letters that still cannot be used.
-    pub still_bad: u64,
-}
-
-impl From<&pipeline::ReplayReport> for Replayed {
-    fn from(report: &pipeline::ReplayReport) -> Self {
-        Self {
-            replayed: report.replayed,
-            still_bad: report.still.values().sum(),
-        }
-    }
-}
-
 /// Lists.
-pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Page>> {
+#[utoipa::path(
+    get,
+    path = "/api/deadletters",
+    tag = "dead letters",
+    params(
+        ("reason" = Option<RejectReason>, Query, description = "Only of this reason"),
+        ("source" = Option<String>, Query, description = "Only of this source"),
+        ("after" = Option<i64>, Query, description = "Ids above this one"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "Open dead letters by id, and the counts of all", body = DeadLetterPage), Problem),
+)]
+pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<DeadLetterPage>> {
     let selection = Selection::read(raw)?;
-    let limit = selection.limit.unwrap_or(100).clamp(1, MAX_PAGE);
     let counts = state.dead_letters.dead_letter_counts().await?;
     let dropped = state.dead_letters.dropped_dead_letters().await?;
     let letters = state
         .dead_letters
-        .open_dead_letters(selection.reason, selection.after, limit)
+        .open_dead_letters(selection.reason, selection.after, selection.limit)
         .await?;
-    Ok(Json(Page {
+    Ok(Json(DeadLetterPage {
         counts,
         dropped,
         letters,
     }))
 }
 
-/// What discarding did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Discarded {
-    /// Letters that are gone.
-    pub discarded: u64,
-}
-
 /// Discards those of a reason and a source, or all.
+#[utoipa::path(
+    post,
+    path = "/api/deadletters/discard",
+    tag = "dead letters",
+    params(
+        ("reason" = Option<RejectReason>, Query, description = "Only of this reason"),
+        ("source" = Option<String>, Query, description = "Only of this source"),
+        ("after" = Option<i64>, Query, description = "Ids above this one"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "How many are gone", body = Discarded), Problem),
+)]
 pub async fn discard(
     State(state): State<AppState>,
     Extension(grant): Extension<Grant>,
@@ -112,6 +96,18 @@ pub async fn discard(
 }
 
 /// Replays all of a reason, or all.
+#[utoipa::path(
+    post,
+    path = "/api/deadletters/replay",
+    tag = "dead letters",
+    params(
+        ("reason" = Option<RejectReason>, Query, description = "Only of this reason"),
+        ("source" = Option<String>, Query, description = "Only of this source"),
+        ("after" = Option<i64>, Query, description = "Ids above this one"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "What the replay did", body = Replayed), Problem),
+)]
 pub async fn replay(
     State(state): State<AppState>,
     Extension(grant): Extension<Grant>,
@@ -120,5 +116,13 @@ pub async fn replay(
     let selection = Selection::read(raw)?;
     let backend = state.backend.on_behalf_of(Some(grant));
     let report = backend.replay(selection.reason).await?;
-    Ok(Json(Replayed::from(&report)))
+    Ok(Json(replayed(&report)))
+}
+
+/// A replay, for whoever asked for it.
+pub fn replayed(report: &pipeline::ReplayReport) -> Replayed {
+    Replayed {
+        replayed: report.replayed,
+        still_bad: report.still.values().sum(),
+    }
 }

@@ -12,11 +12,23 @@ use serde_json::json;
 use super::{ops::OpsState, problem::Problem, telemetry};
 
 /// `GET /healthz`: the process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "health",
+    responses((status = 200, description = "The process answers", body = serde_json::Value), Problem),
+)]
 pub async fn alive() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
 /// `GET /readyz`: what it depends on answers too, or 503 with what is missing and why.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    responses((status = 200, description = "What it depends on answers too", body = serde_json::Value), Problem),
+)]
 pub async fn ready(State(state): State<OpsState>) -> Response {
     let missing = state.pipeline.missing().await;
     let Some((first, _)) = missing.first() else {
@@ -32,6 +44,12 @@ pub async fn ready(State(state): State<OpsState>) -> Response {
 }
 
 /// `GET /metrics`: Prometheus text.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "health",
+    responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"), Problem),
+)]
 pub async fn metrics(State(state): State<OpsState>) -> Response {
     let role = state.pipeline.role().as_str();
     metrics::gauge!("tickcast_process_info", "role" => role, "version" => env!("CARGO_PKG_VERSION"))

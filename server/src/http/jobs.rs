@@ -19,6 +19,7 @@ use pipeline::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Job, JobKind, JobLine, JobQuery, JobState, NewJob, Submitted};
+use utoipa::ToSchema;
 
 use super::{
     AppState,
@@ -29,7 +30,8 @@ use super::{
 };
 
 /// A job that is to be done.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = JobSubmission)]
 #[serde(deny_unknown_fields)]
 pub struct Submission {
     /// What it does.
@@ -74,6 +76,16 @@ impl Submission {
 }
 
 /// `POST /api/jobs`: 201 with a new job, 200 with that of the same `Idempotency-Key`.
+#[utoipa::path(
+    post,
+    path = "/api/jobs",
+    tag = "jobs",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "A submission that is sent again with the same key is the same job", min_length = 1, max_length = 200, pattern = "^[!-~]+$"),
+    ),
+    request_body(content = Submission),
+    responses((status = 201, description = "A new job", body = Job), (status = 200, description = "The job of the same idempotency key", body = Job), Problem),
+)]
 pub async fn submit(
     State(state): State<AppState>,
     Extension(grant): Extension<Grant>,
@@ -108,6 +120,18 @@ pub async fn submit(
 }
 
 /// `GET /api/jobs?kind=&state=&before=&limit=`: the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/jobs",
+    tag = "jobs",
+    params(
+        ("kind" = Option<JobKind>, Query, description = "Only of this kind"),
+        ("state" = Option<JobState>, Query, description = "Only in this state"),
+        ("before" = Option<i64>, Query, description = "Ids below this one"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "The newest first", body = Vec<Job>), Problem),
+)]
 pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<Job>>> {
     let mut parameters = Parameters::of(raw)?;
     let kinds = JobKind::ALL.map(JobKind::as_str).join(", ");
@@ -124,11 +148,29 @@ pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<Jo
 }
 
 /// `GET /api/jobs/{id}`.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/{id}",
+    tag = "jobs",
+    params(("id" = i64, Path, description = "The number of a job")),
+    responses((status = 200, description = "The job as it stands", body = Job), Problem),
+)]
 pub async fn show(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<Job>> {
     Ok(Json(find(&state, number(&id)?).await?))
 }
 
 /// `GET /api/jobs/{id}/log?after=&limit=`: lines in their order.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/{id}/log",
+    tag = "jobs",
+    params(
+        ("id" = i64, Path, description = "The number of a job"),
+        ("after" = Option<u64>, Query, description = "Lines above this number"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "Lines in their order", body = Vec<JobLine>), Problem),
+)]
 pub async fn log(
     State(state): State<AppState>,
     Path(id): Path<String>,
@@ -147,6 +189,13 @@ pub async fn log(
 }
 
 /// `POST /api/jobs/{id}/cancel`: asks for its end; a running one ends when its worker hears of it.
+#[utoipa::path(
+    post,
+    path = "/api/jobs/{id}/cancel",
+    tag = "jobs",
+    params(("id" = i64, Path, description = "The number of a job")),
+    responses((status = 200, description = "The job; a running one ends when its worker hears of it", body = Job), Problem),
+)]
 pub async fn cancel(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<Job>> {
     let job = find(&state, number(&id)?).await?;
     state

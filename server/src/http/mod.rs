@@ -14,6 +14,7 @@ mod json_body;
 pub mod login;
 mod login_page;
 pub mod models;
+pub mod openapi;
 pub mod openbb;
 pub mod ops;
 pub mod pipeline_status;
@@ -125,6 +126,7 @@ pub fn router(state: AppState, config: &Config) -> Router {
     let shell = move || app::shell(&build);
     let router = Router::new()
         .merge(ops::routes())
+        .merge(openapi::routes())
         .route("/api/ticks", post(push::ticks))
         .route("/api/deadletters", get(dead_letters::list))
         .route("/api/deadletters/replay", post(dead_letters::replay))

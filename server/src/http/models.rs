@@ -20,6 +20,7 @@ use store::{
     AliasChange, AliasMove, AliasTarget, Change, ModelSummary, Publication, Verdict, Version,
     VersionQuery,
 };
+use utoipa::ToSchema;
 
 use super::{
     AppState,
@@ -31,6 +32,17 @@ use super::{
 use crate::access::audit::Act;
 
 /// `GET /api/models?find=&after=&limit=`: names with their aliases, in their order.
+#[utoipa::path(
+    get,
+    path = "/api/models",
+    tag = "models",
+    params(
+        ("find" = Option<String>, Query, description = "Names that hold this text"),
+        ("after" = Option<String>, Query, description = "Names behind this one"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "Names with their aliases, in their order", body = Vec<ModelSummary>), Problem),
+)]
 pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<ModelSummary>>> {
     let mut parameters = Parameters::of(raw)?;
     let find: Option<String> = parameters.read("find", "a text")?;
@@ -45,6 +57,20 @@ pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<Mo
 }
 
 /// `GET /api/models/{name}/versions?find=&alias=&archived=&before=&limit=`: the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/models/{name}/versions",
+    tag = "models",
+    params(
+        ("name" = String, Path, description = "The name of a model"),
+        ("find" = Option<String>, Query, description = "Whose reference or note holds this text"),
+        ("alias" = Option<String>, Query, description = "That this alias points at"),
+        ("archived" = Option<bool>, Query, description = "Only those that are archived, or are not"),
+        ("before" = Option<i64>, Query, description = "Ids below this one"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "The newest first", body = Vec<Version>), Problem),
+)]
 pub async fn versions(
     State(state): State<AppState>,
     Path(name): Path<String>,
@@ -64,6 +90,16 @@ pub async fn versions(
 }
 
 /// `GET /api/models/{name}/versions/{version}`.
+#[utoipa::path(
+    get,
+    path = "/api/models/{name}/versions/{version}",
+    tag = "models",
+    params(
+        ("name" = String, Path, description = "The name of a model"),
+        ("version" = u32, Path, description = "The number of a version"),
+    ),
+    responses((status = 200, description = "The version", body = Version), Problem),
+)]
 pub async fn version(
     State(state): State<AppState>,
     Path((name, version)): Path<(String, String)>,
@@ -72,6 +108,17 @@ pub async fn version(
 }
 
 /// `GET /api/models/{name}/verdicts?before=&limit=`: what the gate said, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/models/{name}/verdicts",
+    tag = "models",
+    params(
+        ("name" = String, Path, description = "The name of a model"),
+        ("before" = Option<i64>, Query, description = "Ids below this one"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "What the gate said, the newest first", body = Vec<Verdict>), Problem),
+)]
 pub async fn verdicts(
     State(state): State<AppState>,
     Path(name): Path<String>,
@@ -90,7 +137,8 @@ pub async fn verdicts(
 }
 
 /// Who an alias stood for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AliasHistory)]
 pub struct History {
     /// The version at the time that was asked about: now, if none was.
     version: Option<u32>,
@@ -99,6 +147,20 @@ pub struct History {
 }
 
 /// `GET /api/models/{name}/aliases/{alias}?at=&from=&until=&limit=`: where it points, or pointed at a time.
+#[utoipa::path(
+    get,
+    path = "/api/models/{name}/aliases/{alias}",
+    tag = "models",
+    params(
+        ("name" = String, Path, description = "The name of a model"),
+        ("alias" = String, Path, description = "An alias, such as champion"),
+        ("at" = Option<String>, Query, description = "The time that is asked about; now when absent, such as 2026-11-27T21:20:00Z"),
+        ("from" = Option<String>, Query, description = "Moves from then on, such as 2026-11-27T21:20:00Z"),
+        ("until" = Option<String>, Query, description = "Moves before then, such as 2026-11-27T21:20:00Z"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "Where the alias points, or pointed, and its moves", body = History), Problem),
+)]
 pub async fn history(
     State(state): State<AppState>,
     Path((name, alias)): Path<(String, String)>,
@@ -122,13 +184,15 @@ pub async fn history(
 }
 
 /// Where an alias shall point.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = AliasMoveRequest)]
 #[serde(deny_unknown_fields)]
 pub struct Move {
     /// The version; null takes the alias away, so that naive is served.
     version: Option<u32>,
     /// The version that it points at now, as the caller saw it; left out, it does not matter.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     expected: Option<Option<u32>>,
     /// Why.
     why: String,
@@ -142,6 +206,17 @@ fn present<'de, D: serde::Deserializer<'de>>(
 }
 
 /// `POST /api/models/{name}/aliases/{alias}`: promotes, rolls back, or takes the alias away.
+#[utoipa::path(
+    post,
+    path = "/api/models/{name}/aliases/{alias}",
+    tag = "models",
+    params(
+        ("name" = String, Path, description = "The name of a model"),
+        ("alias" = String, Path, description = "An alias, such as champion"),
+    ),
+    request_body(content = Move),
+    responses((status = 200, description = "Where the alias points now", body = History), Problem),
+)]
 pub async fn move_alias(
     State(state): State<AppState>,
     Extension(grant): Extension<Grant>,
@@ -188,7 +263,8 @@ pub async fn move_alias(
 }
 
 /// Whether a version is put away.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ArchiveRequest)]
 #[serde(deny_unknown_fields)]
 pub struct Archiving {
     archived: bool,
@@ -197,6 +273,17 @@ pub struct Archiving {
 }
 
 /// `POST /api/models/{name}/versions/{version}/archive`: puts a version away, or takes it back.
+#[utoipa::path(
+    post,
+    path = "/api/models/{name}/versions/{version}/archive",
+    tag = "models",
+    params(
+        ("name" = String, Path, description = "The name of a model"),
+        ("version" = u32, Path, description = "The number of a version"),
+    ),
+    request_body(content = Archiving),
+    responses((status = 200, description = "The version", body = Version), Problem),
+)]
 pub async fn archive(
     State(state): State<AppState>,
     Extension(grant): Extension<Grant>,

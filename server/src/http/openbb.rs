@@ -19,6 +19,7 @@ use market::{ErrorKind, Fan, Interval, Symbol};
 use serde::Serialize;
 use tower::{Layer as _, ServiceExt as _};
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa::ToSchema;
 
 use super::{
     AppState,
@@ -62,11 +63,23 @@ pub async fn cors(State(origins): State<Origins>, request: Request, next: Next) 
 }
 
 /// `GET /widgets.json`.
+#[utoipa::path(
+    get,
+    path = "/widgets.json",
+    tag = "OpenBB",
+    responses((status = 200, description = "The widgets, as OpenBB Workspace reads them", body = serde_json::Value), Problem),
+)]
 pub async fn widgets() -> ([(header::HeaderName, &'static str); 1], &'static str) {
     ([(header::CONTENT_TYPE, "application/json")], WIDGETS)
 }
 
 /// `GET /apps.json`: no dashboards of our own.
+#[utoipa::path(
+    get,
+    path = "/apps.json",
+    tag = "OpenBB",
+    responses((status = 200, description = "Dashboards: none", body = Vec<serde_json::Value>), Problem),
+)]
 pub async fn apps() -> Json<[(); 0]> {
     Json([])
 }
@@ -80,13 +93,20 @@ fn asked(raw: Raw) -> Result<(Symbol, Interval)> {
 }
 
 /// A choice of a widget's parameter.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WidgetChoice)]
 pub struct Choice {
     label: String,
     value: String,
 }
 
 /// `GET /openbb/symbols`: what there are prices of.
+#[utoipa::path(
+    get,
+    path = "/openbb/symbols",
+    tag = "OpenBB",
+    responses((status = 200, description = "What there are prices of", body = Vec<Choice>), Problem),
+)]
 pub async fn symbols(State(state): State<AppState>) -> Result<Json<Vec<Choice>>> {
     let (found, _) = state.backend.symbols("", "", MAX_SYMBOLS).await?;
     let choice = |name: String| Choice {
@@ -102,7 +122,7 @@ pub async fn symbols(State(state): State<AppState>) -> Result<Json<Vec<Choice>>>
 }
 
 /// A line of the watchlist.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct WatchlistRow {
     symbol: Symbol,
     last: f64,
@@ -115,6 +135,12 @@ pub struct WatchlistRow {
 }
 
 /// `GET /openbb/watchlist`.
+#[utoipa::path(
+    get,
+    path = "/openbb/watchlist",
+    tag = "OpenBB",
+    responses((status = 200, description = "The last prices", body = Vec<WatchlistRow>), Problem),
+)]
 pub async fn watchlist(State(state): State<AppState>) -> Result<Json<Vec<WatchlistRow>>> {
     let (found, _) = state.backend.symbols("", "", MAX_SYMBOLS).await?;
     let row = |line: app::api::InstrumentSummary| {
@@ -133,7 +159,7 @@ pub async fn watchlist(State(state): State<AppState>) -> Result<Json<Vec<Watchli
 }
 
 /// A step of a forecast.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ForecastRow {
     time: String,
     model: String,
@@ -146,6 +172,16 @@ pub struct ForecastRow {
 }
 
 /// `GET /openbb/forecast?symbol=&interval=`: the latest live fans, a row for each model and step.
+#[utoipa::path(
+    get,
+    path = "/openbb/forecast",
+    tag = "OpenBB",
+    params(
+        ("symbol" = Symbol, Query, description = "A stored symbol"),
+        ("interval" = Option<Interval>, Query, description = "The bars; daily ones when absent"),
+    ),
+    responses((status = 200, description = "The latest live fans, a row for each model and step", body = Vec<ForecastRow>), Problem),
+)]
 pub async fn forecast(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<ForecastRow>>> {
     let (symbol, interval) = asked(raw)?;
     exists(&state, &symbol).await?;
@@ -175,7 +211,7 @@ fn forecast_rows(fan: &Fan) -> impl Iterator<Item = ForecastRow> + '_ {
 }
 
 /// The live record of a model at a step.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ScoreboardRow {
     model: String,
     step: u32,
@@ -189,6 +225,16 @@ pub struct ScoreboardRow {
 }
 
 /// `GET /openbb/scoreboard?symbol=&interval=`: what became of the live forecasts.
+#[utoipa::path(
+    get,
+    path = "/openbb/scoreboard",
+    tag = "OpenBB",
+    params(
+        ("symbol" = Symbol, Query, description = "A stored symbol"),
+        ("interval" = Option<Interval>, Query, description = "The bars; daily ones when absent"),
+    ),
+    responses((status = 200, description = "What became of the live forecasts", body = Vec<ScoreboardRow>), Problem),
+)]
 pub async fn scoreboard(
     State(state): State<AppState>,
     raw: Raw,

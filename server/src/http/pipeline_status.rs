@@ -2,50 +2,21 @@
 //! the dead letters by reason.
 
 use axum::{Json, extract::State};
-use pipeline::{PipelineStats, Role};
-use serde::Serialize;
-use serving::ServingStats;
-use store::{DroppedCount, ReasonCount};
+use protocol::{MissingPart, PipelineAnswer, StageStats};
 
-use super::{ops::OpsState, problem::Result};
-
-/// The answer.
-#[derive(Debug, Serialize)]
-pub struct Status {
-    /// What this process does; the stages of others are theirs to tell of.
-    role: Role,
-    /// The topic.
-    topic: String,
-    /// The consumer group that stores.
-    group: String,
-    /// The stages.
-    stages: StageStats,
-    /// In the store, of all processes.
-    dead_letters: Vec<ReasonCount>,
-    /// Those that were not kept, because their source had its quota.
-    dropped_dead_letters: Vec<DroppedCount>,
-    /// What is missing for this process to work, and why.
-    missing: Vec<Missing>,
-}
-
-/// The stages of the pipeline, and forecasting beside them.
-#[derive(Debug, Serialize)]
-struct StageStats {
-    #[serde(flatten)]
-    pipeline: PipelineStats,
-    #[serde(flatten)]
-    serving: ServingStats,
-}
-
-/// A dependency that does not answer.
-#[derive(Debug, Serialize)]
-pub struct Missing {
-    what: &'static str,
-    why: String,
-}
+use super::{
+    ops::OpsState,
+    problem::{Problem, Result},
+};
 
 /// The handler. While the store is away the dead letters are left out, and `missing` says so.
-pub async fn status(State(state): State<OpsState>) -> Result<Json<Status>> {
+#[utoipa::path(
+    get,
+    path = "/api/pipeline",
+    tag = "operations",
+    responses((status = 200, description = "The stages of this process, the lag, dead letters by reason", body = PipelineAnswer), Problem),
+)]
+pub async fn status(State(state): State<OpsState>) -> Result<Json<PipelineAnswer>> {
     let pipeline = &state.pipeline;
     let missing = pipeline.missing().await;
     let (dead_letters, dropped_dead_letters) = if missing.iter().any(|(what, _)| *what == "store") {
@@ -64,7 +35,7 @@ pub async fn status(State(state): State<OpsState>) -> Result<Json<Status>> {
     };
     // Both ask the store.
     stages.pipeline.store_errors += stages.serving.store_errors;
-    Ok(Json(Status {
+    Ok(Json(PipelineAnswer {
         role: pipeline.role(),
         topic: config.topic.clone(),
         group: config.group.clone(),
@@ -73,7 +44,10 @@ pub async fn status(State(state): State<OpsState>) -> Result<Json<Status>> {
         dropped_dead_letters,
         missing: missing
             .into_iter()
-            .map(|(what, why)| Missing { what, why })
+            .map(|(what, why)| MissingPart {
+                what: what.to_owned(),
+                why,
+            })
             .collect(),
     }))
 }

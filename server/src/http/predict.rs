@@ -18,6 +18,13 @@ use super::{
 };
 
 /// The handler.
+#[utoipa::path(
+    post,
+    path = "/predict",
+    tag = "forecasts",
+    request_body(content = PredictRequest, description = "A stored symbol, or a series"),
+    responses((status = 200, description = "The forecast", body = Prediction), Problem),
+)]
 pub async fn predict(
     State(state): State<AppState>,
     peer: Peer,

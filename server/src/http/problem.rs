@@ -1,17 +1,23 @@
 //! Errors as `application/problem+json` (RFC 9457) with two members of our own: `kind`, by which a
 //! program decides what to do, and `field`, where the fault is of one field.
 
+use std::collections::BTreeMap;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use market::ErrorKind;
 use serde::Serialize;
+use utoipa::{
+    IntoResponses, ToSchema,
+    openapi::{ContentBuilder, Ref, RefOr, Response as Described, ResponseBuilder},
+};
 
 use super::trace::TraceId;
 
 /// A problem document.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Problem {
     /// Always `about:blank`: `kind` tells more than a page would.
     #[serde(rename = "type")]
@@ -100,6 +106,26 @@ impl IntoResponse for Problem {
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl IntoResponses for Problem {
+    /// Every route may answer with one; its own fault or the server's.
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let problem = |description: &str| {
+            let content = ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name("Problem")))
+                .build();
+            ResponseBuilder::new()
+                .description(description)
+                .content("application/problem+json", content)
+                .build()
+                .into()
+        };
+        BTreeMap::from([
+            ("4XX".to_owned(), problem("What was asked cannot be done")),
+            ("5XX".to_owned(), problem("It cannot be done now")),
+        ])
     }
 }
 

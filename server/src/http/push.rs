@@ -14,9 +14,9 @@ use axum::{
     extract::{State, rejection::BytesRejection},
     http::StatusCode,
 };
-use market::{ErrorKind, Reject, RejectReason, TickRules, excerpt};
+use market::{ErrorKind, Reject, TickRules, excerpt};
 use pipeline::{Clock as _, SystemClock};
-use serde::Serialize;
+use protocol::{Pushed, RejectedRow};
 use source::{Decoded, Decoding};
 use tokio::sync::mpsc;
 
@@ -35,44 +35,14 @@ const BATCH_ROWS: usize = 10_000;
 /// there and back takes longer than the decoding.
 const DECODE_APART_BYTES: usize = 64 * 1_024;
 
-/// What became of the rows.
-#[derive(Debug, Serialize)]
-pub struct Pushed {
-    /// Rows that are in the store now and were not before.
-    stored: usize,
-    /// Rows that were there already.
-    duplicates: usize,
-    /// Rows that the bus has taken and the store did not have when the wait was over; the status is
-    /// then 202. Never where this process stores.
-    #[serde(skip_serializing_if = "is_zero")]
-    on_the_way: usize,
-    /// Rows that cannot be used.
-    rejected: usize,
-    /// How many of those have no dead letter of their own, because there were too many: one letter stands
-    /// for them.
-    #[serde(skip_serializing_if = "is_zero")]
-    not_kept: usize,
-    /// The first of them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    rejects: Vec<Refused>,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands a reference over"
-)]
-const fn is_zero(n: &usize) -> bool {
-    *n == 0
-}
-
-/// One row put aside.
-#[derive(Debug, Serialize)]
-pub struct Refused {
-    reason: RejectReason,
-    detail: String,
-}
-
 /// The handler.
+#[utoipa::path(
+    post,
+    path = "/api/ticks",
+    tag = "prices",
+    request_body(content = Option<serde_json::Value>, description = "A JSON array, NDJSON or one object of ticks or bars: see the README", content_type = "application/json"),
+    responses((status = 200, description = "The rows are in the store", body = Pushed), (status = 202, description = "The rows are on the bus, and some not in the store yet", body = Pushed), Problem),
+)]
 pub async fn ticks(
     State(state): State<AppState>,
     body: std::result::Result<Bytes, BytesRejection>,
@@ -130,7 +100,7 @@ pub async fn ticks(
         rejects: rejects
             .into_iter()
             .take(SHOWN)
-            .map(|r| Refused {
+            .map(|r| RejectedRow {
                 reason: r.reason,
                 detail: r.detail,
             })

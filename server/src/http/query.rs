@@ -79,10 +79,19 @@ impl Parameters {
     /// How many lines an answer may have: 100 where nobody says.
     ///
     /// # Errors
-    /// It is no number.
+    /// It is no number from 1 to [`MAX_PAGE`].
     pub fn limit(&mut self) -> Result<usize> {
-        let limit = self.read("limit", "a number from 1")?;
-        Ok(limit.unwrap_or(100).clamp(1, MAX_PAGE))
+        self.limit_up_to(MAX_PAGE)
+    }
+
+    /// The same, with another bound.
+    ///
+    /// # Errors
+    /// It is no number from 1 to `most`.
+    pub fn limit_up_to(&mut self, most: usize) -> Result<usize> {
+        let read = |text: &str| text.parse().ok().filter(|n| (1..=most).contains(n));
+        let limit = self.read_with("limit", &format!("a number from 1 to {most}"), read)?;
+        Ok(limit.unwrap_or(100))
     }
 
     /// Refuses what is left.

@@ -49,7 +49,11 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     (GET, "/s/{symbol}", READ),
     (GET, "/backtest", READ),
     (GET, "/pipeline", READ),
-    // For programs.
+    // For programs, and their description.
+    (GET, "/openapi.json", READ),
+    (GET, "/docs", READ),
+    (GET, "/docs/", READ),
+    (GET, "/docs/{*rest}", READ),
     (GET, "/metrics", READ),
     (GET, "/live", READ),
     (GET, "/forecast", READ),

@@ -7,14 +7,11 @@
 mod stages;
 
 use leptos::{prelude::*, server_fn::ServerFn};
-use market::RejectReason;
+use market::{DroppedCount, ReasonCount, RejectReason};
 
 use super::{
     functions::ReplayDeadLetters,
-    pipeline::{
-        DeadLetterCount, DeadLetterLine, DroppedLetters, LETTERS_SHOWN, PipelineBoard,
-        PipelineStatus,
-    },
+    pipeline::{DeadLetterLine, LETTERS_SHOWN, PipelineBoard, PipelineStatus},
 };
 use crate::{erase::Erase, format};
 
@@ -105,7 +102,7 @@ fn in_words(done: u64, bad: u64) -> String {
 }
 
 /// How many wait of each reason, each with a form that replays them.
-fn reasons(counts: Vec<DeadLetterCount>, query: BoardQuery) -> AnyView {
+fn reasons(counts: Vec<ReasonCount>, query: BoardQuery) -> AnyView {
     let open: u64 = counts.iter().map(|c| c.open).sum();
     let words = match open {
         0 => "No row waits.".to_owned(),
@@ -139,7 +136,7 @@ fn reasons(counts: Vec<DeadLetterCount>, query: BoardQuery) -> AnyView {
     .erased()
 }
 
-fn reason_row(count: &DeadLetterCount, query: BoardQuery) -> AnyView {
+fn reason_row(count: &ReasonCount, query: BoardQuery) -> AnyView {
     let reason = count.reason;
     let current = (query.reason == Some(reason)).then_some("true");
     view! {
@@ -158,7 +155,7 @@ fn reason_row(count: &DeadLetterCount, query: BoardQuery) -> AnyView {
 }
 
 /// What was counted and not kept; nothing where all was.
-fn dropped(dropped: Vec<DroppedLetters>) -> AnyView {
+fn dropped(dropped: Vec<DroppedCount>) -> AnyView {
     if dropped.is_empty() {
         return ().erased();
     }
@@ -327,7 +324,7 @@ mod tests {
     #[test]
     fn letters_that_were_not_kept_are_listed_by_source_and_reason_and_only_then() {
         assert!(!dropped(Vec::new()).to_html().contains("letters-dropped"));
-        let line = DroppedLetters {
+        let line = DroppedCount {
             source: "push <b>".into(),
             reason: RejectReason::Unparsable,
             dropped: 41,

@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 
-use super::super::pipeline::{PipelineStatus, SourceLine, SourceState, StageRate, TopicFlow};
+use protocol::{SourceState, SourceStatus, TopicFlow};
+
+use super::super::pipeline::{PipelineStatus, StageRate};
 use crate::{erase::Erase, format};
 
 /// Writes it.
@@ -115,7 +117,7 @@ fn topic(status: &PipelineStatus) -> AnyView {
 }
 
 /// Where prices come from; nothing where they are only pushed or imported.
-fn sources(sources: Vec<SourceLine>) -> AnyView {
+fn sources(sources: Vec<SourceStatus>) -> AnyView {
     if sources.is_empty() {
         return ().erased();
     }
@@ -152,7 +154,7 @@ fn sources(sources: Vec<SourceLine>) -> AnyView {
 }
 
 /// What a source went on past: its rows come, and some may be missing.
-fn warning(source: &SourceLine) -> Option<AnyView> {
+fn warning(source: &SourceStatus) -> Option<AnyView> {
     let last = source.warning.as_ref()?;
     let times = match source.warnings {
         1 => "once".to_owned(),
@@ -294,7 +296,7 @@ mod tests {
     fn a_source_in_trouble_is_told_of_where_all_would_be_well() {
         let told = |state: SourceState, missing: &[(&str, &str)]| {
             markup(PipelineStatus {
-                sources: vec![SourceLine {
+                sources: vec![SourceStatus {
                     name: "rest:x".into(),
                     state,
                     rows: 3,
@@ -350,7 +352,7 @@ mod tests {
     fn a_source_that_went_on_past_something_says_that_rows_may_be_missing() {
         let told = |warnings, warning: Option<&str>| {
             markup(PipelineStatus {
-                sources: vec![SourceLine {
+                sources: vec![SourceStatus {
                     name: "rest:x".into(),
                     state: SourceState::Running,
                     rows: 3,

@@ -23,11 +23,8 @@ use super::{
     topic::{Delivered, Delivery, Topic},
 };
 use crate::{
-    PipelineError, Result,
-    clock::MarketClock,
-    config::LiveConfig,
-    interest::Interest,
-    stats::{Counters, LiveStats},
+    LiveStats, PipelineError, Result, clock::MarketClock, config::LiveConfig, interest::Interest,
+    stats::Counters,
 };
 
 /// Ticks of one symbol in memory at least and at most.

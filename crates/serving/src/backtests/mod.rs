@@ -28,11 +28,8 @@ use tokio::sync::Semaphore;
 use self::plan::{Job, Plan, threads};
 pub use self::request::{BacktestEvent, BacktestRequest, Backtested};
 use crate::{
-    Result, ServingError,
-    config::BacktestConfig,
-    cpu::Cpu,
-    series_reader::SeriesReader,
-    stats::{BacktestStats, Counters},
+    BacktestStats, Result, ServingError, config::BacktestConfig, cpu::Cpu,
+    series_reader::SeriesReader, stats::Counters,
 };
 
 /// How often a run tells how far it is.

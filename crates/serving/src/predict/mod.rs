@@ -31,14 +31,14 @@ use self::{
     request::{Checked, Fresh, Subject, refusal, resolve},
 };
 use crate::{
-    Result, ServingError,
+    PredictStats, Result, ServingError,
     config::{ForecastConfig, PredictConfig},
     cpu::Cpu,
     error::invalid,
     model_cache::{CachedModel, ModelCache},
     origin::{Origin, bands, has_no_width, recipe},
     series_reader::SeriesReader,
-    stats::{Counters, PredictStats},
+    stats::Counters,
 };
 
 /// A horizon up to which a forecast from a kept state is made at once, without a place in a lane: it takes

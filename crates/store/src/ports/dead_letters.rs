@@ -2,45 +2,10 @@
 //! database does with it.
 
 use async_trait::async_trait;
+pub use market::{DeadLetter, DeadLetterState, ReasonCount};
 use market::{Reject, RejectReason, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::{DroppedCount, RejectReport, Result};
-
-/// What has become of a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeadLetterState {
-    /// Waits for somebody to look at it.
-    Open,
-    /// Was replayed and went through.
-    Replayed,
-}
-
-/// A row that could not be used.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DeadLetter {
-    /// The table's id.
-    pub id: i64,
-    /// When it was rejected.
-    #[serde(rename = "at_us")]
-    pub at: Timestamp,
-    /// What and why.
-    pub reject: Reject,
-    /// What has become of it.
-    pub state: DeadLetterState,
-}
-
-/// How many dead letters there are of a reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReasonCount {
-    /// The reason.
-    pub reason: RejectReason,
-    /// How many wait.
-    pub open: u64,
-    /// How many were replayed.
-    pub replayed: u64,
-}
 
 /// Takes rejected rows in, and lists them.
 #[async_trait]

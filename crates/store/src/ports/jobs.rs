@@ -32,6 +32,7 @@ pub const MOST_JOB_BYTES: usize = 1 << 20;
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
     /// Fits candidates and lets the gate decide.
@@ -80,6 +81,7 @@ impl FromStr for JobKind {
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Waits for its time and a worker.
@@ -181,6 +183,7 @@ impl Submitted {
 
 /// How far a running job is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Progress {
     /// Steps that are done.
     pub done: u64,
@@ -192,6 +195,7 @@ pub struct Progress {
 
 /// A job as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
     /// The store's id, in the order of submission.
     pub id: i64,
@@ -323,6 +327,7 @@ pub struct JobQuery {
 
 /// A line of a job's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobLine {
     /// Its number within the job, from 1. A gap: older lines made room.
     pub number: u64,

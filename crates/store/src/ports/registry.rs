@@ -21,6 +21,7 @@ use crate::Result;
 
 /// What a version was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Lineage {
     /// Start of the first row.
     #[serde(rename = "from_us")]
@@ -42,6 +43,7 @@ pub struct Lineage {
 
 /// A file of a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Artefact {
     /// What it is called in the version: a relative path.
     pub path: String,
@@ -72,6 +74,7 @@ pub struct NewVersion {
 
 /// Who changed something, when and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Change {
     /// Who.
     pub by: String,
@@ -84,6 +87,7 @@ pub struct Change {
 
 /// A registered version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Version {
     /// The store's id over all names, in the order of registration.
     pub id: i64,
@@ -145,6 +149,7 @@ pub struct AliasMove {
 
 /// A move of an alias that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AliasChange {
     /// The store's id, in the order in which they were made.
     pub id: i64,
@@ -164,6 +169,7 @@ pub struct AliasChange {
 
 /// What the gate said of a candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewVerdict {
     /// The model's name.
     pub name: String,
@@ -186,6 +192,7 @@ pub struct NewVerdict {
 
 /// A verdict that is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Verdict {
     /// The store's id, in the order in which they came.
     pub id: i64,
@@ -266,6 +273,7 @@ pub struct VersionQuery {
 
 /// A model name, summed up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModelSummary {
     /// The name.
     pub name: String,
