@@ -29,6 +29,7 @@ pub struct Page {
 #[utoipa::path(
     get,
     path = "/api/audit",
+    summary = "Acts that cannot be undone",
     tag = "operations",
     params(
         ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 10000),

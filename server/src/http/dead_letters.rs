@@ -45,6 +45,7 @@ impl Selection {
 #[utoipa::path(
     get,
     path = "/api/deadletters",
+    summary = "Rows that could not be used",
     tag = "dead letters",
     params(
         ("reason" = Option<RejectReason>, Query, description = "Only of this reason"),
@@ -73,6 +74,7 @@ pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<DeadLe
 #[utoipa::path(
     post,
     path = "/api/deadletters/discard",
+    summary = "Discard dead letters",
     tag = "dead letters",
     params(
         ("reason" = Option<RejectReason>, Query, description = "Only of this reason"),
@@ -99,6 +101,7 @@ pub async fn discard(
 #[utoipa::path(
     post,
     path = "/api/deadletters/replay",
+    summary = "Try dead letters again",
     tag = "dead letters",
     params(
         ("reason" = Option<RejectReason>, Query, description = "Only of this reason"),

@@ -15,6 +15,7 @@ use super::{ops::OpsState, problem::Problem, telemetry};
 #[utoipa::path(
     get,
     path = "/healthz",
+    summary = "Whether the process answers",
     tag = "health",
     responses((status = 200, description = "The process answers", body = serde_json::Value), Problem),
 )]
@@ -26,6 +27,7 @@ pub async fn alive() -> Json<serde_json::Value> {
 #[utoipa::path(
     get,
     path = "/readyz",
+    summary = "Whether what it depends on answers",
     tag = "health",
     responses((status = 200, description = "What it depends on answers too", body = serde_json::Value), Problem),
 )]
@@ -47,6 +49,7 @@ pub async fn ready(State(state): State<OpsState>) -> Response {
 #[utoipa::path(
     get,
     path = "/metrics",
+    summary = "Metrics for Prometheus",
     tag = "health",
     responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"), Problem),
 )]

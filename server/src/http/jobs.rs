@@ -79,6 +79,7 @@ impl Submission {
 #[utoipa::path(
     post,
     path = "/api/jobs",
+    summary = "Submit a job",
     tag = "jobs",
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "A submission that is sent again with the same key is the same job", min_length = 1, max_length = 200, pattern = "^[!-~]+$"),
@@ -123,6 +124,7 @@ pub async fn submit(
 #[utoipa::path(
     get,
     path = "/api/jobs",
+    summary = "List jobs",
     tag = "jobs",
     params(
         ("kind" = Option<JobKind>, Query, description = "Only of this kind"),
@@ -151,6 +153,7 @@ pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<Jo
 #[utoipa::path(
     get,
     path = "/api/jobs/{id}",
+    summary = "Show a job",
     tag = "jobs",
     params(("id" = i64, Path, description = "The number of a job")),
     responses((status = 200, description = "The job as it stands", body = Job), Problem),
@@ -163,6 +166,7 @@ pub async fn show(State(state): State<AppState>, Path(id): Path<String>) -> Resu
 #[utoipa::path(
     get,
     path = "/api/jobs/{id}/log",
+    summary = "The log of a job",
     tag = "jobs",
     params(
         ("id" = i64, Path, description = "The number of a job"),
@@ -192,6 +196,7 @@ pub async fn log(
 #[utoipa::path(
     post,
     path = "/api/jobs/{id}/cancel",
+    summary = "Cancel a job",
     tag = "jobs",
     params(("id" = i64, Path, description = "The number of a job")),
     responses((status = 200, description = "The job; a running one ends when its worker hears of it", body = Job), Problem),

@@ -35,6 +35,7 @@ use crate::access::audit::Act;
 #[utoipa::path(
     get,
     path = "/api/models",
+    summary = "List models",
     tag = "models",
     params(
         ("find" = Option<String>, Query, description = "Names that hold this text"),
@@ -60,6 +61,7 @@ pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<Mo
 #[utoipa::path(
     get,
     path = "/api/models/{name}/versions",
+    summary = "List versions",
     tag = "models",
     params(
         ("name" = String, Path, description = "The name of a model"),
@@ -93,6 +95,7 @@ pub async fn versions(
 #[utoipa::path(
     get,
     path = "/api/models/{name}/versions/{version}",
+    summary = "Show a version",
     tag = "models",
     params(
         ("name" = String, Path, description = "The name of a model"),
@@ -111,6 +114,7 @@ pub async fn version(
 #[utoipa::path(
     get,
     path = "/api/models/{name}/verdicts",
+    summary = "What the gate said",
     tag = "models",
     params(
         ("name" = String, Path, description = "The name of a model"),
@@ -150,6 +154,7 @@ pub struct History {
 #[utoipa::path(
     get,
     path = "/api/models/{name}/aliases/{alias}",
+    summary = "Where an alias points, and pointed",
     tag = "models",
     params(
         ("name" = String, Path, description = "The name of a model"),
@@ -209,6 +214,7 @@ fn present<'de, D: serde::Deserializer<'de>>(
 #[utoipa::path(
     post,
     path = "/api/models/{name}/aliases/{alias}",
+    summary = "Promote, roll back, or take an alias away",
     tag = "models",
     params(
         ("name" = String, Path, description = "The name of a model"),
@@ -276,6 +282,7 @@ pub struct Archiving {
 #[utoipa::path(
     post,
     path = "/api/models/{name}/versions/{version}/archive",
+    summary = "Archive a version, or take it back",
     tag = "models",
     params(
         ("name" = String, Path, description = "The name of a model"),

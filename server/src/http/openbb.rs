@@ -66,6 +66,7 @@ pub async fn cors(State(origins): State<Origins>, request: Request, next: Next) 
 #[utoipa::path(
     get,
     path = "/widgets.json",
+    summary = "Widgets for OpenBB Workspace",
     tag = "OpenBB",
     responses((status = 200, description = "The widgets, as OpenBB Workspace reads them", body = serde_json::Value), Problem),
 )]
@@ -77,6 +78,7 @@ pub async fn widgets() -> ([(header::HeaderName, &'static str); 1], &'static str
 #[utoipa::path(
     get,
     path = "/apps.json",
+    summary = "Dashboards for OpenBB Workspace",
     tag = "OpenBB",
     responses((status = 200, description = "Dashboards: none", body = Vec<serde_json::Value>), Problem),
 )]
@@ -104,6 +106,7 @@ pub struct Choice {
 #[utoipa::path(
     get,
     path = "/openbb/symbols",
+    summary = "Choices of symbols",
     tag = "OpenBB",
     responses((status = 200, description = "What there are prices of", body = Vec<Choice>), Problem),
 )]
@@ -138,6 +141,7 @@ pub struct WatchlistRow {
 #[utoipa::path(
     get,
     path = "/openbb/watchlist",
+    summary = "The watchlist widget",
     tag = "OpenBB",
     responses((status = 200, description = "The last prices", body = Vec<WatchlistRow>), Problem),
 )]
@@ -175,6 +179,7 @@ pub struct ForecastRow {
 #[utoipa::path(
     get,
     path = "/openbb/forecast",
+    summary = "The forecast widget",
     tag = "OpenBB",
     params(
         ("symbol" = Symbol, Query, description = "A stored symbol"),
@@ -228,6 +233,7 @@ pub struct ScoreboardRow {
 #[utoipa::path(
     get,
     path = "/openbb/scoreboard",
+    summary = "The scoreboard widget",
     tag = "OpenBB",
     params(
         ("symbol" = Symbol, Query, description = "A stored symbol"),

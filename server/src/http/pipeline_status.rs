@@ -13,6 +13,7 @@ use super::{
 #[utoipa::path(
     get,
     path = "/api/pipeline",
+    summary = "How the pipeline stands",
     tag = "operations",
     responses((status = 200, description = "The stages of this process, the lag, dead letters by reason", body = PipelineAnswer), Problem),
 )]

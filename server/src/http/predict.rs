@@ -21,8 +21,13 @@ use super::{
 #[utoipa::path(
     post,
     path = "/predict",
+    summary = "Forecast a stored symbol or a series",
     tag = "forecasts",
-    request_body(content = PredictRequest, description = "A stored symbol, or a series"),
+    request_body(
+        content = PredictRequest,
+        description = "A stored symbol, or a series",
+        example = json!({"symbol": "AAPL", "interval": "1d", "model": "ets", "horizon": 5})
+    ),
     responses((status = 200, description = "The forecast", body = Prediction), Problem),
 )]
 pub async fn predict(

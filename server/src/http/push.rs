@@ -39,6 +39,7 @@ const DECODE_APART_BYTES: usize = 64 * 1_024;
 #[utoipa::path(
     post,
     path = "/api/ticks",
+    summary = "Store ticks or bars",
     tag = "prices",
     request_body(content = Option<serde_json::Value>, description = "A JSON array, NDJSON or one object of ticks or bars: see the README", content_type = "application/json"),
     responses((status = 200, description = "The rows are in the store", body = Pushed), (status = 202, description = "The rows are on the bus, and some not in the store yet", body = Pushed), Problem),

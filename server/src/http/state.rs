@@ -22,6 +22,7 @@ const ORIGIN: HeaderName = HeaderName::from_static("x-tickcast-origin-us");
 #[utoipa::path(
     get,
     path = "/state",
+    summary = "The fitted state of a model",
     tag = "forecasts",
     params(
         ("symbol" = Symbol, Query, description = "A stored symbol"),
