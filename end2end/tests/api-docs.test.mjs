@@ -5,7 +5,7 @@ import { NO_SOURCE, loadSampleData, withServer } from "../harness/scenario.mjs";
 
 const scenario = withServer(NO_SOURCE);
 
-scenario("a forecast can be asked for on the page that describes the API", async (page, server) => {
+scenario("a forecast can be asked for on the page that describes the API", {}, async (page, server) => {
   await loadSampleData(server);
   await page.goto("/docs");
   const predict = page.locator("#operations-forecasts-predict");
