@@ -145,12 +145,17 @@ def check(airflow, tickcast):
     passed("a second run for the same time asks for the same job")
 
     yesterday = (date.today() - timedelta(days=1)).isoformat()
-    failed = airflow.dag_run(yesterday, symbols=["WALK", "NOSUCH"])
+    network = ["nlinear(window=16,epochs=2)"]
+    failed = airflow.dag_run(yesterday, symbols=["WALK", "NOSUCH"], candidates=network)
     assert failed.returncode != 0, "a run whose job failed succeeded"
     states = sorted((job["payload"]["symbol"], job["state"]) for job in tickcast.jobs())
     assert ("NOSUCH", "failed") in states, states
 
-    passed("a job that fails fails its run")
+    together = [job["payload"].get("together") for job in tickcast.jobs()]
+    # The newest first; the job of the first run has no network to train.
+    assert together == [["NOSUCH", "WALK"], ["NOSUCH", "WALK"], None], together
+
+    passed("a job that fails fails its run, and networks are trained on all symbols of a run")
 
     empty = airflow.dag_run((date.today() - timedelta(days=2)).isoformat(), symbols=[])
     assert empty.returncode != 0, "a run without symbols succeeded"

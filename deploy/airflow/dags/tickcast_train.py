@@ -16,6 +16,9 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import Param, PokeReturnValue, Variable, dag, get_current_context, task
 
 CONNECTION = "tickcast"
+NETWORKS = ("lstm", "patchtst", "nlinear")
+# As many symbols as Tickcast trains a network on.
+MOST_TOGETHER = 256
 
 
 def ask(method, path, body=None, key=None):
@@ -68,7 +71,7 @@ def tickcast_train():
         return sorted(set(found))
 
     @task
-    def submit(symbol):
+    def submit(symbol, together):
         """Submits the job; sent again under the same key it is the same job."""
         context = get_current_context()
         run, params = context["dag_run"], context["params"]
@@ -83,6 +86,9 @@ def tickcast_train():
         }
         if params["candidates"]:
             payload["candidates"] = params["candidates"]
+            # A network is trained once, on the closes of all symbols of the run.
+            if any(candidate.split("(")[0] in NETWORKS for candidate in params["candidates"]):
+                payload["together"] = together[:MOST_TOGETHER]
         job = {"kind": "train", "payload": payload}
         # A run that is tried again, or started twice for the same time, asks for the same job.
         return ask("POST", "/api/jobs", job, key=f"{run.dag_id}/{as_of.isoformat()}/{symbol}")["id"]
@@ -105,7 +111,8 @@ def tickcast_train():
             print(line)
         return lines
 
-    summary(verdict.expand(job=submit.expand(symbol=symbols())))
+    found = symbols()
+    summary(verdict.expand(job=submit.partial(together=found).expand(symbol=found)))
 
 
 tickcast_train()
