@@ -126,6 +126,25 @@ impl QuantileHead {
         }
     }
 
+    /// The quantiles of a step as a product: its numbers in a row, the middle as it is and the gaps positive, times
+    /// this matrix of level × level (ones and minus ones), are its quantiles. For those that have matrices and no
+    /// loops; [`Self::quantiles`] does not use it.
+    #[must_use]
+    pub fn outwards(&self) -> Vec<f32> {
+        let (levels, middle) = (self.levels.len(), self.middle);
+        let mut matrix = vec![0.0; levels * levels];
+        for to in 0..levels {
+            matrix[middle * levels + to] = 1.0;
+            for gap in middle + 1..=to {
+                matrix[gap * levels + to] = 1.0;
+            }
+            for gap in to..middle {
+                matrix[gap * levels + to] = -1.0;
+            }
+        }
+        matrix
+    }
+
     /// Turns the layer's numbers of one sequence into its quantiles, in place.
     pub fn quantiles(&self, raw: &mut [f32], place: Place) {
         for (step, q) in raw.chunks_exact_mut(self.levels.len()).enumerate() {
@@ -292,6 +311,24 @@ mod tests {
             for step in raw.chunks(11) {
                 assert!(step.windows(2).all(|pair| pair[0] <= pair[1]), "{step:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_product_with_the_matrix_gives_the_same_quantiles() {
+        let head = head();
+        let (k, m) = (head.levels().len(), head.middle());
+        let mut random = Random::new(9);
+        let mut raw: Vec<f32> = (0..k).map(|_| random.uniform(-2.0, 2.0)).collect();
+        let mut row: Vec<f32> = raw.iter().map(|x| squareplus(*x)).collect();
+        row[m] = raw[m];
+        let matrix = head.outwards();
+        let product: Vec<f32> = (0..k)
+            .map(|to| (0..k).map(|i| row[i] * matrix[i * k + to]).sum())
+            .collect();
+        head.quantiles(&mut raw, Place::default());
+        for (got, right) in product.iter().zip(&raw) {
+            assert!((got - right).abs() < 1e-5, "{product:?} {raw:?}");
         }
     }
 

@@ -8,6 +8,7 @@
 //! - [`run::quantiles`] forecasts one window or ten thousand; [`gradient::Gradients`] gives the gradient of a
 //!   batch, [`train::train`] a trained network.
 //! - [`safetensors`] is the file format of weights.
+//! - [`fracast::Fracast`] is a network that others have trained: it forecasts what it has never seen.
 //! - A [`Cpu`] is the instruction set, chosen at run time.
 //!
 //! ```
@@ -37,6 +38,7 @@ mod attention;
 mod cpu;
 mod encoder;
 mod error;
+pub mod fracast;
 mod gemm;
 pub mod gradient;
 mod head;

@@ -52,6 +52,12 @@ impl Lstm {
         })
     }
 
+    /// Steps of a window.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
     /// Units.
     #[must_use]
     pub fn hidden(&self) -> usize {
