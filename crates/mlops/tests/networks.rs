@@ -109,7 +109,7 @@ async fn a_network_is_trained_once_for_all_symbols_promoted_served_and_kept_all_
         weights(&place, "close-1d.MORE").await
     );
 
-    let base = Providers::new(vec![Arc::new(Classical), Arc::new(Networks)]);
+    let base = Providers::new(vec![Arc::new(Classical), Arc::new(Networks::default())]);
     let registered = RegisteredModels::new(base, place.store.clone(), place.store.clone());
     registered.refresh().await.unwrap();
     let champion = registered.resolve(&"models:/close-1d.EDGE@champion".parse().unwrap());

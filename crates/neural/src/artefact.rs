@@ -186,6 +186,7 @@ fn read_model(directory: &Path, read: &dyn Fn(&str) -> Result<Vec<u8>>) -> Resul
         architecture,
         networks,
         cpu: Cpu::detect(),
+        loaded: Vec::new(),
     })
 }
 
@@ -230,7 +231,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let at = |source| Error::File {
         path: path.into(),
         source,

@@ -94,6 +94,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A device other than this processor's kernels failed, or does not take the network.
+    #[error("the device {device}: {reason}")]
+    Device {
+        /// Which.
+        device: String,
+        /// What it said.
+        reason: String,
+    },
     /// The forecast's numbers.
     #[error(transparent)]
     Forecast(#[from] forecast::Error),
@@ -118,7 +126,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::File { .. } => ErrorKind::Unavailable,
+            Self::File { .. } | Self::Device { .. } => ErrorKind::Unavailable,
             Self::Kernels(e) => match e.kind() {
                 kernels::ErrorKind::Cancelled => ErrorKind::Cancelled,
                 kernels::ErrorKind::Numeric => ErrorKind::Numeric,

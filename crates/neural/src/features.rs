@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::series::Series;
 
 /// Differences of a window are held to this many scales.
-const LARGEST: f64 = 8.0;
+pub const LARGEST_INPUT: f64 = 8.0;
 
 /// What was learnt of the training windows' scales.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ pub(crate) fn write_input(
         return;
     }
     let channels = config.channels();
-    let held = |x: f64| x.clamp(-LARGEST, LARGEST) as f32;
+    let held = |x: f64| x.clamp(-LARGEST_INPUT, LARGEST_INPUT) as f32;
     for (i, step) in input.chunks_exact_mut(channels).enumerate() {
         let t = begin + i;
         step[0] = held((seen[t] - seen[t - 1]) / anchor.scale);

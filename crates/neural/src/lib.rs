@@ -7,6 +7,8 @@
 //! - A trained [`Model`] forecasts any series that is long enough, one or ten thousand by one call, as
 //!   [`forecast::Forecast`]; [`TrainedModel`] is it as a [`forecast::ForecastModel`], and [`Artefacts`] the
 //!   provider of those that lie in a directory.
+//! - [`device`] is the port of other places to run a model; without one it runs on the kernels.
+//! - [`ZeroShot`] is the provider of Fracast-0, which others have trained.
 //! - [`artefact`] writes a model to a directory and reads it back, every file checked by its hash.
 //!
 //! # What it does not do
@@ -17,22 +19,26 @@
 pub mod artefact;
 mod checkpoint;
 mod config;
+pub mod device;
 mod error;
 mod features;
 mod measures;
 mod model;
 mod provider;
+mod quantiles;
 mod search;
 mod series;
 mod spec;
 pub mod training;
 mod windows;
+mod zero_shot;
 
 pub use config::{Config, Covariate, Kind, Size, Transform};
 pub use error::{Error, ErrorKind, Result};
-pub use features::{MissingCovariate, Scaler};
+pub use features::{LARGEST_INPUT, MissingCovariate, Scaler};
 pub use model::{DataRange, Measures, Model, Provenance};
 pub use provider::{Artefacts, Networks, TrainedModel, TrainedNetworks};
 pub use search::{SearchRecord, Trial, TrialRecord};
 pub use series::Series;
 pub use spec::NetworkSpec;
+pub use zero_shot::{FRACAST_SHA256, ZeroShot};

@@ -1,25 +1,25 @@
 //! A trained model: forecasts of any series that is long enough.
 //!
 //! Model: the quantiles of the networks of the ensemble are averaged (Vincent's average, which keeps them in
-//! order), interpolated to the levels asked for on the scale of the normal distribution, and brought back
-//! to the units of the series: anchor, scale, exponential. Beyond the outermost levels the line through
-//! the two outermost goes on. The point forecast is the median, the deviation half the width of the band
-//! that holds 68.27 % of a normal distribution, which is what conformal calibration multiplies.
+//! order), interpolated to the levels asked for (see [`crate::quantiles`]), and brought back to the units of the series:
+//! anchor, scale, exponential.
 //! Does not: learn from further values; see [`crate::training`].
 
+use std::sync::Arc;
+
 use forecast::distribution::normal_quantile;
-use forecast::{Forecast, Interval, Level};
+use forecast::{Forecast, Level};
+use kernels::safetensors::Tensors;
 use kernels::{Architecture, Cpu};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Transform};
+use crate::device::{Device, LoadedNetwork};
 use crate::error::{Error, Result};
 use crate::features::{Anchor, MissingCovariate, Scaler, history, write_input};
+use crate::quantiles::{self, interpolate};
 use crate::search::SearchRecord;
 use crate::series::Series;
-
-/// Nominal coverage of a normal distribution's ± one standard deviation, in percent.
-const ONE_DEVIATION: f64 = 68.268_949_213_708_6;
 
 /// What a model was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,6 +90,8 @@ pub struct Model {
     /// The parameters of each network of the ensemble.
     pub(crate) networks: Vec<Vec<f32>>,
     pub(crate) cpu: Cpu,
+    /// The same networks on another device; none where they run on the kernels.
+    pub(crate) loaded: Vec<Arc<dyn LoadedNetwork>>,
 }
 
 impl Model {
@@ -111,11 +113,38 @@ impl Model {
         self.architecture.parameters()
     }
 
+    /// What was learnt of the training windows' scales.
+    #[must_use]
+    pub fn scaler(&self) -> &Scaler {
+        &self.scaler
+    }
+
+    /// The weights of one network of the ensemble by PyTorch's names; none beyond the last.
+    #[must_use]
+    pub fn weights(&self, member: usize) -> Tensors {
+        let parameters = self.networks.get(member);
+        Tensors {
+            metadata: Vec::new(),
+            tensors: parameters.map_or_else(Vec::new, |p| self.architecture.to_tensors(p)),
+        }
+    }
+
     /// The same model on another instruction set of this processor.
     #[must_use]
     pub fn on(mut self, cpu: Cpu) -> Self {
         self.cpu = cpu;
         self
+    }
+
+    /// The same model on a device: the numbers are those of the kernels but for rounding.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device does not take a network.
+    pub fn on_device(mut self, device: &dyn Device) -> Result<Self> {
+        self.loaded = (0..self.networks.len())
+            .map(|member| device.load(&self.architecture, &self.weights(member)))
+            .collect::<Result<_>>()?;
+        Ok(self)
     }
 
     /// Forecasts the `horizon` steps after the end of a series.
@@ -155,7 +184,15 @@ impl Model {
         for ((one, anchor), to) in ready.iter().zip(input.chunks_exact_mut(inputs)) {
             self.write(one, *anchor, to);
         }
-        let quantiles = self.average(&input);
+        let quantiles = match self.average(&input) {
+            Ok(quantiles) => quantiles,
+            Err(e) => {
+                return anchors
+                    .into_iter()
+                    .map(|anchor| anchor.and(again(&e)))
+                    .collect();
+            }
+        };
         let mut each = quantiles.chunks_exact(self.architecture.head().outputs());
         anchors
             .into_iter()
@@ -168,10 +205,13 @@ impl Model {
     }
 
     /// The average of the networks' quantiles, in scales from the anchor.
-    fn average(&self, input: &[f32]) -> Vec<f32> {
+    fn average(&self, input: &[f32]) -> Result<Vec<f32>> {
         let mut sum: Vec<f32> = Vec::new();
-        for parameters in &self.networks {
-            let quantiles = self.architecture.quantiles(self.cpu, parameters, input);
+        for (member, parameters) in self.networks.iter().enumerate() {
+            let quantiles = match self.loaded.get(member) {
+                Some(network) => network.quantiles(input)?,
+                None => self.architecture.quantiles(self.cpu, parameters, input),
+            };
             if sum.is_empty() {
                 sum = quantiles;
             } else {
@@ -182,7 +222,7 @@ impl Model {
         }
         let part = 1.0 / self.networks.len().max(1) as f32;
         sum.iter_mut().for_each(|q| *q *= part);
-        sum
+        Ok(sum)
     }
 
     fn check(&self, horizon: usize, levels: &[Level]) -> Result<()> {
@@ -244,35 +284,14 @@ impl Model {
             .collect();
         let at = |probability: f64, step: usize| {
             let q = &quantiles[step * z.len()..][..z.len()];
-            let moved = interpolate(&z, q, normal_quantile(probability));
+            let moved = interpolate(&z, |i| f64::from(q[i]), normal_quantile(probability));
             let value = anchor.last + anchor.scale * moved;
             match self.config.transform {
                 Transform::Log => libm::exp(value),
                 Transform::None => value,
             }
         };
-        let path = |probability: f64| (0..horizon).map(|step| at(probability, step)).collect();
-        let band = |level: Level| -> Interval {
-            let upper = level.upper_probability();
-            Interval {
-                level,
-                lower: path(1.0 - upper),
-                upper: path(upper),
-            }
-        };
-        let one = band(Level(ONE_DEVIATION));
-        let sd = one
-            .lower
-            .iter()
-            .zip(&one.upper)
-            .map(|(low, high)| (high - low) / 2.0);
-        let forecast = Forecast {
-            mean: path(0.5),
-            sd: Some(sd.collect()),
-            intervals: levels.iter().map(|level| band(*level)).collect(),
-            model: self.name(),
-        };
-        Ok(forecast.checked()?)
+        quantiles::forecast(self.name(), horizon, levels, at)
     }
 
     /// Name in forecasts and tables.
@@ -282,30 +301,11 @@ impl Model {
     }
 }
 
-/// The quantile at `at` of the line through (z, q), on the normal scale; the outermost pieces go on.
-fn interpolate(z: &[f64], q: &[f32], at: f64) -> f64 {
-    if z.len() == 1 {
-        return f64::from(q[0]);
-    }
-    let right = z.partition_point(|z| *z < at).clamp(1, z.len() - 1);
-    let (low, high) = (f64::from(q[right - 1]), f64::from(q[right]));
-    let along = (at - z[right - 1]) / (z[right] - z[right - 1]);
-    low + along * (high - low)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_normal_distribution_is_interpolated_to_itself() {
-        let levels = [0.025, 0.1, 0.5, 0.9, 0.975];
-        let z: Vec<f64> = levels.iter().map(|p| normal_quantile(*p)).collect();
-        let q: Vec<f32> = z.iter().map(|z| (2.0 * z + 1.0) as f32).collect();
-        for p in [0.001, 0.025, 0.05, 0.3, 0.5, 0.7, 0.99, 0.9999] {
-            let right = 2.0 * normal_quantile(p) + 1.0;
-            let got = interpolate(&z, &q, normal_quantile(p));
-            assert!((got - right).abs() < 1e-5, "{p}: {got} {right}");
-        }
-    }
+/// The fault of a device, once for each series that waits for it.
+fn again<T>(fault: &Error) -> Result<T> {
+    let (device, reason) = match fault {
+        Error::Device { device, reason } => (device.clone(), reason.clone()),
+        other => ("in use".into(), other.to_string()),
+    };
+    Err(Error::Device { device, reason })
 }

@@ -15,6 +15,7 @@ use forecast::{
 use serde::{Deserialize, Serialize};
 
 use crate::artefact;
+use crate::device::Device;
 use crate::model::Model;
 use crate::series::Series;
 use crate::spec::NetworkSpec;
@@ -27,8 +28,20 @@ const STATE_VERSION: u8 = 1;
 const OPERATIONS_PER_WEIGHT: f64 = 64.0;
 
 /// Loads the models that `tickcast train` has written; a reference names the directory.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Artefacts;
+#[derive(Debug, Clone, Default)]
+pub struct Artefacts {
+    device: Option<Arc<dyn Device>>,
+}
+
+impl Artefacts {
+    /// Those that run on a device, in the place of the kernels.
+    #[must_use]
+    pub fn on(device: Arc<dyn Device>) -> Self {
+        Self {
+            device: Some(device),
+        }
+    }
+}
 
 const SCHEMES: [&str; 3] = ["lstm", "patchtst", "nlinear"];
 
@@ -62,6 +75,8 @@ impl ModelProvider for Artefacts {
                 directory.display()
             )));
         }
+        let model =
+            placed(model, self.device.as_deref()).map_err(|e| unavailable(e.to_string()))?;
         Ok(Arc::new(TrainedModel::new(
             Arc::new(model),
             reference.to_string(),
@@ -71,8 +86,20 @@ impl ModelProvider for Artefacts {
 
 /// Knows networks that are named before they are trained, such as `lstm(small)` ([`NetworkSpec`]): a round of training
 /// trains them, and what it has trained is made of its files again. There is nothing to load by the name alone.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Networks;
+#[derive(Debug, Clone, Default)]
+pub struct Networks {
+    device: Option<Arc<dyn Device>>,
+}
+
+impl Networks {
+    /// Those that run on a device once they are trained, in the place of the kernels.
+    #[must_use]
+    pub fn on(device: Arc<dyn Device>) -> Self {
+        Self {
+            device: Some(device),
+        }
+    }
+}
 
 impl ModelProvider for Networks {
     fn schemes(&self) -> Vec<&str> {
@@ -115,8 +142,18 @@ impl ModelProvider for Networks {
         if found != spec.kind {
             return Err(unavailable(format!("its files are those of kind {found}")));
         }
+        let model =
+            placed(model, self.device.as_deref()).map_err(|e| unavailable(e.to_string()))?;
         let name = reference.to_string();
         Ok(Arc::new(TrainedModel::new(Arc::new(model), name)))
+    }
+}
+
+/// The model on a device, where there is one besides the kernels.
+fn placed(model: Model, device: Option<&dyn Device>) -> crate::Result<Model> {
+    match device {
+        None => Ok(model),
+        Some(device) => model.on_device(device),
     }
 }
 
@@ -137,7 +174,7 @@ impl ModelProvider for TrainedNetworks {
         let found = self.0.iter().find(|(known, _)| known == reference);
         match found {
             Some((_, model)) => Ok(Arc::new(model.clone())),
-            None => Networks.resolve(reference),
+            None => Networks::default().resolve(reference),
         }
     }
 }
@@ -375,7 +412,7 @@ mod tests {
     #[test]
     fn a_directory_without_a_model_is_said_by_name() {
         let reference = "lstm:/nowhere/at/all".parse().unwrap();
-        let error = Artefacts.resolve(&reference).unwrap_err();
+        let error = Artefacts::default().resolve(&reference).unwrap_err();
         assert_eq!(error.kind(), forecast::ErrorKind::Unavailable);
         assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
     }

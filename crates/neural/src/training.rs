@@ -218,6 +218,7 @@ pub fn train(
         architecture,
         networks,
         cpu,
+        loaded: Vec::new(),
     })
 }
 

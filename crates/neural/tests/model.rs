@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use forecast::backtest::Backtest;
 use forecast::{FitOptions, ForecastModel, Level};
 use kernels::{Cpu, Random};
+use neural::device::{Device, LoadedNetwork};
 use neural::training::{Control, Options, train};
 use neural::{
     Config, Covariate, Error, Kind, Model, Series, Size, TrainedModel, Transform, artefact,
@@ -175,6 +176,49 @@ fn a_batch_gives_what_each_series_gives_alone() {
             Err(e) => assert_eq!(e.to_string(), got.unwrap_err().to_string()),
         }
     }
+}
+
+/// A card that has been pulled out.
+#[derive(Debug)]
+struct Gone;
+
+impl Device for Gone {
+    fn name(&self) -> String {
+        "gone".into()
+    }
+
+    fn load(
+        &self,
+        architecture: &kernels::Architecture,
+        weights: &kernels::safetensors::Tensors,
+    ) -> neural::Result<Arc<dyn LoadedNetwork>> {
+        architecture.from_tensors(weights, "")?;
+        Ok(Arc::new(Self))
+    }
+}
+
+impl LoadedNetwork for Gone {
+    fn quantiles(&self, _input: &[f32]) -> neural::Result<Vec<f32>> {
+        Err(Error::Device {
+            device: "gone".into(),
+            reason: "device lost".into(),
+        })
+    }
+}
+
+#[test]
+fn a_device_that_fails_fails_every_series_that_waits_and_no_other_fault_is_hidden() {
+    let model = trained_for(Kind::NLinear, 1).on_device(&Gone).unwrap();
+    let (long, short) = (prices(6, 100), prices(6, 5));
+    let series = [Series::of(&long), Series::of(&short), Series::of(&long)];
+    let said: Vec<String> = model
+        .forecast_many(&series, 3, &[])
+        .into_iter()
+        .map(|forecast| forecast.unwrap_err().to_string())
+        .collect();
+    assert_eq!(said[0], "the device gone: device lost");
+    assert!(said[1].contains("values in a row"), "{}", said[1]);
+    assert_eq!(said[2], said[0]);
 }
 
 #[test]
