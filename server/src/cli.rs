@@ -61,6 +61,10 @@ pub enum Command {
     /// Train a neural model on the series of a table; forecast and backtest take it by its directory. Or hold a
     /// round of training for --symbols of the store, as a job: the gate decides who is champion
     Train(Box<commands::train::TrainArgs>),
+    /// Write a trained model as an ONNX file, which other programs run
+    ExportModel(commands::export_model::ExportModelArgs),
+    /// List where trained models can run: the CPU, and the backends of burn that are in this build
+    Devices,
     /// Run a worker alone, with the schedule of trainings; any number work on one store
     Work,
     /// List jobs, show one with its log, ask for its end

@@ -19,9 +19,10 @@ use super::{
     series_input::{self, Series, from_one, from_zero},
 };
 use crate::{
+    config::DeviceChoice,
     error::{CommandError, Result},
     terminal,
-    wiring::models,
+    wiring::{devices, models},
 };
 
 /// Arguments.
@@ -77,6 +78,9 @@ pub struct BacktestArgs {
     /// Draws the errors over time into an SVG file
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    /// Where a trained model runs: cpu, or a backend of burn: flex, ndarray, wgpu (see `tickcast devices`)
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceChoice,
     #[command(flatten)]
     reading: ReadingArgs,
 }
@@ -93,7 +97,8 @@ pub fn run(args: &BacktestArgs) -> Result<()> {
         &args.reading,
     )?;
     let layout = layout(args)?;
-    let providers = models::providers();
+    let device = devices::open(args.device, terminal::complain)?;
+    let providers = models::providers(device.as_ref());
     let mut models: Vec<Arc<dyn ForecastModel>> = Vec::new();
     for reference in &args.models {
         let model = providers.resolve(reference)?;

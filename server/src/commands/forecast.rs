@@ -16,9 +16,10 @@ use super::{
     series_input::{self, from_one},
 };
 use crate::{
+    config::DeviceChoice,
     error::{CommandError, Result},
     terminal,
-    wiring::models,
+    wiring::{devices, models},
 };
 
 /// How results are printed.
@@ -54,7 +55,8 @@ pub struct ForecastArgs {
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
     /// naive, drift, snaive, mean, ets, theta, arima(p,d,q), `arima(p,d,q)(P,D,Q)[m]`, with +mean or
-    /// +drift behind it, auto-arima, garch, combo; or a trained one: lstm:DIR, patchtst:DIR, nlinear:DIR
+    /// +drift behind it, auto-arima, garch, combo; or a trained one: lstm:DIR, patchtst:DIR, nlinear:DIR;
+    /// or Fracast-0: fracast:DIR
     #[arg(long, value_name = "MODEL", value_parser = models::reference)]
     model: ModelRef,
     /// Season in steps, for seasonal models [default: that of the interval at which the times lie, as on
@@ -82,6 +84,9 @@ pub struct ForecastArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Where a trained model runs: cpu, or a backend of burn: flex, ndarray, wgpu (see `tickcast devices`)
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceChoice,
     #[command(flatten)]
     reading: ReadingArgs,
 }
@@ -130,7 +135,8 @@ pub fn run(args: &ForecastArgs) -> Result<()> {
         ..FitOptions::default()
     };
     season::note(args.season, &series);
-    let model = models::providers().resolve(&args.model)?;
+    let device = devices::open(args.device, terminal::complain)?;
+    let model = models::providers(device.as_ref()).resolve(&args.model)?;
     if let Some(season) = args.season {
         note_season(&*model, season);
     }

@@ -4,7 +4,9 @@ pub mod audit;
 pub mod backtest;
 pub mod backup;
 pub mod deadletters;
+pub mod devices;
 pub mod export;
+pub mod export_model;
 pub mod forecast;
 pub mod import;
 pub mod jobs;
@@ -54,6 +56,8 @@ pub fn run(cli: Cli) -> Result<()> {
             }
         },
         Command::Schedule(args) => schedule::run(args),
+        Command::ExportModel(args) => export_model::run(args),
+        Command::Devices => devices::run(),
         Command::Config => {
             let layers = layers();
             let printed = config::print(&layers);

@@ -5,6 +5,7 @@
 //! and every address is checked when it is used.
 
 mod backbone;
+mod device;
 mod layers;
 mod limits;
 mod retention;
@@ -26,6 +27,7 @@ use market::{Interval, Symbol};
 use pipeline::RetentionConfig;
 
 pub use backbone::{BusConfig, BusKind, KafkaConfig, MongoConfig, StoreConfig, StoreKind};
+pub use device::DeviceChoice;
 pub use layers::{Fault, Layers};
 pub use limits::{LimitsConfig, RequestConfig};
 pub use source::SourceConfig;
@@ -70,6 +72,8 @@ pub struct ForecastConfig {
     pub models: Vec<ModelRef>,
     /// How intervals are calibrated.
     pub calibration: Calibration,
+    /// Where trained models run.
+    pub device: DeviceChoice,
     /// Intervals forecast for every symbol.
     pub intervals: Vec<Interval>,
     /// Steps.
@@ -286,9 +290,11 @@ fn read_forecast(l: &mut Layers) -> Option<ForecastConfig> {
     });
     let window_bars = at_least(l, "forecast.window_bars", 10);
     let calibration = l.one("forecast.calibration", str::parse::<Calibration>);
+    let device = l.one("forecast.device", str::parse::<DeviceChoice>);
     Some(ForecastConfig {
         models,
         calibration: calibration?,
+        device: device?,
         intervals,
         horizon_steps: horizon_steps?,
         window_bars: window_bars?,

@@ -444,6 +444,12 @@ const SETTINGS: &[Setting] = &[
         "How prediction intervals are calibrated on past outcomes; none leaves the model's own.",
     ),
     setting(
+        "forecast.device",
+        "cpu",
+        "cpu, flex, ndarray or wgpu",
+        "Where trained models run. Without a graphics adapter wgpu is the CPU; `tickcast devices` lists what is there.",
+    ),
+    setting(
         "live.heartbeat_ms",
         "5000",
         "milliseconds from 100",

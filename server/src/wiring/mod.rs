@@ -3,6 +3,7 @@
 
 mod backbone;
 mod catch_up;
+pub mod devices;
 pub mod models;
 mod sources;
 mod training;
@@ -10,7 +11,7 @@ mod training;
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use bus::{MemoryBus, MemoryBusOptions};
-use forecast::ModelProvider;
+use forecast::{ModelProvider, Providers};
 use leptos::prelude::LeptosOptions;
 use market::Symbol;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -144,7 +145,7 @@ impl Wired {
             registered: self
                 .registered
                 .clone()
-                .unwrap_or_else(|| models::registered(database)),
+                .unwrap_or_else(|| models::registered(database, None)),
             sockets: self.sockets.clone(),
             rates: Rates::new(&config.limits),
             push_rejects: config.limits.push_rejects,
@@ -226,7 +227,7 @@ impl Working {
     /// Its threads cannot be started.
     pub fn worker(&self, config: &Config) -> Result<mlops::worker::Worker> {
         let slots = config.training.jobs.max(1);
-        training::worker(config, self.database()?, &models::trainable(), slots)
+        training::worker(config, self.database()?, &models::trainable(None), slots)
     }
 
     /// A worker and the schedule, running.
@@ -234,7 +235,7 @@ impl Working {
     /// # Errors
     /// As [`Training::start`].
     pub fn training(&self, config: &Config) -> Result<Training> {
-        Training::start(config, self.database()?, &models::trainable())
+        Training::start(config, self.database()?, &models::trainable(None))
     }
 
     /// Closes it.
@@ -299,12 +300,14 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
         Some(until) => Some(simulated_history::Missing::until(until, stored.as_deref()).await?),
         None => None,
     };
+    let device = devices::of(config)?;
+    let providers = models::providers(device.as_ref());
     let registered = backbone
         .store
         .ports
         .database
         .as_ref()
-        .map(models::registered);
+        .map(|database| models::registered(database, device.as_ref()));
     if let Some(registered) = registered.clone() {
         registered.refresh().await.map_err(CommandError::Store)?;
     }
@@ -320,7 +323,7 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
     let prepared = Pipeline::prepare(role, pipeline_config(config), parts)
         .await
         .map_err(from_pipeline)?;
-    let serving = serve_forecasts(config, &prepared, registered.as_ref()).await?;
+    let serving = serve_forecasts(config, &prepared, &providers, registered.as_ref()).await?;
     let pipeline = Arc::new(prepared.run());
     if let Some(missing) = history {
         simulated_history::backfill(config, missing, &pipeline);
@@ -331,7 +334,7 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
     }
     let training = match &backbone.store.ports.database {
         Some(database) if role == Role::Serve => {
-            let training = Training::start(config, database, &models::trainable())?;
+            let training = Training::start(config, database, &models::trainable(None))?;
             Some(Arc::new(training))
         }
         _ => None,
@@ -353,6 +356,7 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
 async fn serve_forecasts(
     config: &Config,
     stages: &Prepared,
+    models: &Providers,
     registered: Option<&RegisteredModels>,
 ) -> Result<Option<Arc<Serving>>> {
     let role = stages.role();
@@ -360,11 +364,10 @@ async fn serve_forecasts(
     let Some(database) = database.filter(|_| role.consumes() || role.has_readers()) else {
         return Ok(None);
     };
-    let models = models::providers();
     let requestable = registered.map(|models| Arc::new(models.clone()) as Arc<dyn ModelProvider>);
     let requestable = requestable.as_slice();
     let config = serving_config(config);
-    let serving = Serving::start(stages, database, config, &models, requestable).await;
+    let serving = Serving::start(stages, database, config, models, requestable).await;
     Ok(Some(Arc::new(serving.map_err(from_serving)?)))
 }
 

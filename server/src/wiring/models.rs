@@ -4,32 +4,40 @@ use std::{sync::Arc, time::Duration};
 
 use forecast::{Classical, ModelProvider as _, ModelRef, Providers};
 use mlops::registered::RegisteredModels;
-use neural::{Artefacts, NetworkSpec, Networks};
+use neural::{Artefacts, NetworkSpec, Networks, ZeroShot, device::Device};
 use store::DatabasePorts;
 use tracing::{info, warn};
 
 /// How soon another process' promotion is served here.
 const FOLLOWED_EVERY: Duration = Duration::from_secs(2);
 
-/// The providers of this program.
-pub fn providers() -> Providers {
-    Providers::new(vec![Arc::new(Classical), Arc::new(Artefacts)])
+/// The providers of this program; trained models run on the device, where there is one besides the kernels.
+pub fn providers(device: Option<&Arc<dyn Device>>) -> Providers {
+    let artefacts = device.cloned().map(Artefacts::on).unwrap_or_default();
+    Providers::new(vec![
+        Arc::new(Classical),
+        Arc::new(artefacts),
+        Arc::new(ZeroShot),
+    ])
 }
 
 /// The providers of a worker, and of what workers have made: those of this program, and networks that are named before
-/// they are trained.
-pub fn trainable() -> Providers {
+/// they are trained. A worker's have no device: what a verdict rests on is the kernels'.
+pub fn trainable(device: Option<&Arc<dyn Device>>) -> Providers {
+    let networks = device.cloned().map(Networks::on).unwrap_or_default();
+    let artefacts = device.cloned().map(Artefacts::on).unwrap_or_default();
     Providers::new(vec![
-        Arc::new(Networks),
+        Arc::new(networks),
         Arc::new(Classical),
-        Arc::new(Artefacts),
+        Arc::new(artefacts),
+        Arc::new(ZeroShot),
     ])
 }
 
 /// The models of a database's registry; none of them is loaded yet.
-pub fn registered(database: &DatabasePorts) -> RegisteredModels {
+pub fn registered(database: &DatabasePorts, device: Option<&Arc<dyn Device>>) -> RegisteredModels {
     let (registry, files) = (&database.registry, &database.artefacts);
-    RegisteredModels::new(trainable(), Arc::clone(registry), Arc::clone(files))
+    RegisteredModels::new(trainable(device), Arc::clone(registry), Arc::clone(files))
 }
 
 /// Keeps the registry's models as they are there, until it is dropped; they have been read once before. A fault is
@@ -64,7 +72,7 @@ pub async fn follow(registered: RegisteredModels) {
 /// No reference, or one that no provider can know.
 pub fn reference(text: &str) -> forecast::Result<ModelRef> {
     let reference = text.parse()?;
-    providers().check(&reference)?;
+    providers(None).check(&reference)?;
     Ok(reference)
 }
 
@@ -76,9 +84,9 @@ pub fn reference(text: &str) -> forecast::Result<ModelRef> {
 pub fn candidate(text: &str) -> forecast::Result<ModelRef> {
     let reference: ModelRef = text.parse()?;
     if NetworkSpec::is_meant(text) {
-        Networks.check(&reference)?;
+        Networks::default().check(&reference)?;
     } else {
-        providers().check(&reference)?;
+        providers(None).check(&reference)?;
     }
     Ok(reference)
 }
@@ -102,6 +110,7 @@ mod tests {
             "lstm:models/a",
             "patchtst:x",
             "nlinear:models/y:z",
+            "fracast:models/fracast",
         ] {
             assert_eq!(reference(name).unwrap().to_string(), name);
         }
