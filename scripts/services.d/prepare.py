@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -18,6 +19,10 @@ SCHEMATHESIS = "4.32.5"
 AIRFLOW = "3.3.2"
 AIRFLOW_HTTP = "6.3.0"
 MLFLOW = "3.17.2"
+ONNXRUNTIME = "1.32.0"
+NUMPY = "2.4.6"
+FRACAST = "0.1.0"
+FRACAST_WHEEL = "54a2c442ffeb8e1763733d37415326df122e0580640d6c3d02211883429fb892"
 
 
 class Failure(Exception):
@@ -149,6 +154,29 @@ def schemathesis_python():
     pins = HERE / "schemathesis-constraints.txt"
     return python_with(f"schemathesis-{SCHEMATHESIS}-{fingerprint(pins)}", "schemathesis",
                        f"schemathesis=={SCHEMATHESIS}", "-c", pins)
+
+
+def onnx_python():
+    return python_with(f"onnxruntime-{ONNXRUNTIME}", "onnxruntime", f"onnxruntime=={ONNXRUNTIME}",
+                       f"numpy=={NUMPY}")
+
+
+def fracast_weights():
+    """The folder with Fracast-0's weights and licence, out of its wheel, which is checked by hash."""
+
+    def make(folder):
+        with tempfile.TemporaryDirectory() as name:
+            command("fetching fracast", sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:",
+                    "-d", name, f"fracast=={FRACAST}")
+            (wheel,) = Path(name).glob("*.whl")
+            got = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            if got != FRACAST_WHEEL:
+                raise Failure(f"the wheel of fracast {FRACAST} has SHA-256 {got}, expected {FRACAST_WHEEL}")
+            with zipfile.ZipFile(wheel) as inside:
+                for path in ("fracast/weights/model.safetensors", f"fracast-{FRACAST}.dist-info/licenses/LICENSE"):
+                    (folder / Path(path).name).write_bytes(inside.read(path))
+
+    return built(f"fracast-{FRACAST}", make)
 
 
 def ferretdb_binary():
