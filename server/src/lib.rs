@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod backend;
+mod by_hand;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -1,8 +1,7 @@
 //! The model registry over HTTP: names, versions, aliases with their history, verdicts; promotion, roll-back
 //! and archiving by hand.
 //!
-//! Model: a version becomes the champion by hand only after it was loaded, its files held to their hashes; then the
-//! alias moves, compare and set where the caller says what it saw.
+//! Model: what is done by hand is [`crate::by_hand`]'s, the same as for the pages.
 //!
 //! What it does not do: judge. What the gate said is read here.
 
@@ -15,11 +14,7 @@ use bytes::Bytes;
 use market::{ErrorKind, Timestamp, excerpt};
 use pipeline::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use store::{
-    AliasChange, AliasMove, AliasTarget, Change, ModelSummary, Publication, Verdict, Version,
-    VersionQuery,
-};
+use store::{AliasChange, ModelSummary, Verdict, Version, VersionQuery};
 use utoipa::ToSchema;
 
 use super::{
@@ -29,7 +24,7 @@ use super::{
     problem::{Problem, Result},
     query::{Parameters, Raw},
 };
-use crate::access::audit::Act;
+use crate::by_hand::{self, ByHand};
 
 /// `GET /api/models?find=&after=&limit=`: names with their aliases, in their order.
 #[utoipa::path(
@@ -107,7 +102,8 @@ pub async fn version(
     State(state): State<AppState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<Version>> {
-    Ok(Json(find(&state, &name, number(&version)?).await?))
+    let found = by_hand::find(&state.database, &name, number(&version)?);
+    Ok(Json(found.await?))
 }
 
 /// `GET /api/models/{name}/verdicts?before=&limit=`: what the gate said, the newest first.
@@ -231,35 +227,10 @@ pub async fn move_alias(
     body: std::result::Result<Bytes, BytesRejection>,
 ) -> Result<Json<History>> {
     let asked: Move = json_body::read(&headers, body, expected)?;
-    let why = reason(&asked.why)?;
-    let to = match asked.version {
-        None => AliasTarget::Nobody,
-        Some(version) => {
-            load(&state, &name, version).await?;
-            AliasTarget::Version(version)
-        }
-    };
-    let (by, now) = (grant.who.to_string(), SystemClock.now());
-    let to = AliasMove {
-        name: name.clone(),
-        alias: alias.clone(),
-        to,
-        expected: asked.expected,
-        by,
-        why,
-    };
+    by_hand(&state, &grant)
+        .move_alias(&name, &alias, asked.version, asked.expected, &asked.why)
+        .await?;
     let registry = &state.database.registry;
-    let done = registry.publish(Publication::from(to), now).await;
-    let what = json!({
-        "model": name, "alias": alias, "version": asked.version, "why": asked.why,
-        "error": done.as_ref().err().map(ToString::to_string),
-    });
-    state
-        .gate
-        .audit
-        .record(now, Act::Promotion, &grant.who, Some(grant.from), what);
-    done?;
-    state.registered.refresh().await?;
     Ok(Json(History {
         version: registry.alias_at(&name, &alias, SystemClock.now()).await?,
         moves: registry
@@ -300,31 +271,20 @@ pub async fn archive(
 ) -> Result<Json<Version>> {
     let asked: Archiving = json_body::read(&headers, body, expected)?;
     let version = number(&version)?;
-    let at = SystemClock.now();
-    let change = match asked.archived {
-        false => None,
-        true => Some(Change {
-            by: grant.who.to_string(),
-            at,
-            why: reason(&asked.why)?,
-        }),
-    };
-    find(&state, &name, version).await?;
-    let done = state
-        .database
-        .registry
-        .archive(&name, version, change)
-        .await;
-    let what = json!({
-        "model": name, "version": version, "archived": asked.archived, "why": asked.why,
-        "error": done.as_ref().err().map(ToString::to_string),
-    });
-    state
-        .gate
-        .audit
-        .record(at, Act::Archiving, &grant.who, Some(grant.from), what);
-    done?;
-    Ok(Json(find(&state, &name, version).await?))
+    let done = by_hand(&state, &grant)
+        .archive(&name, version, asked.archived, &asked.why)
+        .await?;
+    Ok(Json(done))
+}
+
+fn by_hand<'a>(state: &'a AppState, grant: &'a Grant) -> ByHand<'a> {
+    ByHand {
+        database: &state.database,
+        registered: &state.registered,
+        audit: &state.gate.audit,
+        who: &grant.who,
+        from: Some(grant.from),
+    }
 }
 
 /// What belongs into a field.
@@ -343,34 +303,4 @@ fn number(version: &str) -> Result<u32> {
         let detail = format!("{:?} is no number of a version", excerpt(version));
         Problem::new(ErrorKind::Invalid, detail).field("version")
     })
-}
-
-/// Why something is changed by hand: it is kept for ever.
-fn reason(why: &str) -> Result<String> {
-    let why = why.trim();
-    if why.is_empty() || why.chars().count() > 500 {
-        let detail = "why: expected the reason in 1 to 500 characters";
-        return Err(Problem::new(ErrorKind::Invalid, detail).field("why"));
-    }
-    Ok(why.to_owned())
-}
-
-async fn find(state: &AppState, name: &str, version: u32) -> Result<Version> {
-    let found = state.database.registry.version(name, version).await?;
-    found.ok_or_else(|| {
-        let detail = format!("{} has no version {version}", excerpt(name));
-        Problem::new(ErrorKind::NotFound, detail).field("version")
-    })
-}
-
-/// Loads a version: what cannot be loaded cannot be served.
-async fn load(state: &AppState, name: &str, version: u32) -> Result<()> {
-    find(state, name, version).await?;
-    let invalid = |e: forecast::Error| {
-        Problem::new(ErrorKind::Conflict, excerpt(&e.to_string())).field("version")
-    };
-    let reference = format!("models:/{name}/{version}")
-        .parse()
-        .map_err(invalid)?;
-    state.registered.prepare(&reference).await.map_err(invalid)
 }
