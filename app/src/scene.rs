@@ -39,6 +39,7 @@ pub fn price_chart<'a>(
         bars,
         fans: data.fan.iter().collect(),
         past,
+        champions: &[],
         style: PriceStyle::Candles,
         cursor: None,
         empty_message: if data.live {

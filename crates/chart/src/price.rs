@@ -68,6 +68,8 @@ pub struct PriceChart<'a> {
     pub fans: Vec<&'a Fan>,
     /// Past forecasts, in any order; those of bars that are not shown are left out.
     pub past: &'a [PastForecast],
+    /// Who was champion from a time on, oldest first: a band below the times. Empty: none.
+    pub champions: &'a [(Timestamp, String)],
     /// Candles or a line.
     pub style: PriceStyle,
     /// A position to mark: an index as [`PriceLayout::locate`] gives it.
@@ -113,6 +115,7 @@ impl<'a> PriceChart<'a> {
             bars,
             fans: Vec::new(),
             past: &[],
+            champions: &[],
             style: PriceStyle::Candles,
             cursor: None,
             empty_message: "No prices yet",

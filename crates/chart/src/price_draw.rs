@@ -41,6 +41,7 @@ pub(crate) fn draw<DB: DrawingBackend>(
     }
     p.price_axis()?;
     p.time_axis()?;
+    p.champions()?;
     p.past()?;
     for (n, fan) in chart.fans.iter().enumerate().rev() {
         p.fan(fan, n)?;

@@ -1,10 +1,14 @@
 //! Draws what a price chart says of forecasts: the live fan, past forecasts, and where they failed.
 
 use market::Fan;
-use plotters::prelude::DrawingBackend;
+use plotters::{prelude::DrawingBackend, style::text_anchor::HPos};
 
 use crate::{
-    PastForecast, Result, Role, numbers::usable, price::drawable, price_draw::Painter, surface::Ink,
+    PastForecast, Rect, Result, Role,
+    numbers::usable,
+    price::drawable,
+    price_draw::Painter,
+    surface::{FONT_PX, Ink, text_width_px},
 };
 
 /// The role of the `n`-th fan.
@@ -17,6 +21,38 @@ pub(crate) fn fan_role(n: usize) -> Role {
 }
 
 impl<DB: DrawingBackend> Painter<'_, '_, DB> {
+    /// Who was champion: each below the bars that began in its time, the last one below the fan too.
+    pub(crate) fn champions(&self) -> Result<()> {
+        let (l, bars) = (&self.l, self.chart.bars);
+        let mut end = l.bars + l.steps;
+        for (n, (from, name)) in self.chart.champions.iter().enumerate().rev() {
+            let begin = bars.partition_point(|bar| bar.start < *from);
+            if begin >= end {
+                continue;
+            }
+            let x = l.x_of(begin as f64 - 0.5).max(l.champions.x);
+            let part = Rect {
+                x,
+                width: (l.x_of(end as f64 - 0.5) - x - 1.0).max(0.5),
+                height: l.champions.height - 3.0,
+                ..l.champions
+            };
+            self.s
+                .rect(part, Ink(Role::Fan, 0.12 + 0.12 * (n % 2) as f64))?;
+            let y = part.y + part.height / 2.0;
+            if text_width_px(name, FONT_PX) + 6.0 < part.width {
+                self.s
+                    .text(name, (x + 4.0, y), HPos::Left, FONT_PX, Role::Text)?;
+            } else if n == 0 {
+                // Before the first one there is room.
+                self.s
+                    .text(name, (x - 4.0, y), HPos::Right, FONT_PX, Role::Text)?;
+            }
+            end = begin;
+        }
+        Ok(())
+    }
+
     pub(crate) fn past(&self) -> Result<()> {
         let l = &self.l;
         let mut shown: Vec<(f64, &PastForecast)> = self

@@ -17,6 +17,8 @@ const MAX_SLOT_PX: f64 = 28.0;
 /// Where the prices begin below the upper edge, and the axis of times above the lower one.
 const HEADER_PX: f64 = 26.0;
 const TIME_AXIS_PX: f64 = 22.0;
+/// The band of champions below it, where there is one.
+const CHAMPIONS_PX: f64 = 18.0;
 
 /// Where the parts of a [`PriceChart`] lie, in CSS pixels from its upper left corner.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,8 @@ pub struct PriceLayout {
     pub price_axis: Rect,
     /// The labels of times.
     pub time_axis: Rect,
+    /// The band of champions below them; of no height where there is none.
+    pub champions: Rect,
     /// The middle of the slot at index 0.
     pub first_x: f64,
     /// The distance from one slot's middle to the next.
@@ -50,7 +54,12 @@ impl PriceLayout {
     pub(crate) fn new(chart: &PriceChart<'_>) -> Self {
         let (width, height) = (chart.view.width_px(), chart.view.height_px());
         let header = if height >= 140.0 { HEADER_PX } else { 4.0 };
-        let inner = (height - header - TIME_AXIS_PX).max(10.0);
+        let band = if chart.champions.is_empty() {
+            0.0
+        } else {
+            CHAMPIONS_PX
+        };
+        let inner = (height - header - TIME_AXIS_PX - band).max(10.0);
         let with_volume = height >= 200.0
             && chart
                 .bars
@@ -94,8 +103,13 @@ impl PriceLayout {
                 ..price
             },
             time_axis: Rect {
-                y: height - TIME_AXIS_PX,
+                y: height - TIME_AXIS_PX - band,
                 height: TIME_AXIS_PX,
+                ..price
+            },
+            champions: Rect {
+                y: height - band,
+                height: band,
                 ..price
             },
             first_x: price.right() - slot_px * (slots - 0.25),

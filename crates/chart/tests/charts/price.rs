@@ -321,3 +321,42 @@ fn many_bars_become_a_line_of_few_points() {
     assert_eq!(line.len(), 1);
     assert!(line[0].1.len() < 20_000, "{}", line[0].1.len());
 }
+
+#[test]
+fn champions_stand_below_the_times_each_under_the_bars_of_its_time() {
+    let bars = bars(60, Interval::M1);
+    let champions = [
+        (bars[0].start, "naive".to_owned()),
+        (bars[30].start, "theta".to_owned()),
+        // Of a time after the last bar: it has none to stand under.
+        (bars[59].end(), "ets".to_owned()),
+    ];
+    let chart = PriceChart {
+        champions: &champions,
+        ..PriceChart::new("TEST", Interval::M1, &bars)
+    };
+    let (with, without) = (
+        chart.layout(),
+        PriceChart {
+            champions: &[],
+            ..chart.clone()
+        }
+        .layout(),
+    );
+    assert_eq!(without.champions.height, 0.0);
+    assert_eq!(with.champions.bottom(), without.time_axis.bottom());
+    assert_eq!(with.time_axis.bottom(), with.champions.y);
+    let svg = chart.to_svg().unwrap();
+    for name in ["naive", "theta"] {
+        assert!(svg.contains(&format!(">{name}<")), "{name}");
+    }
+    assert!(!svg.contains(">ets<"));
+    let live = fan(&bars, 59, 20);
+    let svg = PriceChart {
+        fans: vec![&live],
+        ..chart
+    }
+    .to_svg()
+    .unwrap();
+    assert!(svg.contains(">ets<"), "it is whose fan that is");
+}
