@@ -4,10 +4,11 @@
 //! Model: everything that a page shows is in its URL ([`query`]); the server renders it whole, chart
 //! included, and hydration makes it live ([`live`], [`chart_state`]). Pages lay out, components
 //! draw; the `chart` and `forecast` crates do the maths. Only this file and [`api`] know
-//! `cfg(feature = "ssr")`; what needs a browser happens in effects, which never run on the server.
+//! `cfg(feature = "ssr")`; what needs a browser happens in effects, which never run on the server. What the
+//! server alone needs is in `ssr`, and the HTML that it writes out for the browser in `fragments`.
 //!
 //! What it does not do: listen on a port or store anything; the server gives its side as
-//! [`api::backend::Backend`].
+//! [`api::backend::Backend`] and `ssr::desk::Desk`.
 
 #![recursion_limit = "256"]
 
@@ -16,10 +17,14 @@ pub mod chart_state;
 mod components;
 mod erase;
 mod format;
+#[cfg(feature = "ssr")]
+mod fragments;
 pub mod live;
 mod pages;
 pub mod query;
 mod scene;
+#[cfg(feature = "ssr")]
+pub mod ssr;
 pub mod theme;
 mod worker;
 
@@ -37,8 +42,8 @@ use crate::{
     erase::Erase,
     live::Live,
     pages::{
-        backtest::BacktestPage, home::HomePage, not_found::NotFoundPage, pipeline::PipelinePage,
-        symbol::SymbolPage,
+        backtest::BacktestPage, home::HomePage, not_found::NotFoundPage, symbol::SymbolPage,
+        written::WrittenPage,
     },
     theme::ThemeSwitch,
 };
@@ -129,7 +134,10 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/") view=HomePage ssr=SsrMode::Async/>
                         <Route path=path!("/s/:symbol") view=SymbolPage ssr=SsrMode::Async/>
                         <Route path=path!("/backtest") view=BacktestPage ssr=SsrMode::Async/>
-                        <Route path=path!("/pipeline") view=PipelinePage ssr=SsrMode::Async/>
+                        <Route path=path!("/pipeline") view=WrittenPage ssr=SsrMode::Async/>
+                        <Route path=path!("/models") view=WrittenPage ssr=SsrMode::Async/>
+                        <Route path=path!("/training") view=WrittenPage ssr=SsrMode::Async/>
+                        <Route path=path!("/scoreboard") view=WrittenPage ssr=SsrMode::Async/>
                     </FlatRoutes>
                 </main>
             </div>

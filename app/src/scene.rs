@@ -39,7 +39,7 @@ pub fn price_chart<'a>(
         bars,
         fans: data.fan.iter().collect(),
         past,
-        champions: &[],
+        champions: &data.champions,
         style: PriceStyle::Candles,
         cursor: None,
         empty_message: if data.live {

@@ -2,7 +2,7 @@
 // away with it. Stopped by process id.
 import { execFile, spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -115,8 +115,19 @@ export class Server {
 
   /** Makes a token by the command; the running server takes it up. */
   async newToken(role) {
-    const arguments_ = ["token", "new", "--role", role, "--name", "e2e", "--data-dir", join(this.#directory, "data")];
-    const { stdout } = await promisify(execFile)(required("E2E_TICKCAST"), arguments_, {
+    return this.#command(["token", "new", "--role", role, "--name", "e2e"]);
+  }
+
+  /** Imports the text of a file while the server is stopped. */
+  async import(name, text) {
+    await writeFile(join(this.#directory, name), text);
+    return this.#command(["import", name]);
+  }
+
+  /** Runs a command over the server's data; what it printed. */
+  async #command(arguments_) {
+    const all = [...arguments_, "--data-dir", join(this.#directory, "data")];
+    const { stdout } = await promisify(execFile)(required("E2E_TICKCAST"), all, {
       cwd: this.#directory,
       env: plainEnvironment(),
     });

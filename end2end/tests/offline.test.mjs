@@ -36,7 +36,7 @@ async function openKept(page, server, symbol) {
   await openLive(page, chart(symbol));
   const root = page.locator("html");
   await eventually("the service worker has the build's files", async () => (await root.getAttribute("data-offline")) === "ready");
-  await eventually("the pages' answers are there", () => requests.includes("/api/backtest_page"));
+  await eventually("the pages' answers are there", () => requests.filter((path) => path === "/api/page").length >= 4);
   await eventually("the states are kept", () => requests.filter((path) => path === "/state").length >= 3);
   await eventually("it says that they last", async () => (await root.getAttribute("data-kept")) === "durable");
 }
@@ -86,6 +86,9 @@ scenario("every page opens without a network, from a symbol's to the first one",
     ["/s/PAGES", "PAGES"],
     ["/backtest", "Backtest"],
     ["/pipeline", "Pipeline"],
+    ["/models", "Models"],
+    ["/training", "Training"],
+    ["/scoreboard", "Scoreboard"],
   ]) {
     await page.goto(path);
     await eventually(`${path} has its heading`, async () => (await page.locator("main h1").innerText({ timeout: 60_000 })).includes(text));

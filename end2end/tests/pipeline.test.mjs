@@ -93,9 +93,9 @@ scenario("while the server is away the page says that it is not up to date", { c
   await page.goto("/pipeline");
   await connected(page);
   await server.stop();
-  await eventually("it says so", async () => /not up to date/i.test(await page.id("pipeline-problem").innerText()));
+  await eventually("it says so", async () => /not up to date/i.test(await page.id("page-problem").innerText()));
   await server.begin();
-  await eventually("it is up to date again", async () => (await page.id("pipeline-problem").innerText()) === "");
+  await eventually("it is up to date again", async () => (await page.id("page-problem").innerText()) === "");
   assert.equal(await waiting(page, "bad_size"), 1);
 });
 

@@ -13,11 +13,11 @@ const BUILD = document.documentElement.dataset["build"] ?? "";
 const CONNECTED = "tickcast-connected";
 const LOOK_MS = 500;
 /** What every page needs once, so that it opens later; asked anew after so long. */
-const WARM: Record<string, unknown> = {
-  overview: { find: "", after: "", current: "" },
-  pipeline: { search: "" },
-  backtest_page: { search: "" },
-};
+const WARM: [string, unknown][] = [
+  ["overview", { find: "", after: "", current: "" }],
+  ["backtest_page", { search: "" }],
+  ...["/pipeline", "/models", "/training", "/scoreboard"].map((path): [string, unknown] => ["page", { path, search: "", zone: "" }]),
+];
 
 const isShell = document.documentElement.dataset["shell"] !== undefined;
 const bar = document.createElement("aside");
@@ -101,7 +101,7 @@ function watchConnection(): void {
 /** Asks for what pages are made of, so that the service worker keeps it. */
 async function warmUp(): Promise<void> {
   if (isShell || !isConnected()) return;
-  for (const [name, asked] of Object.entries(WARM)) {
+  for (const [name, asked] of WARM) {
     const headers = { "content-type": "application/json" };
     await fetch(`/api/${name}`, { method: "POST", headers, body: JSON.stringify(asked) }).catch(() => undefined);
   }

@@ -25,7 +25,7 @@ const PATIENCE_MS = 8_000;
 /** What is no page of the app's. */
 const NO_PAGES = /^\/(login|logout|metrics|healthz|readyz|state|predict|openbb|api)(\/|$)/;
 /** What pages are made of beside charts. The newest answer stands in where the very question was not asked. */
-const ANSWERS = /^\/api\/(overview|pipeline|backtest_page|models_page|training_page|scoreboard_page)$/;
+const ANSWERS = /^\/api\/(overview|backtest_page|page)$/;
 
 const kept = new Kept();
 const news = new BroadcastChannel(CHANNEL);
@@ -97,8 +97,11 @@ async function file(request: Request, url: URL): Promise<Response> {
 }
 
 /** What comes from the network, kept; what was kept, where nothing comes. */
-async function answer(request: Request, path: string): Promise<Response> {
-  const key = `${path} ${await request.clone().text()}`;
+async function answer(request: Request, route: string): Promise<Response> {
+  const asked = await request.clone().text();
+  const key = `${route} ${asked}`;
+  // One route has several pages, each of which has its own newest answer.
+  const path = route === "/api/page" ? route + (JSON.parse(asked) as { path: string }).path : route;
   try {
     const answer = await patiently(fetch(request));
     if (answer.ok) await keepAnswer(key, path, await answer.clone().text());

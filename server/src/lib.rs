@@ -10,6 +10,7 @@ mod by_hand;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod desk;
 pub mod error;
 mod file_batches;
 pub mod file_size;

@@ -65,6 +65,8 @@ pub struct ChartData {
     pub fit: String,
     /// What past forecasts were worth.
     pub record: Record,
+    /// Who was champion of the series from a time on, oldest first.
+    pub champions: Vec<(Timestamp, String)>,
 }
 
 impl ChartData {
@@ -85,6 +87,7 @@ impl ChartData {
             fan_problem: None,
             fit: String::new(),
             record: Record::default(),
+            champions: Vec::new(),
         }
     }
 }

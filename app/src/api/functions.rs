@@ -13,11 +13,13 @@ use protocol::Replayed;
 use super::{
     ApiError, ImportReport, SystemStatus, Watchlist,
     chart_page::{ChartData, Record},
-    pipeline::PipelineBoard,
+    written::Written,
 };
 #[cfg(feature = "ssr")]
 use super::{backtest_serve, serve, watchlist};
 use crate::query::ChartQuery;
+#[cfg(feature = "ssr")]
+use crate::ssr::{acts, written};
 
 /// How the server stands, and a page of the symbols that there are prices of: those that hold `find`, from
 /// where the page before ended (`after`), with the one that is shown (`current`); any of them may be
@@ -134,14 +136,60 @@ pub async fn stop_backtest(id: u64) -> Result<bool, ApiError> {
     Ok(serve::backend()?.stop_backtest(id))
 }
 
-/// How the pipeline stands, with the dead letters that the page's address asks for.
+/// A page that the server writes, by its address; times are shown on the clocks of `zone` too, where one is named.
 ///
 /// # Errors
-/// What the store says.
-#[server(input = Json, endpoint = "pipeline")]
-pub async fn pipeline(search: String) -> Result<PipelineBoard, ApiError> {
-    let backend = serve::backend()?;
-    serve::answer(serve::pipeline_board(&*backend, &search).await)
+/// Not found: what the address names. Else what the store says.
+#[server(input = Json, endpoint = "page")]
+pub async fn page(path: String, search: String, zone: String) -> Result<Written, ApiError> {
+    serve::answer(written::page(&path, &search, &zone).await)
+}
+
+/// Lets the alias `champion` of a model point at a version, at none where `version` is empty, if it points at
+/// `expected`; and shows what came of it, as do the following. Plain forms post to them, so that they work without wasm.
+///
+/// # Errors
+/// None of its own: the page says what is wrong.
+#[server(endpoint = "move_champion")]
+pub async fn move_champion(
+    name: String,
+    version: String,
+    expected: String,
+    why: String,
+) -> Result<(), ApiError> {
+    acts::move_champion(&name, &version, &expected, &why).await
+}
+
+/// Puts a version of a model away; takes it back where `back` is given.
+///
+/// # Errors
+/// None of its own.
+#[server(endpoint = "archive_version")]
+pub async fn archive_version(
+    name: String,
+    version: String,
+    back: Option<String>,
+    why: String,
+) -> Result<(), ApiError> {
+    acts::archive(&name, &version, back.is_some(), &why).await
+}
+
+/// Submits a training of each of the symbols, apart by commas or spaces.
+///
+/// # Errors
+/// None of its own.
+#[server(endpoint = "train_now")]
+pub async fn train_now(symbols: String, interval: String) -> Result<(), ApiError> {
+    acts::train(&symbols, &interval).await
+}
+
+/// Asks for the end of a job.
+///
+/// # Errors
+/// None of its own.
+#[server(endpoint = "cancel_job")]
+pub async fn cancel_job(id: i64) -> Result<(), ApiError> {
+    acts::cancel(id).await
 }
 
 /// Decodes open dead letters again, of the reason named or, without one, all of them, and shows what

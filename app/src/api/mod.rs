@@ -21,18 +21,19 @@ mod backtest_query;
 mod backtest_serve;
 pub mod bars;
 #[cfg(feature = "ssr")]
-mod board;
+pub(crate) mod board;
 pub mod chart_page;
 pub mod codec;
 pub mod functions;
 #[cfg(feature = "ssr")]
-mod markup;
+pub(crate) mod markup;
 pub mod picture;
 pub mod pipeline;
 #[cfg(feature = "ssr")]
-mod serve;
+pub(crate) mod serve;
 #[cfg(feature = "ssr")]
 mod watchlist;
+pub mod written;
 
 /// An error as a page shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]

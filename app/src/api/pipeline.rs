@@ -33,15 +33,6 @@ pub struct PipelineStatus {
     pub dropped: Vec<DroppedCount>,
 }
 
-/// What the Pipeline page shows, as the server wrote it: two pieces of HTML.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PipelineBoard {
-    /// How the stages stand.
-    pub stages: String,
-    /// Dead letters.
-    pub letters: String,
-}
-
 /// How many dead letters the page lists at once.
 pub const LETTERS_SHOWN: usize = 50;
 

@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt, stream::BoxStream};
 use http::StatusCode;
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
-use market::{Bar, ErrorKind, Fan, Interval, RejectReason, Symbol};
+use market::{Bar, ErrorKind, Fan, Interval, RejectReason, Symbol, Timestamp};
 use protocol::{PredictRequest, Replayed};
 
 use super::{
@@ -18,10 +18,14 @@ use super::{
     board::{self, BoardQuery, reason_named},
     chart_page::{ChartData, PastPoint, Record, first_steps},
     markup,
-    pipeline::{LETTERS_SHOWN, PipelineBoard},
+    pipeline::LETTERS_SHOWN,
     watchlist,
+    written::Written,
 };
-use crate::query::{BARS_WITH_PAGE, ChartQuery, symbol_url};
+use crate::{
+    query::{BARS_WITH_PAGE, ChartQuery, symbol_url},
+    ssr::{models, written},
+};
 
 /// The most past forecasts that a page draws.
 const PAST_FANS: usize = 240;
@@ -126,8 +130,18 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
         fan_problem,
         fit,
         record,
+        champions: champions(&query.symbol, interval).await,
         query,
     })
+}
+
+/// Who was champion of a series when; nobody where that cannot be read, as the chart has its worth without it.
+async fn champions(symbol: &Symbol, interval: Interval) -> Vec<(Timestamp, String)> {
+    match written::desk() {
+        Ok(desk) => models::champions(&*desk, symbol, interval).await,
+        Err(_) => Ok(Vec::new()),
+    }
+    .unwrap_or_default()
 }
 
 /// The bars of the interval asked for; without one, see [`watchlist::first_interval`].
@@ -236,6 +250,7 @@ pub async fn record(
     interval: Interval,
     live: bool,
 ) -> Result<Record, ApiError> {
+    let champion = !champions(&query.symbol, interval).await.is_empty();
     let (symbol, model) = (query.symbol.clone(), query.model.clone());
     let (fans, scores) = futures::try_join!(
         backend.past_fans(symbol.clone(), interval, model, PAST_FANS),
@@ -251,7 +266,7 @@ pub async fn record(
     Ok(Record {
         past: fans.iter().filter_map(|f| past_point(f, step)).collect(),
         promise: markup::record::promise(&scores, &query),
-        board: markup::record::board(&scores, &query, live),
+        board: markup::record::board(&scores, &query, live, champion),
     })
 }
 
@@ -292,10 +307,7 @@ pub fn json_lines(
 }
 
 /// Writes the Pipeline page's board. While the store is away it has no letters, and says why.
-pub async fn pipeline_board(
-    backend: &dyn Backend,
-    search: &str,
-) -> Result<PipelineBoard, ApiError> {
+pub async fn pipeline_board(backend: &dyn Backend, search: &str) -> Result<Written, ApiError> {
     let query = BoardQuery::from_search(search);
     let status = backend.pipeline_status().await?;
     let letters = if status.missing.iter().any(|(what, _)| what == "store") {

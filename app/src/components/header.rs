@@ -15,6 +15,11 @@ const WITHOUT_SCRIPTS: &str = "<p class=\"notice\" role=\"note\">Scripts are off
     and backtests of up to 20 seconds work; prices stand still until the page is loaded again, the chart \
     cannot be read bar by bar, and nothing is forecast while the server is away.</p>";
 
+/// The ways to the pages: nothing in them changes.
+const PAGES: &str = "<a href=\"/backtest\" data-testid=\"nav-backtest\">Backtest</a>\
+    <a href=\"/models\">Models</a><a href=\"/training\">Training</a>\
+    <a href=\"/scoreboard\">Scoreboard</a><a href=\"/pipeline\">Pipeline</a>";
+
 /// The head of every page.
 #[component]
 pub fn Header() -> impl IntoView {
@@ -34,8 +39,7 @@ pub fn Header() -> impl IntoView {
             <nav aria-label="Main">
                 <a href="#watchlist-heading" rel="external">"Watchlist"</a>
                 <a href="#scoreboard-heading" rel="external" hidden=no_record>"Record"</a>
-                <a href="/backtest" data-testid="nav-backtest">"Backtest"</a>
-                <a href="/pipeline">"Pipeline"</a>
+                <span class="pages" inner_html=PAGES></span>
                 <LoginLink/>
             </nav>
             <ConnectionState/>

@@ -3,5 +3,5 @@
 pub mod backtest;
 pub mod home;
 pub mod not_found;
-pub mod pipeline;
 pub mod symbol;
+pub mod written;

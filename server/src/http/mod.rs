@@ -35,7 +35,7 @@ pub mod ws;
 use std::sync::Arc;
 
 use ::serving::Serving;
-use app::api::backend::Backend;
+use app::{api::backend::Backend, ssr::desk::Desk};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef, Request, State},
@@ -58,7 +58,7 @@ use self::{
     ops::OpsState,
     rates::Rates,
 };
-use crate::{backend::ServerBackend, config::Config, wiring::Training};
+use crate::{backend::ServerBackend, config::Config, desk::ServerDesk, wiring::Training};
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -77,6 +77,8 @@ pub struct AppState {
     pub registered: RegisteredModels,
     /// The server as the pages see it.
     pub backend: Arc<ServerBackend>,
+    /// The training loop as the pages see it.
+    pub desk: Arc<ServerDesk>,
     /// What stands before every handler.
     pub gate: Arc<Gate>,
     /// Where the front end lies.
@@ -113,12 +115,14 @@ impl FromRef<AppState> for LeptosOptions {
 pub fn router(state: AppState, config: &Config) -> Router {
     let limits = &config.limits;
     let pages = generate_route_list(app::App);
-    let backend = Arc::clone(&state.backend);
+    let (backend, desk) = (Arc::clone(&state.backend), Arc::clone(&state.desk));
     let context = move || {
         headers::page_policy();
         // Who asks goes with what is asked.
         let request = use_context::<request::Parts>();
         let grant = request.and_then(|parts| parts.extensions.get::<Grant>().cloned());
+        let desk: Arc<dyn Desk> = Arc::new(desk.on_behalf_of(grant.clone()));
+        provide_context(desk);
         let backend: Arc<dyn Backend> = Arc::new(backend.on_behalf_of(grant));
         provide_context(backend);
     };

@@ -27,6 +27,7 @@ use self::backbone::{Backbone, OpenStore};
 use crate::{
     backend::{Facts, ServerBackend, Stages},
     config::{Config, SourceConfig},
+    desk::ServerDesk,
     error::{CommandError, Result},
     http::{AppState, guard::Gate, ops::OpsState, rates::Rates, site, telemetry},
     simulated_history,
@@ -125,6 +126,17 @@ impl Wired {
             serving: Arc::clone(serving),
         };
         let backend = ServerBackend::new(database.clone(), stages, facts, &gate);
+        let registered = self
+            .registered
+            .clone()
+            .unwrap_or_else(|| models::registered(database, None));
+        let desk = ServerDesk::new(
+            database.clone(),
+            registered.clone(),
+            self.training.clone(),
+            config.training.clone(),
+            gate.audit.clone(),
+        );
         let leptos = LeptosOptions::builder()
             .output_name("frontend")
             .site_root(config.web.site_root.display().to_string())
@@ -136,16 +148,14 @@ impl Wired {
             serving: Arc::clone(serving),
             dead_letters: Arc::clone(&self.backbone.store.ports.dead_letters),
             backend: Arc::new(backend),
+            desk: Arc::new(desk),
             gate,
             leptos,
             build: site::build(&config.web.site_root),
             metrics: self.metrics.clone(),
             database: database.clone(),
             training: self.training.clone(),
-            registered: self
-                .registered
-                .clone()
-                .unwrap_or_else(|| models::registered(database, None)),
+            registered,
             sockets: self.sockets.clone(),
             rates: Rates::new(&config.limits),
             push_rejects: config.limits.push_rejects,

@@ -107,7 +107,13 @@ async fn what_changes_something_is_refused_on_behalf_of_another_site() {
             ),
             (vec![("sec-fetch-site", "cross-site")], 403),
         ] {
-            for (path, body) in [("/api/ticks", TICK), ("/api/pipeline", "{\"search\":\"\"}")] {
+            for (path, body) in [
+                ("/api/ticks", TICK),
+                (
+                    "/api/page",
+                    "{\"path\":\"/pipeline\",\"search\":\"\",\"zone\":\"\"}",
+                ),
+            ] {
                 let mut push = client.post(server.at(path)).body(body);
                 for (name, value) in &headers {
                     push = push.header(*name, *value);

@@ -11,7 +11,8 @@ use market::{DroppedCount, ReasonCount, RejectReason};
 
 use super::{
     functions::ReplayDeadLetters,
-    pipeline::{DeadLetterLine, LETTERS_SHOWN, PipelineBoard, PipelineStatus},
+    pipeline::{DeadLetterLine, LETTERS_SHOWN, PipelineStatus},
+    written::Written,
 };
 use crate::{erase::Erase, format};
 
@@ -57,22 +58,20 @@ pub fn reason_named(text: &str) -> Option<RejectReason> {
 }
 
 /// Writes the board.
-pub fn board(
-    status: PipelineStatus,
-    letters: Vec<DeadLetterLine>,
-    query: BoardQuery,
-) -> PipelineBoard {
+pub fn board(status: PipelineStatus, letters: Vec<DeadLetterLine>, query: BoardQuery) -> Written {
     let counts = status.dead_letters.clone();
     let not_kept = status.dropped.clone();
-    PipelineBoard {
-        stages: stages::markup(status),
-        letters: view! {
-            {outcome(query)}
-            {reasons(counts, query)}
-            {dropped(not_kept)}
-            {rows(letters, query)}
-        }
-        .to_html(),
+    let letters = view! {
+        {outcome(query)}
+        {reasons(counts, query)}
+        {dropped(not_kept)}
+        {rows(letters, query)}
+    }
+    .to_html();
+    let heading = "<h1 data-testid=\"pipeline\">Pipeline</h1>".to_owned();
+    Written {
+        title: "Pipeline".to_owned(),
+        parts: vec![heading, stages::markup(status), letters],
     }
 }
 

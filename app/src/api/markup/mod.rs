@@ -10,7 +10,7 @@ pub mod backtest_form;
 pub mod backtest_report;
 pub mod fit;
 mod model_name;
-mod numbers;
+pub mod numbers;
 pub mod record;
 mod verdict;
 

@@ -3,7 +3,7 @@
 use crate::format;
 
 /// An error of prices, to be read beside others: `1.234`, `0.0623`, `0.000012`.
-pub(super) fn error_size(value: f64) -> String {
+pub fn error_size(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 100.0 => 1,
         size if size >= 1.0 => 3,

@@ -6,6 +6,8 @@
 
 use forecast::calibration::{Coverage, ENOUGH_OUTCOMES, Holds, independent};
 use leptos::prelude::*;
+use market::Interval;
+use mlops::jobs::TrainPayload;
 
 use super::{markup, numbers};
 use crate::{
@@ -13,13 +15,15 @@ use crate::{
     erase::Erase,
     format::{self, ahead},
     query::ChartQuery,
+    ssr::search::url,
 };
 
 /// The yardstick.
 pub const NAIVE: &str = "naive";
 
-/// The record of the model shown in words, and of all in a table.
-pub fn board(scores: &[ModelScore], query: &ChartQuery, live: bool) -> String {
+/// The record of the model shown in words, and of all in a table; `champion` says whether the series has a model of
+/// the registry.
+pub fn board(scores: &[ModelScore], query: &ChartQuery, live: bool, champion: bool) -> String {
     let words = if live {
         in_words(of_model(scores, &query.model), query)
     } else {
@@ -27,7 +31,22 @@ pub fn board(scores: &[ModelScore], query: &ChartQuery, live: bool) -> String {
             .to_owned()
     };
     let table = (!scores.is_empty()).then(|| table(scores, query));
-    markup(view! { <p data-testid="scoreboard-words">{words}</p> {table} })
+    let interval = query.interval.map_or("", Interval::as_str);
+    let scoreboard = url(
+        "/scoreboard",
+        &[("symbol", query.symbol.as_str()), ("interval", interval)],
+    );
+    let models = query.interval.map(|interval| {
+        let name = TrainPayload::new(query.symbol.clone(), interval).name();
+        let url = url("/models", &[("name", &name)]);
+        view! { <a href=url>"Its champion and versions"</a> }
+    });
+    let models = models.filter(|_| champion);
+    markup(view! {
+        <p data-testid="scoreboard-words">{words}</p>
+        {table}
+        <p class="ways"><a href=scoreboard>"Scoreboard of this series"</a> {models}</p>
+    })
 }
 
 fn table(scores: &[ModelScore], query: &ChartQuery) -> AnyView {
@@ -180,7 +199,7 @@ pub fn too_early_of(independent: u64) -> String {
     format!("too early to say: {independent} of {ENOUGH_OUTCOMES} independent outcomes")
 }
 
-fn too_early(score: &ModelScore) -> String {
+pub fn too_early(score: &ModelScore) -> String {
     let seen = outcomes_of(score);
     if score.step > 1 {
         format!("{} ({} that overlap)", too_early_of(seen), score.count)
@@ -197,7 +216,7 @@ fn held(score: &ModelScore) -> String {
 }
 
 /// `78 % (71 to 84 %)`.
-fn with_bounds(coverage: &Coverage) -> String {
+pub fn with_bounds(coverage: &Coverage) -> String {
     let (lower, upper) = coverage.bounds();
     format!(
         "{} ({} to {})",
@@ -207,7 +226,7 @@ fn with_bounds(coverage: &Coverage) -> String {
     )
 }
 
-fn coverages(score: &ModelScore) -> impl Iterator<Item = Coverage> {
+pub fn coverages(score: &ModelScore) -> impl Iterator<Item = Coverage> {
     score.coverage.iter().map(|(level, share)| Coverage {
         nominal: level / 100.0,
         count: score.count,
@@ -217,7 +236,7 @@ fn coverages(score: &ModelScore) -> impl Iterator<Item = Coverage> {
 }
 
 /// The independent outcomes: live forecasts are made a step apart.
-fn outcomes_of(score: &ModelScore) -> u64 {
+pub fn outcomes_of(score: &ModelScore) -> u64 {
     independent(score.count, score.step.into(), 1)
 }
 
@@ -299,7 +318,7 @@ mod tests {
         assert_eq!(text, "Of drift: too early to say: 7 of 30 outcomes.");
         for text in [
             promise(&all, &query("drift")),
-            board(&all, &query("drift"), true),
+            board(&all, &query("drift"), true, false),
         ] {
             assert!(text.contains("7 of 30 outcomes"), "{text}");
             let percentages = text.replace("<th scope=\"col\">80 % held", "");
@@ -312,7 +331,7 @@ mod tests {
     #[test]
     fn a_model_without_outcomes_claims_nothing() {
         assert!(in_words(None, &query("drift")).starts_with("No live forecast of drift"));
-        let history = board(&[], &query("drift"), false);
+        let history = board(&[], &query("drift"), false, false);
         assert!(history.contains("Imported history") && !history.contains("<table"));
     }
 }

@@ -193,6 +193,17 @@ impl RegisteredModels {
         self.resolve(reference).map(drop)
     }
 
+    /// Whether the last refresh found that an alias points at a version, loaded or not.
+    #[must_use]
+    pub fn points_somewhere(&self, reference: &ModelRef) -> bool {
+        let Ok((name, Target::Alias(alias))) = parse(reference) else {
+            return false;
+        };
+        let snapshot = self.snapshot();
+        let aliases = snapshot.aliases.get(&name);
+        aliases.is_some_and(|aliases| aliases.contains_key(&alias))
+    }
+
     /// The model of a reference, as what it is.
     ///
     /// # Errors
