@@ -30,6 +30,7 @@ for (const path of await files()) {
   if (SCRIPT.test(path)) await finishScript(path);
 }
 for (const name of ["page", "start"]) await script(`frontend/offline/${name}.ts`, `offline/${name}.js`, "esm");
+await script("frontend/file/page.ts", "offline/file.js", "esm");
 await writeFile(join(staging, "build.txt"), await nameBuild());
 
 for (const path of await files()) {
@@ -67,18 +68,22 @@ async function script(from, to, format, define = {}) {
   await bundle({ entryPoints: [from], outfile, bundle: true, ...MINIFY, format, define, logLevel: "warning" });
 }
 
-// Names the build by its content, and writes what knows the name: the page without a server, and the service
+// Names the build by its content, and writes what knows the name: the pages that no server writes, and the service
 // worker, which keeps the files of this build.
 async function nameBuild() {
   const all = await files();
   const hash = createHash("sha256");
-  for (const path of [...all, "frontend/offline.html", ...(await sources("frontend/service-worker"))]) {
+  const pages = ["offline.html", "file.html"];
+  for (const path of [...all, ...pages.map((name) => `frontend/${name}`), ...(await sources("frontend/service-worker"))]) {
     hash.update(`${relative(staging, path)}\0`).update(await readFile(path));
   }
   const build = hash.digest("hex").slice(0, 16);
-  const shell = await readFile("frontend/offline.html", "utf8");
-  await writeFile(join(staging, "offline.html"), shell.replaceAll("BUILD", build));
-  const kept = [...all.map((path) => `/${relative(staging, path)}`), "/offline.html"].filter((path) => !NOT_KEPT.test(path));
+  for (const name of pages) {
+    const page = await readFile(`frontend/${name}`, "utf8");
+    await writeFile(join(staging, name), page.replaceAll("BUILD", build));
+  }
+  const paths = [...all.map((path) => relative(staging, path)), ...pages].map((path) => `/${path}`);
+  const kept = paths.filter((path) => !NOT_KEPT.test(path));
   const define = { BUILD: JSON.stringify(build), FILES: JSON.stringify(kept) };
   await script("frontend/service-worker/main.ts", "sw.js", "iife", define);
   return build;

@@ -133,7 +133,7 @@ async function anotherBuild(from, name) {
   for (const entry of await readdir(to, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath ?? entry.path, entry.name);
     if (/\.(br|gz)$/.test(entry.name)) await rm(path);
-    else if (["build.txt", "sw.js", "offline.html"].includes(entry.name)) {
+    else if (["build.txt", "sw.js", "offline.html", "file.html"].includes(entry.name)) {
       await writeFile(path, (await readFile(path, "utf8")).replaceAll(old, name));
     }
   }

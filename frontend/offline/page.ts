@@ -12,6 +12,8 @@ import { offerInstallation } from "./install.js";
 const BUILD = document.documentElement.dataset["build"] ?? "";
 const CONNECTED = "tickcast-connected";
 const LOOK_MS = 500;
+/** How long a service worker has to take over from the one before. */
+const RELIEF_MS = 3_000;
 /** What every page needs once, so that it opens later; asked anew after so long. */
 const WARM: [string, unknown][] = [
   ["overview", { find: "", after: "", current: "" }],
@@ -114,8 +116,11 @@ function offer(waiting: ServiceWorker): void {
   button.textContent = "Reload";
   button.dataset["testid"] = "update-reload";
   button.onclick = () => {
+    button.disabled = true;
     navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
     waiting.postMessage("take over");
+    // One that is still answering somebody is not relieved at once. The new version's files are kept already.
+    setTimeout(() => location.reload(), RELIEF_MS);
   };
   update.append(button);
 }

@@ -19,11 +19,15 @@ declare const FILES: string[];
 const PREFIX = "tickcast-";
 const CACHE = PREFIX + BUILD;
 const SHELL = "/offline.html";
+/** A page of its own: it forecasts files of the device. */
+const FILE_PAGE = "/file.html";
+/** Where a file that was shared with the app waits for that page. */
+const SHARED = "/file/shared";
 /** A network that has not answered by then is none: the train is in its tunnel. */
 const PATIENCE_MS = 8_000;
 
 /** What is no page of the app's. */
-const NO_PAGES = /^\/(login|logout|metrics|healthz|readyz|state|predict|openbb|api)(\/|$)/;
+const NO_PAGES = /^\/(login|logout|metrics|healthz|readyz|state|predict|openbb|api|docs)(\/|$)/;
 /** What pages are made of beside charts. The newest answer stands in where the very question was not asked. */
 const ANSWERS = /^\/api\/(overview|backtest_page|page)$/;
 
@@ -41,12 +45,15 @@ self.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (url.origin !== self.location.origin) return;
   if (request.method === "GET") {
-    if (request.mode === "navigate") {
+    if (url.pathname === FILE_PAGE) {
+      event.respondWith(filePage(request));
+    } else if (request.mode === "navigate") {
       if (!NO_PAGES.test(url.pathname)) event.respondWith(page(request));
     } else if (FILES.includes(url.pathname)) {
       event.respondWith(file(request, url));
     }
   } else if (request.method === "POST") {
+    if (url.pathname === "/share") event.respondWith(share(request));
     if (url.pathname === "/api/chart") event.respondWith(chart(request));
     else if (ANSWERS.test(url.pathname)) event.respondWith(answer(request, url.pathname));
   }
@@ -84,6 +91,24 @@ async function page(request: Request): Promise<Response> {
   } catch {
     return (await shell()) ?? Response.error();
   }
+}
+
+async function filePage(request: Request): Promise<Response> {
+  try {
+    return await patiently(fetch(request));
+  } catch {
+    return (await (await caches.open(CACHE)).match(`${FILE_PAGE}?b=${BUILD}`)) ?? Response.error();
+  }
+}
+
+/** A file from another app (the manifest's `share_target`). */
+async function share(request: Request): Promise<Response> {
+  const file = (await request.formData()).get("file");
+  if (file instanceof File) {
+    const named = { "x-name": encodeURIComponent(file.name) };
+    await (await caches.open("shared")).put(SHARED, new Response(file, { headers: named }));
+  }
+  return Response.redirect(`${FILE_PAGE}?shared`, 303);
 }
 
 async function file(request: Request, url: URL): Promise<Response> {

@@ -7,18 +7,25 @@
 //! What it does not do: HTTP servers (the simulated exchange's routes live in the server), storing,
 //! retries of what the pipeline does with a batch.
 
+#[cfg(feature = "feeds")]
 mod clock;
 pub mod decode;
 mod error;
 pub mod file;
+#[cfg(feature = "feeds")]
 mod port;
+#[cfg(feature = "feeds")]
 pub mod replay;
+#[cfg(feature = "feeds")]
 pub mod rest;
+#[cfg(feature = "feeds")]
 pub mod sim;
 
+#[cfg(feature = "feeds")]
 pub use clock::{WallClock, system_clock};
 pub use decode::{Decoded, Decoding, ticks_from_json};
 pub use error::{Result, SourceError};
+#[cfg(feature = "feeds")]
 pub use port::{
     Acknowledgement, Delivered, InFlight, SourceBatch, SourceOutlet, SourceSink, TickSource,
     Trouble, Warnings, source_channel,

@@ -18,8 +18,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 const POLICY_OF_FILES: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
      connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The page that opens without a server: its scripts are files.
-pub const POLICY_OF_SHELL: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
+/// A page that is a file, as the one that opens without a server: its scripts are files too.
+pub const POLICY_OF_PAGES: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
      style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; worker-src 'self'; \
      manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 

@@ -16,10 +16,11 @@ use leptos_axum::render_app_to_stream_with_context;
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
 
-use super::{AppState, headers::POLICY_OF_SHELL};
+use super::{AppState, headers::POLICY_OF_PAGES};
 
-/// The page that a service worker shows where there is no server.
-const SHELL: &str = "/offline.html";
+/// The pages that are files: the one that a service worker shows where there is no server, and the one that forecasts
+/// files of the device.
+const PAGES: [&str; 2] = ["/offline.html", "/file.html"];
 
 /// The name of the build that lies under `root`, which its pages ask for their files by; empty where the build
 /// has left none.
@@ -74,7 +75,7 @@ async fn file(state: &AppState, question: Request) -> Option<Response> {
         return None;
     }
     let lasts = of_build.is_some();
-    let is_shell = question.uri().path() == SHELL;
+    let is_page = PAGES.contains(&question.uri().path());
     let files = ServeDir::new(&*state.leptos.site_root)
         .append_index_html_on_directories(false)
         .precompressed_gzip()
@@ -89,8 +90,8 @@ async fn file(state: &AppState, question: Request) -> Option<Response> {
         let lasting = HeaderValue::from_static("private, max-age=31536000, immutable");
         headers.insert(header::CACHE_CONTROL, lasting);
     }
-    if is_shell {
-        let policy = HeaderValue::from_static(POLICY_OF_SHELL);
+    if is_page {
+        let policy = HeaderValue::from_static(POLICY_OF_PAGES);
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     Some(answer)

@@ -56,6 +56,7 @@ pub fn to_json(mut row: RawRow<'_>, adjusted: bool, interval: Option<Interval>) 
 
 /// The same with the provider's own row beside it, in `raw`: a mapping that leads nowhere leaves the
 /// named fields empty.
+#[cfg(feature = "feeds")]
 pub fn to_json_with_raw(row: RawRow<'_>, interval: Option<Interval>, raw: &str) -> String {
     let mut json = to_json(row, false, interval);
     if json.len() + raw.len() + 8 > Reject::MAX_PAYLOAD {

@@ -29,6 +29,7 @@
 //! Order books, quotes without trades, adjusted volumes, calendars. It asks nobody but the file: no
 //! network, no clock besides the one that it is given.
 
+#[cfg(feature = "columnar")]
 pub mod columnar;
 pub mod duplicate_keys;
 mod file_name;
@@ -54,6 +55,7 @@ pub use reader::{PriceFile, Progress};
 use market::{Interval, Symbol, TickRules, Timestamp};
 
 use crate::{Result, SourceError};
+#[cfg(feature = "columnar")]
 use columnar::{ColumnarTable, Format};
 use input::Input;
 use json::JsonTable;
@@ -129,6 +131,7 @@ pub fn open_table(input: Input, options: &TextOptions) -> Result<Box<dyn Table>>
             expected: format!("expected a table of prices, got {what}"),
         })
     };
+    #[cfg(feature = "columnar")]
     if let Some(format) = Format::of_head(&head) {
         return Ok(Box::new(ColumnarTable::open(input, format)?));
     }
@@ -137,6 +140,10 @@ pub fn open_table(input: Input, options: &TextOptions) -> Result<Box<dyn Table>>
     }
     match head.as_slice() {
         [] => refused("an empty file"),
+        #[cfg(not(feature = "columnar"))]
+        [b'P', b'A', b'R', b'1', ..] | [b'A', b'R', b'R', b'O', b'W', b'1', ..] => {
+            refused("Parquet or Arrow, which is not read here: save it as CSV")
+        }
         [0x1f, 0x8b, ..] => refused("a file that is compressed twice"),
         [b'P', b'K', 3, 4, ..] => refused("an Excel workbook or an archive in an archive"),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => refused("an Excel workbook: save it as CSV"),
