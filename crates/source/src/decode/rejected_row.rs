@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use market::{Interval, Reject};
+use market::Interval;
 use serde_json::{Map, Value, json};
 
 use super::{RawRow, Scalar, TimeUnit};
@@ -59,7 +59,7 @@ pub fn to_json(mut row: RawRow<'_>, adjusted: bool, interval: Option<Interval>) 
 #[cfg(feature = "feeds")]
 pub fn to_json_with_raw(row: RawRow<'_>, interval: Option<Interval>, raw: &str) -> String {
     let mut json = to_json(row, false, interval);
-    if json.len() + raw.len() + 8 > Reject::MAX_PAYLOAD {
+    if json.len() + raw.len() + 8 > market::Reject::MAX_PAYLOAD {
         // Cut off, it could not be read at all.
         return json;
     }
