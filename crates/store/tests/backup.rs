@@ -13,8 +13,8 @@ use std::{
 
 use market::{ErrorKind, Interval, Reject, RejectReason, Tick, Timestamp, bars_from_ticks};
 use store::{
-    BarQuery, Copied, DeadLetterLog, PriceReader, PriceWriter, SqliteOptions, SqliteStore,
-    StoreError,
+    Artefact, Artefacts as _, BarQuery, Copied, DeadLetterLog, Lineage, ModelRegistry as _,
+    NewVersion, PriceReader, PriceWriter, SqliteOptions, SqliteStore, StoreError,
 };
 
 const BATCH: u64 = 50;
@@ -286,4 +286,83 @@ async fn a_backup_that_cannot_be_made_leaves_no_file_of_its_name() {
         .unwrap_err();
     assert!(refused.to_string().contains("damaged"), "{refused}");
     assert_eq!(names(scratch.path()), ["a.db", "data"]);
+}
+
+/// A version with a file of this content.
+async fn register(store: &SqliteStore, content: &[u8]) -> String {
+    let sha256 = store.put(content.to_vec()).await.unwrap();
+    let version = NewVersion {
+        name: "close-1d.A".into(),
+        reference: "theta".into(),
+        lineage: Lineage {
+            from: Timestamp::from_secs(0),
+            until: Timestamp::from_secs(1),
+            rows: 1,
+            sha256: "0".repeat(64),
+            code_version: "test".into(),
+            seed: 0,
+            parent: None,
+        },
+        measures: serde_json::Value::Null,
+        artefacts: vec![Artefact {
+            path: "state.bin".into(),
+            sha256: sha256.clone(),
+            bytes: content.len() as u64,
+        }],
+        created_by: "ann".into(),
+        note: String::new(),
+    };
+    store
+        .publish(version.into(), Timestamp::from_secs(2))
+        .await
+        .unwrap();
+    sha256
+}
+
+#[tokio::test]
+async fn the_files_of_models_go_with_a_backup_and_come_back_each_held_to_its_hash() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (live, file) = (scratch.path().join("live"), scratch.path().join("copy.db"));
+    let store = open(&live).await;
+    let first = register(&store, b"the first").await;
+    let second = register(&store, b"the second").await;
+    // What no version names is not copied.
+    store.put(b"nobody's".to_vec()).await.unwrap();
+    let made = backup(&live, &file).await.unwrap();
+    assert_eq!((made.artefacts, made.faults.as_slice()), (2, &[][..]));
+    let folder = scratch.path().join("copy.db.artefacts");
+    let mut both = [first.clone(), second.clone()];
+    both.sort();
+    assert_eq!(names(&folder), both);
+
+    let fresh = scratch.path().join("fresh");
+    let put = restore(&file, &fresh, false).await.unwrap();
+    assert_eq!((put.artefacts, put.faults.as_slice()), (2, &[][..]));
+    let restored = open(&fresh).await;
+    assert_eq!(restored.get(&first).await.unwrap(), b"the first");
+    let version = restored.version("close-1d.A", 2).await.unwrap().unwrap();
+    assert_eq!(
+        restored.get(&version.artefacts[0].sha256).await.unwrap(),
+        b"the second"
+    );
+    restored.close().await.unwrap();
+
+    // An altered file is named, and nothing else is kept from the copy; so is one that the backup has lost.
+    fs::write(live.join("artefacts").join(&first), b"the fIrst").unwrap();
+    let again = scratch.path().join("again.db");
+    let made = backup(&live, &again).await.unwrap();
+    assert_eq!(made.artefacts, 1);
+    assert!(made.faults[0].contains(&first), "{:?}", made.faults);
+    assert_eq!(
+        names(&scratch.path().join("again.db.artefacts")),
+        std::slice::from_ref(&second)
+    );
+    let other = scratch.path().join("other");
+    let put = restore(&again, &other, false).await.unwrap();
+    assert_eq!((put.artefacts, put.faults.len()), (1, 1));
+    assert!(put.faults[0].contains(&first), "{:?}", put.faults);
+    // Into the directory that has it, nothing is missing.
+    let put = restore(&again, &fresh, true).await.unwrap();
+    assert_eq!((put.artefacts, put.faults.len()), (2, 0));
+    store.close().await.unwrap();
 }

@@ -1,5 +1,5 @@
-//! `tickcast backup` and `tickcast restore`: a copy of the embedded database, also of a running
-//! server's, and a copy put back.
+//! `tickcast backup` and `tickcast restore`: a copy of the embedded database and the files of its models, also of a
+//! running server's, and a copy put back.
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -94,8 +94,23 @@ fn tell(what: &str, copied: &Copied) -> Result<()> {
     let path = copied.path.display();
     writeln!(out, "{what} {path}: {} bytes, checked", copied.bytes)?;
     writeln!(out, "{}", rows.join(", "))?;
+    if copied.artefacts > 0 {
+        writeln!(
+            out,
+            "{} files of models, each held to its hash",
+            copied.artefacts
+        )?;
+    }
     if let Some(kept) = &copied.kept {
         writeln!(out, "the database that was there is {}", kept.display())?;
+    }
+    if let Some(first) = copied.faults.first() {
+        let number = copied.faults.len();
+        return Err(CommandError::Internal {
+            detail: format!(
+                "the database is {what}, and {number} files of models are not: {first}"
+            ),
+        });
     }
     Ok(())
 }

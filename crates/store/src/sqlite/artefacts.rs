@@ -65,7 +65,7 @@ fn folder(data_dir: &Path) -> io::Result<PathBuf> {
 }
 
 /// Makes names in a folder last.
-fn sync(folder: &Path) -> io::Result<()> {
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
@@ -100,6 +100,17 @@ pub(super) fn put(data_dir: &Path, content: &[u8]) -> Result<String> {
         return Err(unavailable(&part)(error));
     }
     Ok(sha256)
+}
+
+/// Writes a content into a folder under its name, whole or not at all.
+pub(super) fn write_whole(folder: &Path, sha256: &str, content: &[u8]) -> io::Result<()> {
+    let number = NEXT_PART.fetch_add(1, Ordering::Relaxed);
+    let part = folder.join(format!("{PART}{}-{number}", std::process::id()));
+    let written = write(&part, content).and_then(|()| fs::rename(&part, folder.join(sha256)));
+    written.inspect_err(|_| {
+        // The room it took is wanted by others.
+        let _ = fs::remove_file(&part);
+    })
 }
 
 fn write(part: &Path, content: &[u8]) -> io::Result<()> {

@@ -10,6 +10,9 @@
 //! beside the old file, checked there, and renamed into its place. The old file stays under another
 //! name. Whenever it is cut off, either the old database is in its place, whole, or the new one.
 //!
+//! The files of models are copied after the snapshot, into a folder beside the backup (`artefact_backup.rs`): a version is
+//! in the database only once its files are there, and they never change. A restore puts them back before the database.
+//!
 //! What it does not do: copy only what changed. While a long backup runs, the WAL cannot start over and
 //! grows by what is written meanwhile.
 
@@ -26,7 +29,7 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
-use super::{fault::damaged, schema};
+use super::{artefact_backup, fault::damaged, schema};
 use crate::{Result, StoreError, lock::lock};
 
 /// Pages that are copied between two words on the progress.
@@ -50,6 +53,10 @@ pub struct Copied {
     pub bytes: u64,
     /// What is in it: (table, rows).
     pub rows: Vec<(&'static str, u64)>,
+    /// Files of models that were copied too, or are there.
+    pub artefacts: usize,
+    /// Files of models that are missing or altered, and so not in the copy.
+    pub faults: Vec<String>,
     /// Where the database that was there before a restore is now.
     pub kept: Option<PathBuf>,
 }
@@ -86,13 +93,18 @@ pub(super) fn backup(
     }
     let part = with_suffix(target, ".part");
     let copied = copy(data_dir, &part, &mut progress).and_then(|rows| {
+        let named = artefact_backup::named(&read_only(&part)?)?;
+        let folder = artefact_backup::folder_of(target);
+        let files = artefact_backup::back_up(&named, data_dir, &folder)?;
         sync(&part)?;
         fs::rename(&part, target).map_err(unusable(target))?;
         sync_directory_of(target)?;
-        Ok(rows)
+        Ok((rows, files))
     });
     match copied {
-        Ok(rows) => Ok(Copied {
+        Ok((rows, files)) => Ok(Copied {
+            artefacts: files.files,
+            faults: files.faults,
             bytes: fs::metadata(target).map_err(unusable(target))?.len(),
             path: target.to_owned(),
             rows,
@@ -186,13 +198,14 @@ fn count(conn: &Connection) -> Result<Vec<(&'static str, u64)>> {
         .collect()
 }
 
+fn read_only(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(|e| unusable(path)(io::Error::other(e)))
+}
+
 /// Opens a copy for reading, checks and counts it: (schema version, rows).
 fn check(path: &Path) -> Result<(u32, Vec<(&'static str, u64)>)> {
-    let conn = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )
-    .map_err(|e| unusable(path)(io::Error::other(e)))?;
+    let conn = read_only(path)?;
     let version = known_version(&conn)?;
     if version == 0 {
         return Err(damaged(&format!("{} is empty", path.display())));
@@ -229,6 +242,9 @@ pub(super) fn restore(source: &Path, data_dir: &Path, replace: bool) -> Result<C
         });
     }
     check(source)?;
+    let named = artefact_backup::named(&read_only(source)?)?;
+    let folder = artefact_backup::folder_of(source);
+    let files = artefact_backup::put_back(&named, &folder, data_dir)?;
     let new = with_suffix(&target, ".restoring");
     let placed = fs::copy(source, &new)
         .map_err(unusable(&new))
@@ -247,6 +263,8 @@ pub(super) fn restore(source: &Path, data_dir: &Path, replace: bool) -> Result<C
         path: target,
         bytes,
         rows,
+        artefacts: files.files,
+        faults: files.faults,
         kept,
     })
 }

@@ -10,6 +10,7 @@
 //! What it does not do: delete forecasts; give what retention frees back to the disk (the file keeps
 //! its size and uses the room again); share the directory with another process.
 
+mod artefact_backup;
 mod artefacts;
 mod backup;
 mod bars;
