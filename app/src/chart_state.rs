@@ -21,7 +21,7 @@ use crate::{
         functions,
     },
     live::{BarUpdate, Connection, Focus, Live},
-    query::{BARS_WITH_PAGE, ChartQuery},
+    query::{BARS_WITH_PAGE, ChartQuery, is_of},
 };
 
 /// Between two questions for the same thing, however often there is a reason to ask.
@@ -154,6 +154,7 @@ impl ChartState {
                 Err(error) if error.kind.is_transient() && self.shows(&asked) => {
                     self.data.update(|d| {
                         if d.query != asked {
+                            d.model.clone_from(&asked.model);
                             (d.query, d.fan, d.fan_live) = (asked, None, false);
                             d.fan_problem = Some(error.detail);
                         }
@@ -260,7 +261,7 @@ impl ChartState {
         let (ours, long_enough) = self.data.with_untracked(|d| {
             let ours = fan.symbol == d.query.symbol
                 && fan.interval == d.interval
-                && fan.model == d.query.model;
+                && is_of(&fan.model, &d.model);
             (ours, fan.mean.len() >= d.query.horizon as usize)
         });
         if !ours {
@@ -288,7 +289,7 @@ impl ChartState {
         {
             return;
         }
-        let (query, interval) = self.data.with_untracked(|d| (d.query.clone(), d.interval));
+        let (query, interval) = self.data.with_untracked(|d| (d.asked(), d.interval));
         spawn_local(async move {
             let ChartQuery {
                 symbol,
@@ -304,7 +305,7 @@ impl ChartState {
                 ASK_AGAIN_AFTER,
             );
             self.data.try_update(|d| {
-                if d.query == query && d.interval == interval {
+                if d.asked() == query && d.interval == interval {
                     match answer {
                         Ok((fan, fit)) => {
                             (d.fan, d.fan_problem) = (Some(fan), None);
@@ -328,9 +329,8 @@ impl ChartState {
         set_timeout(
             move || {
                 self.asked.try_update_value(|a| a.record_waits = false);
-                let Some((query, interval)) = self
-                    .data
-                    .try_with_untracked(|d| (d.query.clone(), d.interval))
+                let Some((query, interval)) =
+                    self.data.try_with_untracked(|d| (d.asked(), d.interval))
                 else {
                     return;
                 };
@@ -338,7 +338,7 @@ impl ChartState {
                     let answer = functions::record_at(query.clone(), interval).await;
                     self.data.try_update(|d| {
                         if let (Ok((record, fit)), true) =
-                            (answer, d.query == query && d.interval == interval)
+                            (answer, d.asked() == query && d.interval == interval)
                         {
                             d.record = record;
                             if let Some(fit) = fit {

@@ -17,9 +17,30 @@ pub const HORIZONS: [u32; 6] = [1, 5, 10, 20, 30, 60];
 /// The most bars that come with the page; more are streamed in after it.
 pub const BARS_WITH_PAGE: usize = 480;
 
-/// The model of a chart that names none: quick to fit, hard to beat (it won the M3 competition), and made
-/// live by default. Naive stands beside it in the record.
+/// The model of a chart that names none, where its series has no champion: quick to fit, hard to beat (it won the M3
+/// competition), and made live by default. Naive stands beside it in the record.
 pub const FIRST_MODEL: &str = "theta";
+
+/// What stands for the champion of a series, whichever version that is.
+pub const CHAMPION: &str = "champion";
+
+/// Whether a fan of the model `name` is what a chart of `model` shows: of a champion's, the version is whichever it is.
+pub fn is_of(name: &str, model: &str) -> bool {
+    if model == CHAMPION {
+        name.starts_with("models:/")
+    } else {
+        name == model
+    }
+}
+
+/// A model as it is called in a sentence: a version of the registry by its name and number.
+pub fn called(model: &str) -> String {
+    let version = model.strip_prefix("models:/");
+    match version.and_then(|version| version.rsplit_once('/')) {
+        Some((name, number)) => format!("the champion {name}, version {number}"),
+        None => model.to_owned(),
+    }
+}
 
 /// The model's name whose orders are a field of their own, where a form is sent without scripts.
 pub const ARIMA: &str = "arima";
@@ -37,7 +58,7 @@ pub struct ChartQuery {
     pub interval: Option<Interval>,
     /// Steps to forecast, 1 to 1,000.
     pub horizon: u32,
-    /// The model's name.
+    /// The model's name; the server chooses when it is empty.
     pub model: String,
     /// How many bars to show.
     pub bars: usize,
@@ -56,12 +77,8 @@ impl ChartQuery {
             symbol,
             interval: query.get_str("interval").and_then(|t| t.parse().ok()),
             horizon: number(query, "horizon").map_or(DEFAULT_HORIZON, |h| h.clamp(1, MAX_HORIZON)),
-            model: if model.is_empty() || model.len() > 64 {
-                FIRST_MODEL
-            } else {
-                model
-            }
-            .to_owned(),
+            // A version of the registry has the name of its series in its own.
+            model: if model.len() > 256 { "" } else { model }.to_owned(),
             bars: number(query, "bars").map_or(DEFAULT_SPAN, |b| {
                 (b as usize).clamp(SPANS[0], SPANS[SPANS.len() - 1])
             }),
@@ -83,7 +100,9 @@ impl ChartQuery {
             put("interval", interval.as_str());
         }
         put("horizon", &self.horizon.to_string());
-        put("model", &self.model);
+        if !self.model.is_empty() {
+            put("model", &self.model);
+        }
         if self.bars != DEFAULT_SPAN {
             put("bars", &self.bars.to_string());
         }
@@ -180,7 +199,16 @@ mod tests {
             &[("interval", "7w"), ("horizon", "-3"), ("bars", "x")],
         )
         .unwrap();
-        assert_eq!(query.url(), "/s/AAPL?horizon=10&model=theta");
+        assert_eq!(query.url(), "/s/AAPL?horizon=10");
+    }
+
+    #[test]
+    fn a_champion_s_fan_is_whichever_version_s() {
+        let version = "models:/close-1d.AAPL/3";
+        assert!(is_of(version, CHAMPION) && is_of("naive", "naive"));
+        assert!(!is_of("naive", CHAMPION) && !is_of(version, "naive"));
+        assert_eq!(called(version), "the champion close-1d.AAPL, version 3");
+        assert_eq!(called("theta"), "theta");
     }
 
     #[test]

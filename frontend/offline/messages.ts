@@ -47,6 +47,8 @@ export interface Chart {
   query: Query;
   interval: string;
   intervals: string[];
+  /** The model that was chosen: its name, or `champion`. */
+  model: string;
   bars: Bars;
   closed?: number | null;
   fan: Fan | null;

@@ -184,11 +184,14 @@ async function intervalsOf(symbol: string): Promise<string[]> {
 
 /** A kept chart as an answer to `query`. What was written for another model is left out. */
 function shown({ chart, fans, closed_us }: KeptChart, query: Query, intervals: string[]): Chart {
-  const fan = fans[query.model];
-  const same = chart.query.model === query.model;
+  // Of a query that names none, the one that the server chose last.
+  const model = query.model || chart.model;
+  const fan = fanOf(fans, model);
+  const same = chart.model === model;
   return {
     ...chart,
     query,
+    model,
     intervals: chart.intervals.filter((interval) => intervals.includes(interval)),
     bars: latestBars(chart.bars, query.bars),
     closed: closed_us,
@@ -197,6 +200,13 @@ function shown({ chart, fans, closed_us }: KeptChart, query: Query, intervals: s
     fit: same ? chart.fit : "",
     record: same ? chart.record : { ...chart.record, past: [], promise: "" },
   };
+}
+
+/** The fan of a model; of a champion's, whichever version that was, the newest. */
+function fanOf(fans: KeptChart["fans"], model: string): Chart["fan"] {
+  if (model !== "champion") return fans[model] ?? null;
+  const versions = Object.values(fans).filter((fan) => fan.model.startsWith("models:/"));
+  return versions.sort((a, b) => b.origin_us - a.origin_us)[0] ?? null;
 }
 
 function firstSteps<F extends NonNullable<Chart["fan"]>>(fan: F, steps: number): F {

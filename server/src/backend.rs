@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use app::api::{
-    ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
+    ApiError, ChampionSummary, ImportReport, InstrumentSummary, ModelScore, ScoredFan,
+    SystemStatus,
     backend::Backend,
     backtest::{BacktestAsk, BacktestRun, BacktestUpdate, SymbolResult},
     pipeline::{DeadLetterLine, PipelineStatus, StageRate},
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 use forecast::FitReport;
 use futures::{StreamExt as _, stream, stream::BoxStream};
 use market::{Bar, Fan, Interval, RejectReason, Symbol, Timestamp};
+use mlops::worker::CHAMPION;
 use pipeline::{Clock as _, Pipeline, PipelineError, ReplayReport, SystemClock};
 use protocol::{PredictRequest, Prediction, Replayed};
 use serde_json::Value;
@@ -27,6 +29,7 @@ use crate::{
         audit::{Act, AuditLog, of_discard, of_import, of_replay},
         verifier::Verifier,
     },
+    champion_record,
     http::{
         dead_letters::replayed,
         guard::{Gate, Grant},
@@ -62,6 +65,8 @@ pub struct Facts {
     pub live_models: Vec<String>,
     /// Every model that can be asked for.
     pub models: Vec<String>,
+    /// The model that answers where none is named, in the place of every champion.
+    pub default_model: Option<String>,
     /// The intervals whose fans are made live.
     pub live_intervals: Vec<Interval>,
     /// Symbols whose ticks are on their way. One of them that has only bars so far is not imported
@@ -213,6 +218,7 @@ impl Backend for ServerBackend {
             has_login: self.verifier.has_tokens(),
             live_models: self.facts.live_models.clone(),
             models: self.facts.models.clone(),
+            default_model: self.facts.default_model.clone(),
             live_intervals: self.facts.live_intervals.clone(),
         })
     }
@@ -312,6 +318,20 @@ impl Backend for ServerBackend {
         .boxed()
     }
 
+    async fn champion(
+        &self,
+        symbol: Symbol,
+        interval: Interval,
+    ) -> Result<Option<ChampionSummary>, ApiError> {
+        let found = self.serving.champion(&symbol, interval).await;
+        let found = found.map_err(from_serving)?;
+        Ok(found.map(|standing| ChampionSummary {
+            model: standing.model,
+            trained_to: standing.trained_to,
+            expired: standing.expired,
+        }))
+    }
+
     async fn latest_fans(&self, symbol: Symbol, interval: Interval) -> Result<Vec<Fan>, ApiError> {
         let fans = self.serving.latest_fans(&symbol, interval).await;
         fans.map_err(from_serving)
@@ -324,21 +344,22 @@ impl Backend for ServerBackend {
         model: String,
         limit: usize,
     ) -> Result<Vec<ScoredFan>, ApiError> {
-        let query = LedgerQuery {
-            symbol,
-            interval,
-            model: Some(model),
-            from: Timestamp::MIN,
-            until: Timestamp::MAX,
-            limit: limit.min(MAX_FANS),
+        let limit = limit.min(MAX_FANS);
+        let rows = if model == CHAMPION {
+            champion_record::past(&self.database, &symbol, interval, limit).await
+        } else {
+            let query = LedgerQuery {
+                symbol,
+                interval,
+                model: Some(model),
+                from: Timestamp::MIN,
+                until: Timestamp::MAX,
+                limit,
+            };
+            self.database.ledger.ledger(&query).await
         };
-        let rows = self
-            .database
-            .ledger
-            .ledger(&query)
-            .await
-            .map_err(from_store)?;
         Ok(rows
+            .map_err(from_store)?
             .into_iter()
             .map(|row| ScoredFan {
                 fan: row.fan,
@@ -352,24 +373,8 @@ impl Backend for ServerBackend {
         symbol: Symbol,
         interval: Interval,
     ) -> Result<Vec<ModelScore>, ApiError> {
-        let rows = self
-            .database
-            .ledger
-            .scoreboard(Some(&symbol), Some(interval))
-            .await
-            .map_err(from_store)?;
-        Ok(rows
-            .into_iter()
-            .map(|row| ModelScore {
-                model: row.model,
-                step: row.step,
-                count: row.count,
-                mae: row.mae,
-                rmse: row.rmse,
-                skill: (row.naive_mae > 0.0).then(|| 1.0 - row.mae / row.naive_mae),
-                coverage: row.coverage,
-            })
-            .collect())
+        let found = champion_record::scores(&self.database, &symbol, interval).await;
+        found.map_err(from_store)
     }
 
     async fn fit(&self, request: PredictRequest) -> Result<(Prediction, FitReport), ApiError> {

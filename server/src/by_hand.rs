@@ -10,11 +10,14 @@
 use std::net::IpAddr;
 
 use app::api::ApiError;
-use market::{ErrorKind, excerpt};
-use mlops::registered::RegisteredModels;
+use market::{ErrorKind, Timestamp, excerpt};
+use mlops::{registered::RegisteredModels, worker::messages_of_move};
 use pipeline::{Clock as _, SystemClock};
 use serde_json::json;
-use store::{AliasMove, AliasTarget, Change, DatabasePorts, Publication, StoreError, Version};
+use store::{
+    AliasMove, AliasTarget, Change, DatabasePorts, NewMessage, Publication, StoreError, Topic,
+    Version,
+};
 
 use crate::access::{
     Who,
@@ -29,6 +32,8 @@ pub struct ByHand<'a> {
     pub registered: &'a RegisteredModels,
     /// Where it is written down.
     pub audit: &'a AuditLog,
+    /// Whom it is told.
+    pub tells: &'a [Topic],
     /// Who.
     pub who: &'a Who,
     /// From where.
@@ -67,7 +72,11 @@ impl ByHand<'_> {
             why: why.clone(),
         };
         let registry = &self.database.registry;
-        let done = registry.publish(Publication::from(to), now).await;
+        let publication = Publication {
+            outbox: self.messages(&to, now).await?,
+            ..Publication::from(to)
+        };
+        let done = registry.publish(publication, now).await;
         let what = json!({
             "model": name, "alias": alias, "version": version, "why": why,
             "error": done.as_ref().err().map(ToString::to_string),
@@ -77,6 +86,31 @@ impl ByHand<'_> {
         done.map_err(from_store)?;
         self.registered.refresh().await.map_err(from_store)?;
         Ok(())
+    }
+
+    /// What others are told of a move, in the transaction that makes it.
+    async fn messages(
+        &self,
+        moved: &AliasMove,
+        now: Timestamp,
+    ) -> Result<Vec<NewMessage>, ApiError> {
+        if self.tells.is_empty() {
+            return Ok(Vec::new());
+        }
+        let made_by = match moved.to {
+            AliasTarget::Version(version) => {
+                let job = find(self.database, &moved.name, version).await?.job;
+                match job {
+                    Some(id) => self.database.jobs.job(id).await.map_err(from_store)?,
+                    None => None,
+                }
+            }
+            AliasTarget::New | AliasTarget::Nobody => None,
+        };
+        messages_of_move(self.tells, moved, made_by.as_ref(), now).map_err(|e| {
+            let detail = excerpt(&e.to_string()).into_owned();
+            ApiError::new(ErrorKind::Invalid, detail).field("alias")
+        })
     }
 
     /// Puts a version away, or takes it back.

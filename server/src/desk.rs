@@ -14,8 +14,8 @@ use mlops::{
 };
 use pipeline::{Clock as _, SystemClock};
 use store::{
-    AliasChange, DatabasePorts, Job, JobLine, JobQuery, ModelSummary, StoreError, Verdict, Version,
-    VersionQuery,
+    AliasChange, DatabasePorts, Job, JobLine, JobQuery, ModelSummary, StoreError, Topic, Verdict,
+    Version, VersionQuery,
 };
 
 use crate::{
@@ -37,6 +37,8 @@ pub struct ServerDesk {
     training: Option<Arc<Training>>,
     config: Arc<TrainingConfig>,
     audit: AuditLog,
+    /// Whom an alias that is moved by hand is told.
+    tells: Vec<Topic>,
     /// On whose behalf; what is asked by nobody may only read.
     grant: Option<Grant>,
 }
@@ -49,6 +51,7 @@ impl ServerDesk {
         training: Option<Arc<Training>>,
         config: TrainingConfig,
         audit: AuditLog,
+        tells: Vec<Topic>,
     ) -> Self {
         Self {
             database,
@@ -56,6 +59,7 @@ impl ServerDesk {
             training,
             config: Arc::new(config),
             audit,
+            tells,
             grant: None,
         }
     }
@@ -83,6 +87,7 @@ impl ServerDesk {
             database: &self.database,
             registered: &self.registered,
             audit: &self.audit,
+            tells: &self.tells,
             who: &grant.who,
             from: Some(grant.from),
         }

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod backend;
 mod by_hand;
+mod champion_record;
 pub mod cli;
 pub mod commands;
 pub mod config;

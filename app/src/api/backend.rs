@@ -10,7 +10,8 @@ use market::{Bar, Fan, Interval, RejectReason, Symbol, Timestamp};
 use protocol::{PredictRequest, Prediction, Replayed};
 
 use super::{
-    ApiError, ImportReport, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
+    ApiError, ChampionSummary, ImportReport, InstrumentSummary, ModelScore, ScoredFan,
+    SystemStatus,
     backtest::{BacktestAsk, BacktestRun},
     pipeline::{DeadLetterLine, PipelineStatus},
 };
@@ -61,10 +62,18 @@ pub trait Backend: Send + Sync + 'static {
         until: Timestamp,
     ) -> BoxStream<'static, Result<Vec<Bar>, ApiError>>;
 
+    /// The champion of a series, where it has one.
+    async fn champion(
+        &self,
+        symbol: Symbol,
+        interval: Interval,
+    ) -> Result<Option<ChampionSummary>, ApiError>;
+
     /// The latest live fan of each model.
     async fn latest_fans(&self, symbol: Symbol, interval: Interval) -> Result<Vec<Fan>, ApiError>;
 
-    /// Past fans of a model with what happened, oldest origin first, the latest `limit`.
+    /// Past fans of a model with what happened, oldest origin first, the latest `limit`. `champion` stands for those of
+    /// each version while it was champion.
     async fn past_fans(
         &self,
         symbol: Symbol,
@@ -73,7 +82,8 @@ pub trait Backend: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<ScoredFan>, ApiError>;
 
-    /// The live record of every model on a symbol and interval.
+    /// The live record of every model on a symbol and interval. The versions that have been champion are one, `champion`;
+    /// the others of the registry `challenger`.
     async fn scoreboard(
         &self,
         symbol: Symbol,

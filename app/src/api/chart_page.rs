@@ -40,6 +40,15 @@ pub struct ChartData {
     pub query: ChartQuery,
     /// The interval chosen.
     pub interval: Interval,
+    /// The model chosen: its name, or `champion`.
+    #[serde(default)]
+    pub model: String,
+    /// Whether the series has a champion that is served.
+    #[serde(default)]
+    pub has_champion: bool,
+    /// What is to be said of a champion that is not.
+    #[serde(default)]
+    pub champion_note: String,
     /// The intervals that can be chosen.
     pub intervals: Vec<Interval>,
     /// Whether ticks come in: false for imported history.
@@ -74,6 +83,9 @@ impl ChartData {
     pub fn empty(query: ChartQuery) -> Self {
         Self {
             interval: query.interval.unwrap_or(Interval::M1),
+            model: query.model.clone(),
+            has_champion: false,
+            champion_note: String::new(),
             query,
             intervals: Vec::new(),
             live: false,
@@ -88,6 +100,16 @@ impl ChartData {
             fit: String::new(),
             record: Record::default(),
             champions: Vec::new(),
+        }
+    }
+}
+
+impl ChartData {
+    /// What was asked for, with the model that was chosen.
+    pub fn asked(&self) -> ChartQuery {
+        ChartQuery {
+            model: self.model.clone(),
+            ..self.query.clone()
         }
     }
 }

@@ -141,8 +141,21 @@ pub struct SystemStatus {
     pub live_models: Vec<String>,
     /// Every model that can be asked for.
     pub models: Vec<String>,
+    /// The model that answers where none is named, in the place of every champion.
+    pub default_model: Option<String>,
     /// The intervals whose fans are made live.
     pub live_intervals: Vec<Interval>,
+}
+
+/// The champion of a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChampionSummary {
+    /// Its version, `models:/NAME/VERSION`.
+    pub model: String,
+    /// The end of the last bar that it was trained on.
+    pub trained_to: Timestamp,
+    /// Whether that is too long before the newest bar, so that it is not served.
+    pub expired: bool,
 }
 
 /// A line of the watchlist.

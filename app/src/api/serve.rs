@@ -12,7 +12,7 @@ use market::{Bar, ErrorKind, Fan, Interval, RejectReason, Symbol, Timestamp};
 use protocol::{PredictRequest, Replayed};
 
 use super::{
-    ApiError, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
+    ApiError, ChampionSummary, InstrumentSummary, ModelScore, ScoredFan, SystemStatus,
     backend::Backend,
     bars::Bars,
     board::{self, BoardQuery, reason_named},
@@ -23,7 +23,7 @@ use super::{
     written::Written,
 };
 use crate::{
-    query::{BARS_WITH_PAGE, ChartQuery, symbol_url},
+    query::{BARS_WITH_PAGE, CHAMPION, ChartQuery, FIRST_MODEL, called, is_of, symbol_url},
     ssr::{models, written},
 };
 
@@ -85,6 +85,7 @@ pub fn show(symbol: Option<&Symbol>) {
 
 /// Gathers a chart page.
 pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<ChartData, ApiError> {
+    let asked = query.clone();
     let found = backend.instrument(query.symbol.clone());
     let (status, instrument) = futures::try_join!(backend.status(), found)?;
     let instrument = instrument.ok_or_else(|| {
@@ -92,6 +93,10 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
     })?;
     let limit = query.bars.min(BARS_WITH_PAGE);
     let (interval, bars) = bars(backend, &query, &instrument, limit).await?;
+    let champion = backend.champion(query.symbol.clone(), interval).await?;
+    let (model, champion_note) = choose(&query.model, &status, champion.as_ref());
+    let has_champion = champion.is_some_and(|champion| !champion.expired);
+    let query = ChartQuery { model, ..query };
     let fan_live = is_live(&status, &instrument, interval, &query.model);
     let made = fan_now(
         backend,
@@ -131,7 +136,10 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
         fit,
         record,
         champions: champions(&query.symbol, interval).await,
-        query,
+        model: query.model,
+        has_champion,
+        champion_note,
+        query: asked,
     })
 }
 
@@ -142,6 +150,31 @@ async fn champions(symbol: &Symbol, interval: Interval) -> Vec<(Timestamp, Strin
         Err(_) => Ok(Vec::new()),
     }
     .unwrap_or_default()
+}
+
+/// The model of a chart: what is named; else the one that is pinned, the champion, or the first one. And what is to be
+/// said where a champion is not served.
+fn choose(
+    named: &str,
+    status: &SystemStatus,
+    champion: Option<&ChampionSummary>,
+) -> (String, String) {
+    let served = champion.filter(|champion| !champion.expired);
+    let note = match champion {
+        Some(champion) if champion.expired => format!(
+            "{} was trained on bars up to {} and has expired: it is not served.",
+            called(&champion.model),
+            champion.trained_to
+        ),
+        _ => String::new(),
+    };
+    let model = match (named, &status.default_model, served) {
+        ("", Some(pinned), _) => pinned,
+        ("" | CHAMPION, _, Some(_)) => CHAMPION,
+        ("" | CHAMPION, ..) => FIRST_MODEL,
+        (named, ..) => named,
+    };
+    (model.to_owned(), note)
 }
 
 /// The bars of the interval asked for; without one, see [`watchlist::first_interval`].
@@ -167,7 +200,7 @@ fn is_live(
 ) -> bool {
     !instrument.bars_only
         && status.live_intervals.contains(&interval)
-        && status.live_models.iter().any(|m| m == model)
+        && (model == CHAMPION || status.live_models.iter().any(|m| m == model))
 }
 
 /// The live fan where there is one that reaches as far as asked.
@@ -181,7 +214,8 @@ async fn live_fan(
         return Ok(None);
     }
     let fans = backend.latest_fans(query.symbol.clone(), interval).await?;
-    let long_enough = |f: &Fan| f.model == query.model && f.mean.len() >= query.horizon as usize;
+    let long_enough =
+        |f: &Fan| is_of(&f.model, &query.model) && f.mean.len() >= query.horizon as usize;
     let fan = fans.into_iter().find(long_enough);
     Ok(fan.map(|fan| first_steps(fan, query.horizon)))
 }
@@ -199,7 +233,8 @@ pub async fn fan_now(
         symbol: Some(symbol.clone()),
         interval: Some(interval),
         series: None,
-        model: Some(model.to_owned()),
+        // What is served of the series where none is named.
+        model: (model != CHAMPION).then(|| model.to_owned()),
         horizon,
         levels: None,
         season: None,

@@ -20,6 +20,7 @@ use crate::{
     erase::{Erase, text},
     format,
     live::{Connection, Live},
+    query::{CHAMPION, FIRST_MODEL, is_of},
     worker::{self, Answer, Keep, Question},
 };
 
@@ -215,7 +216,7 @@ impl Panel {
                     let same = self.state.data.with_untracked(|d| {
                         d.query.symbol == fan.symbol
                             && d.interval == fan.interval
-                            && d.query.model == fan.model
+                            && own_model(d) == fan.model
                     });
                     if same {
                         then(self, answer, fan);
@@ -247,10 +248,20 @@ fn keep_state(state: ChartState, connection: RwSignal<Connection>) {
     });
 }
 
+/// The model of the chart, where this browser can forecast by it; it does not load a registry's versions.
+fn own_model(data: &ChartData) -> &str {
+    let model = data.model.as_str();
+    if model.is_empty() || model == CHAMPION || is_of(model, CHAMPION) {
+        FIRST_MODEL
+    } else {
+        model
+    }
+}
+
 fn keep_of(data: &ChartData) -> Keep {
     Keep {
         series: series_name(data),
-        model: data.query.model.clone(),
+        model: own_model(data).to_owned(),
         query: data.query.clone(),
     }
 }
@@ -293,7 +304,7 @@ fn question(
         // As the server forecasts stored bars; the logarithm has nothing to say of other prices.
         log: values.iter().all(|close| *close > 0.0),
         values,
-        model: data.query.model.clone(),
+        model: own_model(data).to_owned(),
         horizon: data.query.horizon + missed,
         season: data.interval.default_season(),
     };

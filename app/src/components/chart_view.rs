@@ -13,7 +13,9 @@ use crate::{
     api::{chart_page::ChartData, picture},
     chart_state::ChartState,
     erase::{Erase, text},
-    format, scene,
+    format,
+    query::{called, is_of},
+    scene,
     theme::ThemeSwitch,
 };
 
@@ -120,6 +122,9 @@ pub fn ChartView(state: ChartState) -> impl IntoView {
                     {reading}
                 </output>
                 <p class="promise" data-testid="coverage">{text(move || state.data.with(promise))}</p>
+                <p class="promise" data-testid="champion-note">
+                    {text(move || state.data.with(|d| d.champion_note.clone()))}
+                </p>
             </figcaption>
         </figure>
     }
@@ -329,11 +334,11 @@ fn promise(data: &ChartData) -> String {
     };
     let text = format!(
         "Forecast by {}, {}",
-        fan.model,
+        called(&fan.model),
         format::ahead(fan.mean.len() as u32)
     );
     let judged = data.record.promise.as_str();
-    let end = if fan.model == data.query.model && !judged.is_empty() {
+    let end = if is_of(&fan.model, &data.model) && !judged.is_empty() {
         judged
     } else if !data.live {
         "."

@@ -8,7 +8,7 @@ use web_sys::SubmitEvent;
 use crate::{
     chart_state::ChartState,
     erase::{Erase, text, word},
-    query::{ARIMA, BARS_WITH_PAGE, ChartQuery, HORIZONS, SPANS, arima, symbol_url},
+    query::{ARIMA, BARS_WITH_PAGE, CHAMPION, ChartQuery, HORIZONS, SPANS, arima, symbol_url},
 };
 
 /// The choices.
@@ -26,6 +26,16 @@ pub fn Controls(
         shown.interval.get_or_insert(interval);
         shown
     });
+    // A model that nobody chose stays out of the links: another series may have a champion.
+    let model = Memo::new(move |_| {
+        let named = shown.with(|q| q.model.clone());
+        if named.is_empty() {
+            state.data.with(|d| d.model.clone())
+        } else {
+            named
+        }
+    });
+    let has_champion = Memo::new(move |_| state.data.with(|d| d.has_champion));
     let intervals = Memo::new(move |_| state.data.with(|d| d.intervals.clone()));
     let interval_links = move || {
         intervals
@@ -72,7 +82,7 @@ pub fn Controls(
                 <span class="label" aria-hidden="true">"Bars"</span>
                 {span_links}
             </nav>
-            <ForecastForm shown models/>
+            <ForecastForm shown model models has_champion/>
         </div>
     }
     .erased()
@@ -80,7 +90,12 @@ pub fn Controls(
 
 /// Horizon and model.
 #[component]
-fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> impl IntoView {
+fn ForecastForm(
+    shown: Memo<ChartQuery>,
+    model: Memo<String>,
+    models: StoredValue<Vec<String>>,
+    has_champion: Memo<bool>,
+) -> impl IntoView {
     let go = use_navigate();
     let go = move |query: ChartQuery| {
         go(
@@ -115,10 +130,13 @@ fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> im
     // Enter in the orders sends the form, and leaving them changes them: both apply what is typed.
     let orders = NodeRef::<html::Input>::new();
     let apply = move || {
-        let model = orders.get_untracked().map(|orders| arima(&orders.value()));
+        let typed = orders.get_untracked().map(|orders| arima(&orders.value()));
         let now = shown.get_untracked();
-        if let Some(model) = model.filter(|model| *model != now.model) {
-            go(ChartQuery { model, ..now });
+        if let Some(typed) = typed.filter(|typed| *typed != model.get_untracked()) {
+            go(ChartQuery {
+                model: typed,
+                ..now
+            });
         }
     };
     let on_orders = {
@@ -130,7 +148,6 @@ fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> im
         apply();
     };
     let horizon = Memo::new(move |_| shown.with(|q| q.horizon));
-    let model = Memo::new(move |_| shown.with(|q| q.model.clone()));
     let horizon_options = move || {
         let chosen = horizon.get();
         let mut all = HORIZONS.to_vec();
@@ -153,6 +170,9 @@ fn ForecastForm(shown: Memo<ChartQuery>, models: StoredValue<Vec<String>>) -> im
     let model_options = move || {
         let chosen = choice.get();
         let mut all = models.get_value();
+        if has_champion.get() {
+            all.insert(0, CHAMPION.to_owned());
+        }
         all.push(ARIMA.to_owned());
         if !all.contains(&chosen) {
             all.push(chosen.clone());

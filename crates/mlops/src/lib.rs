@@ -18,6 +18,7 @@
 //! What it does not do: fire schedules, deliver messages to others than MLflow, serve.
 
 pub mod calendar;
+pub mod champions;
 pub mod drift;
 mod error;
 pub mod gate;
@@ -27,6 +28,7 @@ pub mod registered;
 pub mod schedule;
 pub mod scores;
 pub mod training;
+pub mod webhook;
 pub mod worker;
 mod zone;
 

@@ -265,6 +265,9 @@ async fn a_champion_worse_than_naive_goes_and_nobody_has_the_alias() {
         (&"serve_naive".into(), &serde_json::Value::Null)
     );
     assert_eq!(place.store.by_alias(NAME, CHAMPION).await.unwrap(), None);
+    // It runs on unseen.
+    let challenger = place.store.by_alias(NAME, "challenger").await.unwrap();
+    assert_eq!(challenger.unwrap().version, 1);
     assert_eq!(versions(&place, NAME).await, [1]);
 }
 

@@ -1,6 +1,6 @@
 //! What forecasts are set up with. Every default works for one process on two cores.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use forecast::{Calibration, ModelRef, ModelSpec};
 use market::Interval;
@@ -57,6 +57,11 @@ impl ServingConfig {
 pub struct ForecastConfig {
     /// The models beside `naive`, which always runs.
     pub models: Vec<ModelRef>,
+    /// The model that answers where a request names none, in the place of a series' champion; none: the champion,
+    /// and naive where there is none.
+    pub default_model: Option<ModelRef>,
+    /// A champion whose last bar in training is longer ago is not served, and naive is; none: never.
+    pub champion_expiry: Option<Duration>,
     /// The intervals whose bars are forecast for every symbol. Others are while somebody watches.
     pub intervals: Vec<Interval>,
     /// How many steps ahead.
@@ -85,6 +90,8 @@ impl Default for ForecastConfig {
     fn default() -> Self {
         Self {
             models: vec![ModelSpec::Drift.into(), ModelSpec::SeasonalNaive.into()],
+            default_model: None,
+            champion_expiry: None,
             intervals: vec![
                 Interval::M1,
                 Interval::M5,

@@ -51,6 +51,26 @@ impl Ledger {
         Ok(rows.into_iter().map(|row| row.fan).collect())
     }
 
+    /// The fan of a model from an origin, if it was made.
+    pub(crate) async fn made(
+        &self,
+        symbol: &Symbol,
+        interval: Interval,
+        model: &str,
+        origin: Timestamp,
+    ) -> Result<Option<Fan>> {
+        let query = LedgerQuery {
+            symbol: symbol.clone(),
+            interval,
+            model: Some(model.to_owned()),
+            from: origin,
+            until: origin.plus_micros(1),
+            limit: 1,
+        };
+        let rows = self.store.ledger(&query).await?;
+        Ok(rows.into_iter().next().map(|row| row.fan))
+    }
+
     /// Writes fans and returns those that now stand in the ledger: an entry that was there already
     /// in the place of the new one; none of those that came too late.
     pub(crate) async fn record(&self, mut fans: Vec<Fan>, made_at: Timestamp) -> Result<Vec<Fan>> {
@@ -85,16 +105,9 @@ impl Ledger {
                     standing.push(fan);
                 }
                 Recorded::AlreadyThere(_) => {
-                    let query = LedgerQuery {
-                        symbol: fan.symbol,
-                        interval: fan.interval,
-                        model: Some(fan.model),
-                        from: fan.origin,
-                        until: fan.origin.plus_micros(1),
-                        limit: 1,
-                    };
-                    let rows = self.store.ledger(&query).await?;
-                    standing.extend(rows.into_iter().map(|row| row.fan));
+                    let (symbol, interval) = (&fan.symbol, fan.interval);
+                    let made = self.made(symbol, interval, &fan.model, fan.origin).await?;
+                    standing.extend(made);
                 }
                 Recorded::TooLate => self.counters.fans_too_late.add(1),
             }

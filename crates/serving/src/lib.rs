@@ -11,6 +11,7 @@
 //!
 //! Invariants:
 //! - A forecast is in the ledger before it is shown, and before its outcome can be known.
+//! - Who is champion of a series is looked up once for an answer: it is by one version as a whole (`contenders.rs`).
 //! - Whoever asks of one series, model and origin gets one answer: all of them use the state in the cache, and it
 //!   is made once.
 //! - The pipeline is never slowed: it tells what it has stored, and that is noted under a short lock.
@@ -20,6 +21,7 @@
 
 mod backtests;
 mod config;
+mod contenders;
 mod cpu;
 mod error;
 mod fan_reader;
@@ -35,6 +37,7 @@ mod stats;
 
 pub use backtests::{BacktestEvent, BacktestRequest, BacktestRun, Backtested, Backtests};
 pub use config::{BacktestConfig, ForecastConfig, PredictConfig, ServingConfig};
+pub use contenders::{ChampionStanding, Contender, Contenders, Nobody, REGISTERED};
 pub use error::{Result, ServingError};
 pub use feed::{ForecastHub, ForecastSession};
 pub use predict::Predictor;

@@ -90,6 +90,11 @@ impl TrainingWindow {
         &self.values
     }
 
+    /// Whether the first of them is no later than this time.
+    pub(crate) fn begins_by(&self, time_ms: i64) -> bool {
+        self.times_ms.first().is_some_and(|first| *first <= time_ms)
+    }
+
     /// How many closes there are.
     pub(crate) fn len(&self) -> usize {
         self.values.len()

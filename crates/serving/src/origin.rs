@@ -56,6 +56,11 @@ impl Origin {
         (self.symbol.clone(), self.interval)
     }
 
+    /// When its bar ended.
+    pub(crate) fn end(&self) -> Timestamp {
+        self.interval.end_of(self.start)
+    }
+
     /// The starts of the bars to forecast.
     pub(crate) fn targets(&self, horizon: usize) -> Vec<Timestamp> {
         (1..=u32::try_from(horizon).unwrap_or(u32::MAX))

@@ -13,18 +13,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use forecast::{ForecastModel, Training};
 use market::{Bar, Interval, Symbol, Timestamp, timed_closes};
 use pipeline::MarketClock;
 use store::{BarQuery, PriceReader};
 
 use crate::{
     Result, ServingError,
+    contenders::is_registered,
     model_cache::{Key, REFIT_BARS, TrainingWindow},
     origin::Origin,
 };
 
 /// Origins kept at most. One has the size of its window: a few kilobytes.
 const MOST_KEPT: usize = 4_096;
+
+/// Bars that a version of the registry may lie behind at most, to be gone on from.
+const MOST_BEHIND: usize = 10_000;
 
 /// For how long an origin is right in a process that does not see what is stored.
 const UNSEEN_FOR: Duration = Duration::from_millis(250);
@@ -176,6 +181,43 @@ impl SeriesReader {
             self.keep(&origin, newer, read_at);
         }
         Ok(origin)
+    }
+
+    /// The same origin with a window that a model can go on from: a version of the registry takes the closes behind
+    /// the last bar that it has seen, which the usual window may begin after. Those of [`MOST_BEHIND`] bars are read.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn reaching(
+        &self,
+        origin: Arc<Origin>,
+        model: &dyn ForecastModel,
+    ) -> Result<Arc<Origin>> {
+        let Training::Before {
+            until_ms: Some(last),
+        } = model.training()
+        else {
+            return Ok(origin);
+        };
+        if !is_registered(&model.name()) || origin.window.begins_by(last) {
+            return Ok(origin);
+        }
+        let inner = &self.inner;
+        let query = BarQuery {
+            symbol: origin.symbol.clone(),
+            interval: origin.interval,
+            from: Timestamp::from_millis(last),
+            until: origin.start.plus_micros(1),
+            limit: MOST_BEHIND,
+        };
+        let bars = inner.store.bars(&query).await?;
+        let (starts, values) =
+            timed_closes(&bars, origin.interval, usize::MAX, inner.max_carried_bars);
+        let window = TrainingWindow::new(&starts, values, origin.interval, usize::MAX);
+        Ok(Arc::new(Origin {
+            window,
+            ..Origin::clone(&origin)
+        }))
     }
 
     fn keep(&self, origin: &Arc<Origin>, newer: Option<Timestamp>, read_at: Instant) {

@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Backtests, ForecastHub, Predictor, Result, ServingConfig, ServingError, ServingStats,
+    contenders::{ChampionStanding, Choice, Contenders, LiveModel},
     cpu::Cpu,
     error::invalid,
     fan_reader::{FanReader, latest_of},
     feed::QueueBounds,
-    live_forecaster::{LiveForecaster, LiveModel},
+    live_forecaster::LiveForecaster,
     series_reader::SeriesReader,
     stats::Counters,
 };
@@ -31,6 +32,7 @@ pub struct Serving {
     pub predictor: Predictor,
     /// Backtests on request.
     pub backtests: Backtests,
+    choice: Choice,
     config: ServingConfig,
     ledger: Arc<dyn ForecastLedger>,
     interest: Interest,
@@ -53,6 +55,7 @@ impl std::fmt::Debug for Serving {
 impl Serving {
     /// Starts forecasting over stages that do not run yet, so that no row is missed. `models`: where those come
     /// from that are configured; a request may name these, the forecasting core's and those of `requestable`.
+    /// `contenders`: who is champion of a series, and is served where nobody names a model.
     ///
     /// # Errors
     /// A configuration that cannot be right, a model that cannot be had, a store that cannot be read, threads
@@ -63,6 +66,7 @@ impl Serving {
         config: ServingConfig,
         models: &Providers,
         requestable: &[Arc<dyn ModelProvider>],
+        contenders: Arc<dyn Contenders>,
     ) -> Result<Self> {
         if let Some((field, detail)) = config.faults().into_iter().next() {
             return Err(ServingError::Invalid { field, detail });
@@ -77,6 +81,13 @@ impl Serving {
             vec![Arc::new(live_models.clone()), Arc::new(Classical)];
         requested.extend_from_slice(requestable);
         let requested = Providers::new(requested);
+        let pinned = config.forecast.default_model.as_ref();
+        let pinned = pinned.map(|name| requested.resolve(name)).transpose();
+        let choice = Choice::new(
+            contenders,
+            config.forecast.champion_expiry,
+            pinned.map_err(|e| invalid("forecast.default_model", e.to_string()))?,
+        );
         let series = SeriesReader::new(
             Arc::clone(&database.prices),
             Arc::clone(market),
@@ -89,6 +100,7 @@ impl Serving {
             requested.clone(),
             config.predict.clone(),
             config.forecast.clone(),
+            choice.clone(),
             Arc::clone(market),
             Arc::clone(&counters),
         )?;
@@ -127,6 +139,7 @@ impl Serving {
             forecasts,
             predictor,
             backtests,
+            choice,
             ledger: Arc::clone(&database.ledger),
             interest: stages.interest().clone(),
             reads_ledger: stages.follows_topic(),
@@ -160,6 +173,7 @@ impl Serving {
                 ledger: Arc::clone(&self.ledger),
                 market: Arc::clone(stages.market()),
                 config: self.config.forecast.clone(),
+                choice: self.choice.clone(),
                 hub: self.forecasts.clone(),
                 interest: self.interest.clone(),
                 counters: Arc::clone(&self.counters),
@@ -188,8 +202,30 @@ impl Serving {
             return Ok(shown);
         }
         let series = [(symbol.clone(), interval)];
-        let found = latest_of(&*self.ledger, &self.config.forecast, &series).await?;
+        let (config, choice) = (&self.config.forecast, &self.choice);
+        let found = latest_of(&*self.ledger, config, choice, &series).await?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// How the champion of a series stands at its newest closed bar; none where it has none that can be loaded, or
+    /// another model is pinned.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn champion(
+        &self,
+        symbol: &Symbol,
+        interval: Interval,
+    ) -> Result<Option<ChampionStanding>> {
+        let key = (symbol.clone(), interval);
+        if self.config.forecast.default_model.is_some() || !self.choice.has_champion(&key) {
+            return Ok(None);
+        }
+        match self.predictor.newest(symbol, interval).await {
+            Ok(end) => Ok(self.choice.standing(&key, end)),
+            Err(ServingError::NotFound { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// The counters now.

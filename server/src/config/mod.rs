@@ -6,12 +6,14 @@
 
 mod backbone;
 mod device;
+mod forecasts;
 mod layers;
 mod limits;
 mod retention;
 pub mod settings;
 mod source;
 mod training;
+mod watching;
 mod web;
 
 use std::{
@@ -22,16 +24,17 @@ use std::{
     time::Duration,
 };
 
-use forecast::{BASELINES, Calibration, Classical, ModelProvider as _, ModelRef};
-use market::{Interval, Symbol};
+use market::Symbol;
 use pipeline::RetentionConfig;
 
 pub use backbone::{BusConfig, BusKind, KafkaConfig, MongoConfig, StoreConfig, StoreKind};
 pub use device::DeviceChoice;
+pub use forecasts::ForecastConfig;
 pub use layers::{Fault, Layers};
 pub use limits::{LimitsConfig, RequestConfig};
 pub use source::SourceConfig;
 pub use training::TrainingConfig;
+pub use watching::{WatchingConfig, WebhookConfig};
 pub use web::WebConfig;
 
 /// How a REST provider is polled.
@@ -63,23 +66,6 @@ pub struct SimulateConfig {
     pub rate: f64,
     /// History offered at the first start.
     pub history: Duration,
-}
-
-/// Live forecasts.
-#[derive(Clone, Debug)]
-pub struct ForecastConfig {
-    /// Models made at each closed bar; naive first.
-    pub models: Vec<ModelRef>,
-    /// How intervals are calibrated.
-    pub calibration: Calibration,
-    /// Where trained models run.
-    pub device: DeviceChoice,
-    /// Intervals forecast for every symbol.
-    pub intervals: Vec<Interval>,
-    /// Steps.
-    pub horizon_steps: usize,
-    /// Closed bars fitted on.
-    pub window_bars: usize,
 }
 
 /// WebSocket readers.
@@ -131,6 +117,8 @@ pub struct Config {
     pub forecast: ForecastConfig,
     /// Trainings, and the jobs that do them.
     pub training: TrainingConfig,
+    /// Watching what is served, and telling others.
+    pub watching: WatchingConfig,
     /// WebSocket readers.
     pub live: LiveConfig,
     /// What a client may take.
@@ -202,8 +190,9 @@ impl Config {
             source::check_symbols(l, source, ingest);
         }
         let simulate = read_simulate(l);
-        let forecast = read_forecast(l);
+        let forecast = forecasts::read_forecast(l);
         let training = training::read_training(l);
+        let watching = watching::read_watching(l, training.as_ref());
         let live = read_live(l);
         let limits = limits::read_limits(l);
         let requests = limits::read_requests(l);
@@ -220,6 +209,7 @@ impl Config {
             simulate: simulate?,
             forecast: forecast?,
             training: training?,
+            watching: watching?,
             live: live?,
             limits: limits?,
             requests: requests?,
@@ -266,38 +256,6 @@ fn read_simulate(l: &mut Layers) -> Option<SimulateConfig> {
         seed: seed?,
         rate: rate?,
         history: Duration::from_secs_f64(hours? * 3_600.0),
-    })
-}
-
-fn read_forecast(l: &mut Layers) -> Option<ForecastConfig> {
-    let mut models = l.many("forecast.models", |t| {
-        let reference: ModelRef = t.parse()?;
-        // What has a scheme is found, or not, when it is loaded.
-        if reference.scheme().is_none() {
-            Classical.check(&reference)?;
-        }
-        Ok::<_, forecast::Error>(reference)
-    });
-    // A model is judged beside all of them, so they always run.
-    models.retain(|m| !BASELINES.contains(&m.as_str()));
-    models.splice(0..0, BASELINES.iter().filter_map(|name| name.parse().ok()));
-    let intervals = l.many("forecast.intervals", str::parse::<Interval>);
-    let horizon_steps = l.one("forecast.horizon_steps", |t| {
-        t.parse::<usize>()
-            .ok()
-            .filter(|h| (1..=1_000).contains(h))
-            .ok_or(())
-    });
-    let window_bars = at_least(l, "forecast.window_bars", 10);
-    let calibration = l.one("forecast.calibration", str::parse::<Calibration>);
-    let device = l.one("forecast.device", str::parse::<DeviceChoice>);
-    Some(ForecastConfig {
-        models,
-        calibration: calibration?,
-        device: device?,
-        intervals,
-        horizon_steps: horizon_steps?,
-        window_bars: window_bars?,
     })
 }
 

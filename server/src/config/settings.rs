@@ -1,7 +1,7 @@
 //! Every setting: its key, default and meaning. `tickcast config`, the checks for unknown keys and
 //! the documentation are made from this one table.
 
-use super::{limits::LIMITS, training::TRAINING};
+use super::{forecasts::FORECAST, limits::LIMITS, training::TRAINING, watching::WATCHING};
 
 /// One setting.
 pub struct Setting {
@@ -51,7 +51,7 @@ pub(super) const fn list(
     }
 }
 
-const fn secret(
+pub(super) const fn secret(
     key: &'static str,
     default: &'static str,
     expects: &'static str,
@@ -83,9 +83,10 @@ const fn secrets(
     }
 }
 
-/// Every setting: the table, and those of trainings and limits, which have tables of their own.
+/// Every setting: the table, and those of forecasts, trainings, watching and limits, which have tables of their own.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().chain(TRAINING).chain(LIMITS)
+    let tables = [SETTINGS, FORECAST, TRAINING, WATCHING, LIMITS];
+    tables.into_iter().flatten()
 }
 
 /// The table.
@@ -411,43 +412,6 @@ const SETTINGS: &[Setting] = &[
         "30",
         "hours, 0 to 720",
         "History that the simulated exchange offers at its first start.",
-    ),
-    list(
-        "forecast.models",
-        "naive,drift,snaive,theta",
-        "a list of models, such as naive, drift, snaive, ets, theta, auto-arima",
-        "Models whose fans are made at each closed bar. naive, drift and snaive always are among them.",
-    ),
-    list(
-        "forecast.intervals",
-        "1m,5m,15m,1h,1d",
-        "a list of 1s, 1m, 5m, 15m, 1h, 1d",
-        "Intervals forecast for every symbol; in one process with its readers (serve), others are for symbols \
-         that are watched.",
-    ),
-    setting(
-        "forecast.horizon_steps",
-        "30",
-        "a number from 1 to 1000",
-        "Steps of a live forecast.",
-    ),
-    setting(
-        "forecast.window_bars",
-        "500",
-        "a number from 10",
-        "Closed bars that a forecast of a stored symbol is fitted on, live and on request.",
-    ),
-    setting(
-        "forecast.calibration",
-        "adaptive",
-        "none, split or adaptive",
-        "How prediction intervals are calibrated on past outcomes; none leaves the model's own.",
-    ),
-    setting(
-        "forecast.device",
-        "cpu",
-        "cpu, flex, ndarray or wgpu",
-        "Where trained models run. Without a graphics adapter wgpu is the CPU; `tickcast devices` lists what is there.",
     ),
     setting(
         "live.heartbeat_ms",

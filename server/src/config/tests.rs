@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ::source::rest::Provider;
+use market::Interval;
 
 use super::*;
 

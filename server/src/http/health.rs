@@ -11,7 +11,10 @@ use serde_json::json;
 
 use super::{ops::OpsState, problem::Problem, telemetry};
 
-/// `GET /healthz`: the process answers.
+/// Warnings of one answer at most.
+const MOST_WARNINGS: usize = 20;
+
+/// `GET /healthz`: the process answers; with what is to be looked at, if anything is.
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -19,8 +22,18 @@ use super::{ops::OpsState, problem::Problem, telemetry};
     tag = "health",
     responses((status = 200, description = "The process answers", body = serde_json::Value), Problem),
 )]
-pub async fn alive() -> Json<serde_json::Value> {
-    Json(json!({ "status": "ok" }))
+pub async fn alive(State(state): State<OpsState>) -> Json<serde_json::Value> {
+    let overdue = state.training.map(|training| training.overdue().all());
+    let warnings: Vec<String> = overdue
+        .unwrap_or_default()
+        .iter()
+        .map(ToString::to_string)
+        .take(MOST_WARNINGS)
+        .collect();
+    if warnings.is_empty() {
+        return Json(json!({ "status": "ok" }));
+    }
+    Json(json!({ "status": "ok", "warnings": warnings }))
 }
 
 /// `GET /readyz`: what it depends on answers too, or 503 with what is missing and why.

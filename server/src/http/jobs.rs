@@ -14,6 +14,7 @@ use bytes::Bytes;
 use market::{ErrorKind, Timestamp, excerpt};
 use mlops::jobs::{
     BacktestPayload, Payload as _, PayloadError, RetentionPayload, ScorePayload, TrainPayload,
+    WatchPayload,
 };
 use pipeline::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,7 @@ impl Submission {
             JobKind::Backtest => BacktestPayload::read(payload)?.job(now, by)?,
             JobKind::Score => ScorePayload::read(payload)?.job(now, by)?,
             JobKind::Retention => RetentionPayload::read(payload)?.job(now, by)?,
+            JobKind::Watch => WatchPayload::read(payload)?.job(now, by)?,
         };
         job.key = key;
         job.priority = self.priority;
@@ -214,7 +216,7 @@ pub async fn cancel(State(state): State<AppState>, Path(id): Path<String>) -> Re
 /// What belongs into a field.
 fn expected(field: &str) -> Option<&'static str> {
     Some(match field {
-        "kind" => "one of train, backtest, score, retention",
+        "kind" => "one of train, backtest, score, retention, watch",
         "payload" => "an object with the fields of the kind",
         "priority" => "a whole number",
         "run_at_us" => "microseconds since 1970 UTC",

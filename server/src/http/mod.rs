@@ -1,5 +1,6 @@
 //! HTTP: the routes and what they share.
 
+pub mod alarms;
 pub mod audit;
 pub mod bodies;
 pub mod content_encoding;
@@ -48,7 +49,7 @@ use leptos_axum::{LeptosRoutes, generate_route_list};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mlops::registered::RegisteredModels;
 use pipeline::Pipeline;
-use store::{DatabasePorts, DeadLetterLog};
+use store::{DatabasePorts, DeadLetterLog, Topic};
 use tokio_util::task::TaskTracker;
 use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 
@@ -73,6 +74,8 @@ pub struct AppState {
     pub database: DatabasePorts,
     /// The worker of this process, if it has one.
     pub training: Option<Arc<Training>>,
+    /// Whom an alias that is moved by hand is told.
+    pub tells: Vec<Topic>,
     /// The registry's models, loaded.
     pub registered: RegisteredModels,
     /// The server as the pages see it.
@@ -101,6 +104,7 @@ impl FromRef<AppState> for OpsState {
             pipeline: Arc::clone(&state.pipeline),
             serving: Some(Arc::clone(&state.serving)),
             metrics: state.metrics.clone(),
+            training: state.training.clone(),
         }
     }
 }
@@ -140,6 +144,7 @@ pub fn router(state: AppState, config: &Config) -> Router {
         .route("/api/jobs/{id}", get(jobs::show))
         .route("/api/jobs/{id}/log", get(jobs::log))
         .route("/api/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/api/alarms", get(alarms::list))
         .route("/api/models", get(models::list))
         .route("/api/models/{name}/versions", get(models::versions))
         .route(

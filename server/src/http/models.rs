@@ -282,6 +282,7 @@ fn by_hand<'a>(state: &'a AppState, grant: &'a Grant) -> ByHand<'a> {
         database: &state.database,
         registered: &state.registered,
         audit: &state.gate.audit,
+        tells: &state.tells,
         who: &grant.who,
         from: Some(grant.from),
     }

@@ -22,8 +22,8 @@ use utoipa::{
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    audit, dead_letters, health, jobs, models, openbb, pipeline_status, predict, problem::Problem,
-    push, state,
+    alarms, audit, dead_letters, health, jobs, models, openbb, pipeline_status, predict,
+    problem::Problem, push, state,
 };
 
 /// Where the description is.
@@ -53,6 +53,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; \
         jobs::show,
         jobs::log,
         jobs::cancel,
+        alarms::list,
         models::list,
         models::versions,
         models::version,

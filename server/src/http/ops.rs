@@ -8,6 +8,7 @@ use pipeline::Pipeline;
 use serving::Serving;
 
 use super::{errors, guard::Gate, health, pipeline_status, trace};
+use crate::wiring::Training;
 
 /// What these handlers reach.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct OpsState {
     pub serving: Option<Arc<Serving>>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// The training loop, where this process has a part in it.
+    pub training: Option<Arc<Training>>,
 }
 
 /// The routes alone, for a process that has no others; `share` of the requests are logged.

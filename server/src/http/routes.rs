@@ -80,6 +80,7 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     (GET, "/api/jobs/{id}", READ),
     (GET, "/api/jobs/{id}/log", READ),
     (POST, "/api/jobs/{id}/cancel", WRITE),
+    (GET, "/api/alarms", READ),
     (GET, "/api/models", READ),
     (GET, "/api/models/{name}/versions", READ),
     (GET, "/api/models/{name}/versions/{version}", READ),

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod models;
 mod sources;
 mod training;
+mod watching;
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,7 +18,7 @@ use market::Symbol;
 use metrics_exporter_prometheus::PrometheusHandle;
 use mlops::registered::RegisteredModels;
 use pipeline::{MarketTime, Parts, Pipeline, PipelineConfig, Prepared, Role, SystemClock};
-use serving::{Serving, ServingConfig, ServingError};
+use serving::{Contenders, Nobody, Serving, ServingConfig, ServingError};
 use source::sim::LISTINGS;
 use store::{DatabasePorts, JobStore, PriceReader, StorePorts};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -33,7 +34,9 @@ use crate::{
     simulated_history,
 };
 
-pub use self::{backbone::check, sources::market_options, training::Training};
+pub use self::{
+    backbone::check, sources::market_options, training::Training, watching::OverdueTraining,
+};
 
 /// How long a stop may take, stage by stage.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -111,6 +114,11 @@ impl Wired {
                 .map(ToString::to_string)
                 .collect(),
             models: models::listed(&config.forecast.models),
+            default_model: config
+                .forecast
+                .default_model
+                .as_ref()
+                .map(ToString::to_string),
             live_intervals: config.forecast.intervals.clone(),
             awaited: awaited(config),
         };
@@ -136,6 +144,7 @@ impl Wired {
             self.training.clone(),
             config.training.clone(),
             gate.audit.clone(),
+            training::tells(config),
         );
         let leptos = LeptosOptions::builder()
             .output_name("frontend")
@@ -155,6 +164,7 @@ impl Wired {
             metrics: self.metrics.clone(),
             database: database.clone(),
             training: self.training.clone(),
+            tells: training::tells(config),
             registered,
             sockets: self.sockets.clone(),
             rates: Rates::new(&config.limits),
@@ -168,6 +178,7 @@ impl Wired {
             pipeline: Arc::clone(&self.pipeline),
             serving: self.serving.clone(),
             metrics: self.metrics.clone(),
+            training: self.training.clone(),
         }
     }
 }
@@ -377,7 +388,11 @@ async fn serve_forecasts(
     let requestable = registered.map(|models| Arc::new(models.clone()) as Arc<dyn ModelProvider>);
     let requestable = requestable.as_slice();
     let config = serving_config(config);
-    let serving = Serving::start(stages, database, config, models, requestable).await;
+    let contenders: Arc<dyn Contenders> = match registered {
+        Some(models) => Arc::new(models::Champions(models.clone())),
+        None => Arc::new(Nobody),
+    };
+    let serving = Serving::start(stages, database, config, models, requestable, contenders).await;
     Ok(Some(Arc::new(serving.map_err(from_serving)?)))
 }
 
@@ -415,6 +430,11 @@ fn serving_config(config: &Config) -> ServingConfig {
     let mut serving = ServingConfig::default();
     let live = &config.forecast;
     serving.forecast.models.clone_from(&live.models);
+    serving
+        .forecast
+        .default_model
+        .clone_from(&live.default_model);
+    serving.forecast.champion_expiry = live.champion_expiry;
     serving.forecast.intervals.clone_from(&live.intervals);
     serving.forecast.calibration = live.calibration;
     serving.forecast.horizon_steps = live.horizon_steps;

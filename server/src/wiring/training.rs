@@ -18,6 +18,7 @@ use store::{DatabasePorts, JobKind, JobQuery, Submitted, Topic};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
+use super::watching::{self, Lookout, Overdue};
 use crate::{
     config::{Config, TrainingConfig},
     error::{CommandError, Result},
@@ -36,6 +37,7 @@ const KEY: &str = "schedule";
 #[derive(Debug)]
 pub struct Training {
     worker: Option<Worker>,
+    overdue: Overdue,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -63,6 +65,33 @@ impl Training {
             let stop = stop.clone();
             tasks.spawn(async move { delivery.run(stop).await });
         }
+        if let Some(webhook) = watching::webhook(&config.watching, database, name())? {
+            let stop = stop.clone();
+            tasks.spawn(async move { webhook.run(stop).await });
+        }
+        if let Some(schedule) = config.watching.schedule.clone() {
+            let first = schedule.next_after(SystemClock.now());
+            first.map_err(|e| CommandError::input(format!("drift.schedule: {e}")))?;
+            let payload = config.watching.payload.clone();
+            let (stop, look) = (
+                stop.clone(),
+                watching::look(schedule, payload, database.clone()),
+            );
+            tasks.spawn(async move { stop.run_until_cancelled(look).await });
+        }
+        let overdue = Overdue::default();
+        if let Some(schedule) = config.training.schedule.clone() {
+            let lookout = Lookout {
+                training: config.training.clone(),
+                schedule,
+                grace: config.watching.overdue,
+                tells: config.watching.webhook.is_some(),
+                database: database.clone(),
+                overdue: overdue.clone(),
+            };
+            let stop = stop.clone();
+            tasks.spawn(async move { stop.run_until_cancelled(lookout.run()).await });
+        }
         if let Some(schedule) = config.training.schedule.clone() {
             // One that never fires is found before anything runs.
             schedule.next_after(SystemClock.now())?;
@@ -78,9 +107,15 @@ impl Training {
         tasks.close();
         Ok(Self {
             worker,
+            overdue,
             tasks,
             stop,
         })
+    }
+
+    /// The models whose training has not come.
+    pub const fn overdue(&self) -> &Overdue {
+        &self.overdue
     }
 
     /// Looks for a job at once that was submitted here.
@@ -118,9 +153,7 @@ pub fn worker(
     // Of this machine: what is trained elsewhere is trained again here, to the same bits.
     how.networks = Some(config.store.data_dir.join("networks"));
     how.seed = u64::from(std::process::id());
-    if mlflow_server().is_some() {
-        how.tell.push(Topic::Mlflow);
-    }
+    how.tell = tells(config);
     let calendars = config.training.calendars.clone();
     let clock = Arc::new(|| SystemClock.now());
     Worker::new(
@@ -133,6 +166,13 @@ pub fn worker(
     .map_err(|e| CommandError::Internal {
         detail: e.to_string(),
     })
+}
+
+/// Whom what happens is told.
+pub fn tells(config: &Config) -> Vec<Topic> {
+    let mlflow = mlflow_server().map(|_| Topic::Mlflow);
+    let webhook = config.watching.webhook.as_ref().map(|_| Topic::Webhook);
+    mlflow.into_iter().chain(webhook).collect()
 }
 
 /// Where MLflow's own variables name a server (`MLFLOW_TRACKING_URI`).
@@ -225,7 +265,7 @@ impl Scheduler {
 
     /// A job for each symbol, and one that removes old jobs.
     async fn submit(&self, fire: Timestamp, due: &Due) -> Result<usize> {
-        let symbols = self.symbols().await?;
+        let symbols = symbols(&self.config, &self.database).await?;
         let now = SystemClock.now();
         let payload = TrainPayload {
             // Every process that submits the same fire submits the same jobs.
@@ -264,16 +304,23 @@ impl Scheduler {
         }
         Ok(new)
     }
+}
 
-    async fn symbols(&self) -> store::Result<Vec<Symbol>> {
-        if !self.config.symbols.is_empty() {
-            return Ok(self.config.symbols.clone());
-        }
-        let interval = self.config.payload.interval;
-        let all = self.database.prices.instruments().await?.into_iter();
-        let with_bars = all.filter(|one| one.intervals.contains(&interval));
-        Ok(with_bars.map(|one| one.symbol).collect())
+/// The symbols that are trained.
+///
+/// # Errors
+/// The store's.
+pub async fn symbols(
+    config: &TrainingConfig,
+    database: &DatabasePorts,
+) -> store::Result<Vec<Symbol>> {
+    if !config.symbols.is_empty() {
+        return Ok(config.symbols.clone());
     }
+    let interval = config.payload.interval;
+    let all = database.prices.instruments().await?.into_iter();
+    let with_bars = all.filter(|one| one.intervals.contains(&interval));
+    Ok(with_bars.map(|one| one.symbol).collect())
 }
 
 /// The fire in the key of a job that a schedule made.

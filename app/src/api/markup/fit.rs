@@ -11,7 +11,11 @@ use super::{
     model_name::long,
     numbers::{duration, estimate, p_in_words},
 };
-use crate::{erase::Erase, format, query::backtest_url};
+use crate::{
+    erase::Erase,
+    format,
+    query::{CHAMPION, backtest_url, called, is_of},
+};
 
 /// The size of the drawing in CSS pixels; it shrinks with its place.
 const DRAWING: (u32, u32) = (460, 240);
@@ -29,7 +33,9 @@ pub fn panel(
 ) -> String {
     let summary = &fit.summary;
     let chosen = long(&summary.model);
+    let is_registered = is_of(&prediction.model, CHAMPION);
     let name = match prediction.model.as_str() {
+        version if is_registered => format!("{chosen}: {}", called(version)),
         "auto-arima" | "ets" | "garch" => format!("{} chose {chosen}", prediction.model),
         _ => chosen,
     };
@@ -70,7 +76,15 @@ pub fn panel(
     .filter_map(|(name, value)| Some((name, value?)))
     .map(|(name, value)| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> })
     .collect();
-    let backtest = backtest_url(symbol, interval, &prediction.model);
+    let backtest = backtest_url(
+        symbol,
+        interval,
+        if is_registered {
+            &summary.model
+        } else {
+            &prediction.model
+        },
+    );
     markup(view! {
         <p class="fit-model" data-testid="fit-model">{name}</p>
         <p>{from}</p>

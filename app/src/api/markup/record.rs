@@ -21,6 +21,9 @@ use crate::{
 /// The yardstick.
 pub const NAIVE: &str = "naive";
 
+/// The registry's versions that have not been champion.
+const CHALLENGER: &str = "challenger";
+
 /// The record of the model shown in words, and of all in a table; `champion` says whether the series has a model of
 /// the registry.
 pub fn board(scores: &[ModelScore], query: &ChartQuery, live: bool, champion: bool) -> String {
@@ -93,9 +96,15 @@ fn row(score: &ModelScore, query: &ChartQuery) -> AnyView {
         ..query.clone()
     }
     .url();
+    // Challengers are judged, and never shown as the forecast.
+    let name = if score.model == CHALLENGER {
+        view! { {score.model.clone()} }.erased()
+    } else {
+        view! { <a href=link data-noscroll>{score.model.clone()}</a> }.erased()
+    };
     view! {
         <tr aria-current=chosen.then_some("true")>
-            <th scope="row"><a href=link data-noscroll>{score.model.clone()}</a></th>
+            <th scope="row">{name}</th>
             <td>{score.count.to_string()}</td>
             <td>{numbers::error_size(score.mae)}</td>
             <td>{skill}</td>

@@ -12,11 +12,13 @@ mod alarms;
 mod calibration;
 mod page_hinkley;
 mod psi;
+pub mod watch;
 
 pub use alarms::{Alarm, Kind, Reading, alarms, benjamini_hochberg};
 pub use calibration::{Calibration, Calibrator};
 pub use page_hinkley::{Direction, PageHinkley, PageHinkleyConfig};
 pub use psi::InputProfile;
+pub use watch::WatchOptions;
 
 use crate::Error;
 

@@ -10,6 +10,7 @@ mod backtest;
 mod retention;
 mod score;
 mod train;
+mod watch;
 
 use market::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,7 +20,8 @@ use store::{JobKind, NewJob};
 pub use backtest::BacktestPayload;
 pub use retention::RetentionPayload;
 pub use score::ScorePayload;
-pub use train::{TrainPayload, train_jobs};
+pub use train::{TrainPayload, series_name, train_jobs};
+pub use watch::WatchPayload;
 
 /// The version of the payloads that this build writes and reads.
 pub const PAYLOAD_VERSION: u32 = 1;

@@ -123,7 +123,7 @@ impl TrainPayload {
     pub fn name(&self) -> String {
         match &self.model {
             Some(model) => format!("{model}.{}", self.symbol),
-            None => format!("close-{}.{}", self.interval, self.symbol),
+            None => series_name(&self.symbol, self.interval),
         }
     }
 
@@ -197,6 +197,13 @@ impl TrainPayload {
 
 /// Symbols that a network is trained on at most.
 const MOST_TOGETHER: usize = 256;
+
+/// The name in the registry of what is trained on a series, where no other is given: the champion of this name is
+/// served where nobody names a model.
+#[must_use]
+pub fn series_name(symbol: &Symbol, interval: Interval) -> String {
+    format!("close-{interval}.{symbol}")
+}
 
 /// Characters that a model's name may have beside letters and digits: those of symbols, and few others.
 const IN_NAMES: &str = "._-=^/:()+,~";

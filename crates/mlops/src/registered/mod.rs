@@ -16,17 +16,25 @@ mod model;
 mod reference;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{Arc, PoisonError, RwLock},
 };
 
 use forecast::{Error, ForecastModel, ModelProvider, ModelRef, Providers};
+use market::{Interval, Symbol};
 use store::{Artefacts, ModelRegistry};
 
 use self::reference::{Target, parse};
 pub use self::{model::RegisteredModel, reference::SCHEME};
-use crate::training::{MANIFEST_FILE, STATE_FILE};
+use crate::{
+    jobs::series_name,
+    training::{MANIFEST_FILE, STATE_FILE},
+    worker::CHAMPION,
+};
+
+/// How the aliases of versions begin that run beside a champion unseen.
+pub const CHALLENGER: &str = "challenger";
 
 /// Names that a refresh reads at a time.
 const PAGE: usize = 500;
@@ -54,8 +62,39 @@ struct Inner {
 struct Snapshot {
     aliases: BTreeMap<String, BTreeMap<String, u32>>,
     loaded: HashMap<(String, u32), Loaded>,
+    /// Another one for other aliases, and for another version that is loaded.
+    generation: u64,
     /// Asked for by number, the oldest first.
     by_number: Vec<(String, u32)>,
+}
+
+impl Snapshot {
+    /// The versions that are loaded, sorted.
+    fn served(&self) -> BTreeSet<&(String, u32)> {
+        let loaded = self.loaded.iter();
+        loaded
+            .filter(|(_, one)| one.is_ok())
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// A version, if it is loaded and of this series.
+    fn of_series(
+        &self,
+        name: &str,
+        version: u32,
+        symbol: &Symbol,
+        interval: Interval,
+    ) -> Option<Arc<RegisteredModel>> {
+        let model = self
+            .loaded
+            .get(&(name.to_owned(), version))?
+            .as_ref()
+            .ok()?;
+        let manifest = model.manifest();
+        let is_of_it = manifest.symbol == *symbol && manifest.interval == interval;
+        is_of_it.then(|| Arc::clone(model))
+    }
 }
 
 /// What a refresh has changed.
@@ -151,8 +190,61 @@ impl RegisteredModels {
             after.loaded.insert(key, loaded);
         }
         let told = told(&before, &after);
+        let is_other = after.aliases != before.aliases || after.served() != before.served();
+        after.generation = before.generation + u64::from(is_other);
         self.put(after);
         Ok(told)
+    }
+
+    /// A number that is another one whenever an alias points elsewhere, or a version that one points at can be served
+    /// or no longer can.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.snapshot().generation
+    }
+
+    /// The champion of a series: of the name that trainings of it have by default ([`series_name`]). None where there is
+    /// none, where it cannot be loaded, and where what bears that name is of another series.
+    #[must_use]
+    pub fn champion_of(&self, symbol: &Symbol, interval: Interval) -> Option<Arc<RegisteredModel>> {
+        let snapshot = self.snapshot();
+        let name = series_name(symbol, interval);
+        let version = *snapshot.aliases.get(&name)?.get(CHAMPION)?;
+        snapshot.of_series(&name, version, symbol, interval)
+    }
+
+    /// The challengers of a series: versions of that name with an alias that begins with [`CHALLENGER`], each once, and
+    /// not the champion.
+    #[must_use]
+    pub fn challengers_of(&self, symbol: &Symbol, interval: Interval) -> Vec<Arc<RegisteredModel>> {
+        let snapshot = self.snapshot();
+        let name = series_name(symbol, interval);
+        let Some(aliases) = snapshot.aliases.get(&name) else {
+            return Vec::new();
+        };
+        let champion = aliases.get(CHAMPION);
+        let named = aliases
+            .iter()
+            .filter(|(alias, version)| alias.starts_with(CHALLENGER) && champion != Some(*version));
+        let versions: BTreeSet<u32> = named.map(|(_, version)| *version).collect();
+        let loaded = versions.into_iter();
+        loaded
+            .filter_map(|version| snapshot.of_series(&name, version, symbol, interval))
+            .collect()
+    }
+
+    /// The series that have a champion that can be served, by name.
+    #[must_use]
+    pub fn champions(&self) -> Vec<Arc<RegisteredModel>> {
+        let snapshot = self.snapshot();
+        let all = snapshot.aliases.iter();
+        all.filter_map(|(name, aliases)| {
+            let loaded = snapshot
+                .loaded
+                .get(&(name.clone(), *aliases.get(CHAMPION)?))?;
+            loaded.as_ref().ok().map(Arc::clone)
+        })
+        .collect()
     }
 
     /// Loads the model of a reference that an earlier refresh has not brought: a version by its number, an alias that is

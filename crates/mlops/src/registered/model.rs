@@ -66,6 +66,12 @@ impl RegisteredModel {
         &self.manifest
     }
 
+    /// The end of the last bar that it was trained on.
+    #[must_use]
+    pub fn trained_to(&self) -> Timestamp {
+        self.manifest.interval.end_of(self.manifest.last)
+    }
+
     /// The reference that names this version, whatever alias it was found by.
     #[must_use]
     pub fn name(&self) -> String {

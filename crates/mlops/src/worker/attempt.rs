@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Inner, backoff, backtest, report::Report, retention, score, train};
+use super::{Inner, backoff, backtest, report::Report, retention, score, tell, train, watch};
 use crate::jobs::PayloadError;
 
 /// What a job made.
@@ -104,6 +104,7 @@ impl Task {
             JobKind::Backtest => backtest::backtest(self).await,
             JobKind::Score => score::score(self).await,
             JobKind::Retention => retention::retain(self).await,
+            JobKind::Watch => watch::watch(self).await,
         }
     }
 }
@@ -279,7 +280,15 @@ impl Task {
             match finished {
                 Ok(Finished::Done { state, published }) => {
                     info!(job = id, %lease.attempt, state = state.as_str(), ?published, "job finished");
-                    return count(self.job.kind, state.as_str());
+                    count(self.job.kind, state.as_str());
+                    if self.job.kind == JobKind::Train {
+                        let why = match &outcome {
+                            Outcome::Failed { error, .. } => error.as_str(),
+                            _ => "somebody asked for its end",
+                        };
+                        tell::ended(self, state, why).await;
+                    }
+                    return;
                 }
                 Ok(Finished::Lost) => return self.lost(number > 0).await,
                 Err(e) if e.kind().is_transient() && began.elapsed() < config.lease => {

@@ -29,19 +29,25 @@ mod score;
 mod series;
 mod tell;
 mod train;
+mod watch;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use forecast::Providers;
 use market::Timestamp;
 use store::{
-    Artefacts, DatabasePorts, ForecastLedger, JobKind, JobStore, ModelRegistry, PriceReader, Topic,
+    Artefacts, DatabasePorts, ForecastLedger, JobKind, JobStore, ModelRegistry, Outbox,
+    PriceReader, Topic,
 };
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use self::backoff::Backoff;
+pub use self::{
+    tell::messages_of_move,
+    watch::{DriftAlarm, Look, Watched},
+};
 use crate::calendar::Calendars;
 
 /// The alias of what is served.
@@ -60,6 +66,8 @@ pub struct WorkerPorts {
     pub prices: Arc<dyn PriceReader>,
     /// The live forecasts.
     pub ledger: Arc<dyn ForecastLedger>,
+    /// Where messages wait that tell others of an alarm.
+    pub outbox: Arc<dyn Outbox>,
 }
 
 impl From<&DatabasePorts> for WorkerPorts {
@@ -70,6 +78,7 @@ impl From<&DatabasePorts> for WorkerPorts {
             artefacts: Arc::clone(&ports.artefacts),
             prices: Arc::clone(&ports.prices),
             ledger: Arc::clone(&ports.ledger),
+            outbox: Arc::clone(&ports.outbox),
         }
     }
 }

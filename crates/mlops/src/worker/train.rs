@@ -15,6 +15,7 @@ use super::{
 use crate::{
     gate::ErrorBudget,
     jobs::{Payload as _, TrainPayload},
+    registered::CHALLENGER,
     training::{
         Action, ArtefactFile, Champion, JudgedBy, Outcome, Round, Series, Standing,
         Task as RoundTask, TradingDays, Trainer, TrainingError,
@@ -318,8 +319,18 @@ fn publication(
         alias: CHAMPION.to_owned(),
         to,
         expected: Some(champion),
-        by,
+        by: by.clone(),
         why: note(&round).to_owned(),
+    });
+    // Who was champion is watched on: what comes shows whether it was right.
+    let replaced = matches!(round.action, Action::Promote | Action::ServeNaive);
+    let challenger = champion.filter(|_| replaced).map(|before| AliasMove {
+        name: round.model.clone(),
+        alias: CHALLENGER.to_owned(),
+        to: AliasTarget::Version(before),
+        expected: None,
+        by,
+        why: "it was champion before".to_owned(),
     });
     let budget = round.budget.as_ref();
     let verdict = NewVerdict {
@@ -347,7 +358,7 @@ fn publication(
     let publication = Publication {
         verdict: Some(verdict),
         version,
-        aliases: aliases.into_iter().collect(),
+        aliases: aliases.into_iter().chain(challenger).collect(),
         outbox,
     };
     Ok((publication, result))

@@ -134,7 +134,8 @@ async fn main() {
         registry: store.clone(),
         artefacts: points,
         prices: store.clone(),
-        ledger: store,
+        ledger: store.clone(),
+        outbox: store,
     };
     // No heartbeat comes between: the calls are the same in each run.
     let config = WorkerConfig {

@@ -45,7 +45,14 @@ fn stage() -> &'static Stage {
             let stages = Pipeline::prepare(Role::Serve, PipelineConfig::default(), parts);
             let stages = stages.await.ok()?;
             let (config, models) = (ServingConfig::default(), Providers::classical());
-            let serving = Serving::start(&stages, stages.database()?, config, &models, &[]);
+            let serving = Serving::start(
+                &stages,
+                stages.database()?,
+                config,
+                &models,
+                &[],
+                Arc::new(serving::Nobody),
+            );
             Some((serving.await.ok()?, stages.run()))
         });
         let Some((serving, pipeline)) = started else {

@@ -15,7 +15,7 @@ use pipeline::{GOING_AWAY, Interest, MarketClock, SHUTTING_DOWN, WatchGuard, mes
 use protocol::ForecastMessage;
 
 use super::session::{FanOutbox, ForecastSession, QueueBounds};
-use crate::{Predictor, model_cache::Key};
+use crate::{Predictor, contenders::is_registered, model_cache::Key};
 
 /// A fan as text, made once for all readers.
 #[derive(Debug)]
@@ -166,9 +166,20 @@ impl ForecastHub {
         {
             return;
         }
+        // Of the registry's versions the champion's alone is shown.
+        if is_registered(&fan.model) {
+            models.retain(|name, _| !is_registered(name));
+        }
         models.insert(fan.model.clone(), Arc::clone(&message));
         for (_, outbox) in board.subscribers.get(&key).into_iter().flatten() {
             outbox.push_fan(&message);
+        }
+    }
+
+    /// Shows no fan of a champion any more.
+    pub(crate) fn withdraw_champion(&self, key: &Key) {
+        if let Some(models) = self.board().latest.get_mut(key) {
+            models.retain(|name, _| !is_registered(name));
         }
     }
 

@@ -22,17 +22,18 @@ use forecast::{
     Calibration, CalibrationOptions, CancelToken, FitOptions, FitReport, FittedModel, Forecast,
     ForecastModel, History, ModelRef, Providers, Served, ServedState,
 };
-use market::{Interval, Symbol, Timestamp};
+use market::{ErrorKind, Interval, Symbol, Timestamp};
 use pipeline::MarketClock;
 use protocol::{PredictRequest, Prediction, PredictionOrigin};
 
 use self::{
     lane::{Lane, Slot, StopOnDrop, refuse_beyond},
-    request::{Checked, Fresh, Subject, refusal, resolve},
+    request::{Fresh, Subject, Terms, checked, choose, refusal, resolve},
 };
 use crate::{
     PredictStats, Result, ServingError,
     config::{ForecastConfig, PredictConfig},
+    contenders::Choice,
     cpu::Cpu,
     error::invalid,
     model_cache::{CachedModel, ModelCache},
@@ -64,6 +65,8 @@ struct Inner {
     /// How stored prices are forecast.
     forecast: ForecastConfig,
     market: Arc<MarketClock>,
+    /// What answers where a request names no model.
+    choice: Choice,
     quick: Lane,
     long: Lane,
     /// Stops every fit.
@@ -88,6 +91,7 @@ impl Predictor {
         models: Providers,
         config: PredictConfig,
         forecast: ForecastConfig,
+        choice: Choice,
         market: Arc<MarketClock>,
         counters: Arc<Counters>,
     ) -> Result<Self> {
@@ -105,6 +109,7 @@ impl Predictor {
                 models,
                 config,
                 forecast,
+                choice,
                 market,
                 counters,
             }),
@@ -122,8 +127,10 @@ impl Predictor {
     }
 
     /// Where the states of stored series come from and are kept: who forecasts at closed bars shares them.
-    pub(crate) fn served(&self) -> (SeriesReader, Arc<ModelCache>) {
-        (self.inner.reader.clone(), Arc::clone(&self.inner.cache))
+    pub(crate) fn served(&self) -> (SeriesReader, Arc<ModelCache>, Choice) {
+        let inner = &self.inner;
+        let (reader, choice) = (inner.reader.clone(), inner.choice.clone());
+        (reader, Arc::clone(&inner.cache), choice)
     }
 
     /// Stops every fit, and takes no more requests.
@@ -163,11 +170,17 @@ impl Predictor {
         let model = resolve(&self.inner.models, model)?;
         self.in_time(async {
             let origin = self.inner.reader.origin(symbol, interval).await?;
+            let origin = self.inner.reader.reaching(origin, &*model).await?;
             let (_, state) = self.state_at(&origin, &model).await?;
             let bytes = state.save().map_err(|e| refusal(e, "model"))?;
             Ok((origin.start, bytes))
         })
         .await
+    }
+
+    /// The end of the newest closed bar of a series.
+    pub(crate) async fn newest(&self, symbol: &Symbol, interval: Interval) -> Result<Timestamp> {
+        Ok(self.inner.reader.origin(symbol, interval).await?.end())
     }
 
     /// Makes a forecast, and shows what is behind it to `look`.
@@ -176,22 +189,39 @@ impl Predictor {
         request: PredictRequest,
         look: Look<T>,
     ) -> Result<(Prediction, T)> {
-        let checked = Checked::new(&request, &self.inner.models)?;
+        let (model, terms) = checked(&request, &self.inner.models)?;
         let answer = self
             .in_time(async {
-                match Subject::new(request, self.inner.config.max_series)? {
+                let subject = Subject::new(request, self.inner.config.max_series)?;
+                match subject {
                     Subject::Stored(symbol, interval) => {
-                        self.stored(checked, &symbol, interval, look).await
+                        let origin = self.inner.reader.origin(&symbol, interval).await?;
+                        let (model, in_its_place) =
+                            choose(model, Some(&*origin), &self.inner.choice);
+                        let made = self.stored(&terms, model, &origin, look).await;
+                        match (made, in_its_place) {
+                            // A champion whose last bar is not in the store any more, or too far back.
+                            (Err(error), Some(naive)) if error.kind() == ErrorKind::Invalid => {
+                                tracing::debug!(%symbol, %interval, %error, "naive answers in the place of the champion");
+                                self.stored(&terms, naive, &origin, look).await
+                            }
+                            (made, _) => made,
+                        }
                     }
+                    // A champion has the season that it was trained with, and closes of its own.
                     Subject::OfSeason {
                         symbol,
                         interval,
                         season,
                     } => {
+                        let (model, _) = choose(model, None, &self.inner.choice);
                         let series = self.of_season(&symbol, interval, season).await?;
-                        self.fresh(checked, series, look).await
+                        self.fresh(terms, model, series, look).await
                     }
-                    Subject::Fresh(series) => self.fresh(checked, series, look).await,
+                    Subject::Fresh(series) => {
+                        let (model, _) = choose(model, None, &self.inner.choice);
+                        self.fresh(terms, model, series, look).await
+                    }
                 }
             })
             .await;
@@ -211,14 +241,15 @@ impl Predictor {
     /// By the state that is served of a stored series.
     async fn stored<T>(
         &self,
-        asked: Checked,
-        symbol: &Symbol,
-        interval: Interval,
+        terms: &Terms,
+        model: Arc<dyn ForecastModel>,
+        origin: &Arc<Origin>,
         look: Look<T>,
     ) -> Result<(Prediction, T)> {
-        let origin = self.inner.reader.origin(symbol, interval).await?;
-        let (name, state) = self.state_at(&origin, &asked.model).await?;
-        let (horizon, levels) = (asked.horizon, asked.levels);
+        let origin = Arc::clone(origin);
+        let origin = self.inner.reader.reaching(origin, &*model).await?;
+        let (name, state) = self.state_at(&origin, &model).await?;
+        let (horizon, levels) = (terms.horizon, terms.levels.clone());
         let served = if horizon <= INLINE_STEPS {
             state.forecast(horizon, &levels)
         } else {
@@ -231,7 +262,7 @@ impl Predictor {
         let observations = origin.window.len();
         check_width(&served.forecast, observations, "symbol")?;
         let (fitted_from, fitted_to) = state.fitted_range();
-        let recipe = recipe(&self.inner.forecast, interval);
+        let recipe = recipe(&self.inner.forecast, origin.interval);
         let prediction = Prediction {
             origin: Some(PredictionOrigin {
                 start: origin.start,
@@ -243,7 +274,7 @@ impl Predictor {
                 fitted_observations: state.fitted_observations(),
             }),
             targets: origin.targets(horizon),
-            ..prediction(asked.id, name.to_string(), observations, &served)
+            ..prediction(terms.id, name.to_string(), observations, &served)
         };
         let seen = look(state.fitted(), &recipe.fit, state.seconds());
         Ok((prediction, seen))
@@ -303,7 +334,8 @@ impl Predictor {
     /// By a fit that is made for this request alone.
     async fn fresh<T: Send + 'static>(
         &self,
-        asked: Checked,
+        terms: Terms,
+        model: Arc<dyn ForecastModel>,
         series: Fresh,
         look: Look<T>,
     ) -> Result<(Prediction, T)> {
@@ -313,19 +345,18 @@ impl Predictor {
             ..FitOptions::default()
         };
         let missing = series.values.iter().any(|v| v.is_nan());
-        let lane = self.lane(&*asked.model, series.values.len(), missing, &options)?;
+        let lane = self.lane(&*model, series.values.len(), missing, &options)?;
         let slot = self.enter(lane)?;
         let token = self.inner.stop.child();
         let _stops = StopOnDrop(token.clone());
         let observations = series.values.iter().filter(|v| v.is_finite()).count();
         let origin = series.origin.clone();
-        let calibration = CalibrationOptions::new(self.inner.forecast.calibration, asked.horizon);
-        let Checked {
+        let calibration = CalibrationOptions::new(self.inner.forecast.calibration, terms.horizon);
+        let Terms {
             id,
-            model,
             horizon,
             levels,
-        } = asked;
+        } = terms;
         let name = model.name();
         let fit = move || {
             let began = Instant::now();

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use forecast::{ForecastModel, Level, ModelSpec, Providers};
+use forecast::{ForecastModel, Level, Providers};
 use market::{Interval, Symbol};
 use protocol::PredictRequest;
 
 use crate::{
     Result, ServingError,
+    contenders::{Choice, is_registered, naive},
     error::invalid,
     origin::{Origin, levels},
 };
@@ -44,13 +45,14 @@ pub(super) struct Fresh {
     pub(super) origin: Option<Arc<Origin>>,
 }
 
-/// A request that was checked.
-pub(super) struct Checked {
+/// What is asked of a model, checked.
+pub(super) struct Terms {
     pub(super) id: Option<u64>,
-    pub(super) model: Arc<dyn ForecastModel>,
     pub(super) horizon: usize,
     pub(super) levels: Vec<Level>,
 }
+
+type Model = Arc<dyn ForecastModel>;
 
 /// The model that a request names.
 ///
@@ -61,47 +63,63 @@ pub(super) fn resolve(models: &Providers, name: &str) -> Result<Arc<dyn Forecast
     model.map_err(|e| invalid("model", e.to_string()))
 }
 
-impl Checked {
-    /// # Errors
-    /// Invalid, with the field.
-    pub(super) fn new(request: &PredictRequest, models: &Providers) -> Result<Self> {
-        let horizon = request.horizon;
-        if !(1..=MAX_HORIZON).contains(&horizon) {
-            return Err(invalid(
-                "horizon",
-                format!("expected 1 to {MAX_HORIZON} steps, got {horizon}"),
-            ));
-        }
-        let model = match &request.model {
-            Some(name) => resolve(models, name)?,
-            None => Arc::new(ModelSpec::Naive),
-        };
-        let percent = request.levels.clone().unwrap_or_else(|| vec![80.0, 95.0]);
-        if percent.len() > MAX_LEVELS {
-            return Err(invalid(
-                "levels",
-                format!("expected at most {MAX_LEVELS}, got {}", percent.len()),
-            ));
-        }
-        if let Some(level) = percent.iter().find(|l| !(**l > 0.0 && **l < 100.0)) {
-            return Err(invalid(
-                "levels",
-                format!("expected percentages between 0 and 100, got {level}"),
-            ));
-        }
-        if let Some(season) = request.season.filter(|s| !(1..=MAX_SEASON).contains(s)) {
-            return Err(invalid(
-                "season",
-                format!("expected 1 to {MAX_SEASON} steps, got {season}"),
-            ));
-        }
-        Ok(Self {
-            id: request.id,
-            model,
-            horizon: horizon as usize,
-            levels: levels(&percent),
-        })
+/// The model that a request names, if it names one, and what is asked of it.
+///
+/// # Errors
+/// Invalid, with the field.
+pub(super) fn checked(
+    request: &PredictRequest,
+    models: &Providers,
+) -> Result<(Option<Model>, Terms)> {
+    let horizon = request.horizon;
+    if !(1..=MAX_HORIZON).contains(&horizon) {
+        return Err(invalid(
+            "horizon",
+            format!("expected 1 to {MAX_HORIZON} steps, got {horizon}"),
+        ));
     }
+    let model = request.model.as_deref();
+    let model = model.map(|name| resolve(models, name)).transpose()?;
+    let percent = request.levels.clone().unwrap_or_else(|| vec![80.0, 95.0]);
+    if percent.len() > MAX_LEVELS {
+        return Err(invalid(
+            "levels",
+            format!("expected at most {MAX_LEVELS}, got {}", percent.len()),
+        ));
+    }
+    if let Some(level) = percent.iter().find(|l| !(**l > 0.0 && **l < 100.0)) {
+        return Err(invalid(
+            "levels",
+            format!("expected percentages between 0 and 100, got {level}"),
+        ));
+    }
+    if let Some(season) = request.season.filter(|s| !(1..=MAX_SEASON).contains(s)) {
+        return Err(invalid(
+            "season",
+            format!("expected 1 to {MAX_SEASON} steps, got {season}"),
+        ));
+    }
+    let terms = Terms {
+        id: request.id,
+        horizon: horizon as usize,
+        levels: levels(&percent),
+    };
+    Ok((model, terms))
+}
+
+/// The model to answer by: what is named, else what is served of a stored series at its origin; and naive, where that
+/// is a champion, which may not be able to go on from the closes.
+pub(super) fn choose(
+    named: Option<Model>,
+    origin: Option<&Origin>,
+    choice: &Choice,
+) -> (Model, Option<Model>) {
+    if let Some(named) = named {
+        return (named, None);
+    }
+    let model = choice.by_default(origin);
+    let in_its_place = is_registered(&model.name()).then(naive);
+    (model, in_its_place)
 }
 
 impl Subject {

@@ -3,11 +3,12 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bus::{MemoryBus, MemoryBusOptions};
-use forecast::Providers;
+use forecast::{ModelProvider, Providers};
 use market::{Interval, Symbol, Tick, Timestamp};
+use mlops::registered::RegisteredModels;
 use pipeline::{Clock, MarketTime, Parts, Pipeline, PipelineConfig, Role};
 use protocol::PredictRequest;
-use serving::{Serving, ServingConfig};
+use serving::{Contenders, Nobody, Serving, ServingConfig};
 use store::{SqliteOptions, SqliteStore, StorePorts};
 
 /// 2024-03-04T00:00:00Z, a Monday.
@@ -69,7 +70,27 @@ impl Stage {
         store: impl Into<StorePorts>,
     ) -> Self {
         let wall = Arc::new(|| at(10_000_000));
-        Self::start_all(MarketTime::Replay, wall, models, config, store).await
+        let nobody = Arc::new(Nobody);
+        Self::start_all(MarketTime::Replay, wall, (models, nobody), config, store).await
+    }
+
+    /// With a registry whose champions are served.
+    pub async fn start_with_registry(
+        registry: (RegisteredModels, Arc<dyn Contenders>),
+        config: ServingConfig,
+        store: impl Into<StorePorts>,
+    ) -> Self {
+        let wall = Arc::new(|| at(10_000_000));
+        let models = (Providers::classical(), registry.1);
+        Self::start_whole(
+            MarketTime::Replay,
+            wall,
+            models,
+            &[Arc::new(registry.0)],
+            config,
+            store,
+        )
+        .await
     }
 
     /// With the clocks of one's choice.
@@ -79,13 +100,28 @@ impl Stage {
         config: ServingConfig,
         store: impl Into<StorePorts>,
     ) -> Self {
-        Self::start_all(market_time, wall, Providers::classical(), config, store).await
+        let models = (
+            Providers::classical(),
+            Arc::new(Nobody) as Arc<dyn Contenders>,
+        );
+        Self::start_all(market_time, wall, models, config, store).await
     }
 
     async fn start_all(
         market_time: MarketTime,
         wall: Arc<dyn Clock>,
-        models: Providers,
+        models: (Providers, Arc<dyn Contenders>),
+        config: ServingConfig,
+        store: impl Into<StorePorts>,
+    ) -> Self {
+        Self::start_whole(market_time, wall, models, &[], config, store).await
+    }
+
+    async fn start_whole(
+        market_time: MarketTime,
+        wall: Arc<dyn Clock>,
+        (models, contenders): (Providers, Arc<dyn Contenders>),
+        requestable: &[Arc<dyn ModelProvider>],
         config: ServingConfig,
         store: impl Into<StorePorts>,
     ) -> Self {
@@ -98,7 +134,15 @@ impl Stage {
         let parts = Parts::in_process(bus, store, Vec::new(), wall);
         let prepared = Pipeline::prepare(Role::Serve, stages, parts).await.unwrap();
         let database = prepared.database().unwrap();
-        let serving = Serving::start(&prepared, database, config, &models, &[]).await;
+        let serving = Serving::start(
+            &prepared,
+            database,
+            config,
+            &models,
+            requestable,
+            contenders,
+        )
+        .await;
         Self {
             serving: serving.unwrap(),
             pipeline: prepared.run(),

@@ -7,6 +7,7 @@
 )]
 
 mod backtests;
+mod champion;
 mod feed;
 mod forecasts;
 mod harness;

@@ -43,11 +43,19 @@ pub enum JobKind {
     Score,
     /// Removes what is old.
     Retention,
+    /// Looks whether what is served has drifted.
+    Watch,
 }
 
 impl JobKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Train, Self::Backtest, Self::Score, Self::Retention];
+    pub const ALL: [Self; 5] = [
+        Self::Train,
+        Self::Backtest,
+        Self::Score,
+        Self::Retention,
+        Self::Watch,
+    ];
 
     /// The snake_case name.
     pub const fn as_str(self) -> &'static str {
@@ -56,6 +64,7 @@ impl JobKind {
             Self::Backtest => "backtest",
             Self::Score => "score",
             Self::Retention => "retention",
+            Self::Watch => "watch",
         }
     }
 }

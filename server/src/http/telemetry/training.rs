@@ -3,7 +3,7 @@
 use metrics::Unit;
 
 use super::{
-    Kind::{Counter, Histogram},
+    Kind::{Counter, Gauge, Histogram},
     Metric,
 };
 
@@ -26,6 +26,30 @@ pub(super) const METRICS: &[Metric] = &[
         "tickcast_store_outbox_given_up_total",
         Unit::Count,
         "Messages to others that were given up: too many waited, or they could not be delivered",
+    ),
+    (
+        Counter,
+        "tickcast_drift_alarms_total",
+        Unit::Count,
+        "Champions that were found to have drifted, by what did: errors, inputs",
+    ),
+    (
+        Gauge,
+        "tickcast_drift_watched",
+        Unit::Count,
+        "Champions that the last look of this process was at",
+    ),
+    (
+        Gauge,
+        "tickcast_training_overdue",
+        Unit::Count,
+        "Models whose training has not come within training.overdue_hours of its schedule's time",
+    ),
+    (
+        Counter,
+        "tickcast_webhook_messages_total",
+        Unit::Count,
+        "Messages for webhook.url by outcome: delivered, retried, given_up",
     ),
     (
         Counter,

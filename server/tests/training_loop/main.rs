@@ -7,9 +7,14 @@
     reason = "what fails in a test's own plumbing fails the test"
 )]
 
+mod champion;
+#[cfg(feature = "service-tests")]
+mod mlflow;
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "support/training.rs"]
+#[path = "../support/training.rs"]
 mod training;
+mod watching;
 
 use std::path::Path;
 

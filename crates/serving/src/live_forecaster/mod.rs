@@ -8,10 +8,17 @@
 //! the ledger and only then shows them: a fan that the ledger refuses, since its outcome could be
 //! known, is never shown. When later bars close, it scores what is due.
 //!
-//! What it does not do: choose models (they are configured); show scores.
+//! Beside the models that are configured it forecasts by the champion of a series and by its challengers. Where the
+//! registry names others, their fans are made at once, from the bar that the last ones are from. Challengers' fans go
+//! into the ledger and are never shown.
+//!
+//! What it does not do: choose models (they are configured, or the registry names them); show scores.
+
+mod making;
+mod series;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -19,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use forecast::{CancelToken, ForecastModel, ModelRef};
+use forecast::{CancelToken, ModelRef};
 use futures::{StreamExt, TryStreamExt};
 use market::{Fan, Interval, Symbol, Timestamp};
 use pipeline::{
@@ -29,14 +36,15 @@ use store::{DatabasePorts, PriceReader};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use self::series::{SeriesState, Task};
 use crate::{
     ForecastStats, Result, ServingError,
     config::ForecastConfig,
+    contenders::{Choice, LiveModel, is_registered},
     cpu::Cpu,
     feed::ForecastHub,
     ledger::Ledger,
-    model_cache::{CachedModel, Key, ModelCache, Refresh},
-    origin::{Origin, recipe},
+    model_cache::{Key, ModelCache},
     series_reader::SeriesReader,
     stats::Counters,
 };
@@ -51,58 +59,9 @@ const JOBS_PER_THREAD: usize = 2;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long to wait after the store has failed.
 const BACKOFF: Duration = Duration::from_secs(1);
-
-/// A model that is forecast by at every closed bar.
-#[derive(Clone, Debug)]
-pub(crate) struct LiveModel {
-    /// The reference that is configured, which its fans bear.
-    name: ModelRef,
-    /// The shortest one, under which its states are kept: whoever names the model in another way shares them.
-    cached_as: ModelRef,
-    model: Arc<dyn ForecastModel>,
-}
-
-impl LiveModel {
-    /// # Errors
-    /// A model whose name is no reference.
-    pub(crate) fn new(
-        (name, model): &(ModelRef, Arc<dyn ForecastModel>),
-    ) -> forecast::Result<Self> {
-        Ok(Self {
-            name: name.clone(),
-            cached_as: model.name().parse()?,
-            model: Arc::clone(model),
-        })
-    }
-}
-
-/// What is remembered of a series. Instants are starts of bars.
-#[derive(Clone, Copy, Debug)]
-struct SeriesState {
-    /// Whether the ledger has been asked for what was forecast before this process.
-    loaded: bool,
-    /// No bar before it waits to be forecast from; `None` when none at all does.
-    pending: Option<Timestamp>,
-    /// The newest bar seen.
-    latest: Timestamp,
-    /// The origin of the last forecast.
-    made: Option<Timestamp>,
-    /// Outcomes of bars before it have been scored.
-    scored_to: Timestamp,
-    /// The end of the last bar that a forecast in the ledger is about.
-    open_until: Timestamp,
-}
-
-impl SeriesState {
-    const NEW: Self = Self {
-        loaded: false,
-        pending: Some(Timestamp::MIN),
-        latest: Timestamp::MIN,
-        made: None,
-        scored_to: Timestamp::MIN,
-        open_until: Timestamp::MAX,
-    };
-}
+/// Versions of the registry that are looked for in the ledger from one bar at most: a champion, the ones that were
+/// before it since the bar closed, and challengers.
+pub(crate) const MOST_REGISTERED: usize = 16;
 
 /// Follows every series. Cheap to clone.
 #[derive(Clone)]
@@ -115,6 +74,7 @@ struct Inner {
     market: Arc<MarketClock>,
     config: ForecastConfig,
     models: Vec<LiveModel>,
+    choice: Choice,
     hub: ForecastHub,
     interest: Interest,
     cpu: Cpu,
@@ -140,7 +100,7 @@ impl LiveForecaster {
         cpu: Cpu,
         counters: Arc<Counters>,
     ) -> Self {
-        let (reader, cache) = hub.predictor().served();
+        let (reader, cache, choice) = hub.predictor().served();
         let ledger = Ledger::new(database, Arc::clone(&counters));
         Self {
             inner: Arc::new(Inner {
@@ -148,6 +108,7 @@ impl LiveForecaster {
                 market,
                 config,
                 models,
+                choice,
                 interest: hub.interest().clone(),
                 hub,
                 cpu,
@@ -296,13 +257,15 @@ impl Inner {
         let now = self.market.now();
         let second = Interval::S1.start_of(now).as_micros();
         self.looked_at.store(second, Ordering::Relaxed);
+        let generation = self.choice.generation();
         let mut due: Vec<Key> = self
             .followed()
             .iter()
             .filter(|((symbol, interval), series)| {
                 let score = interval.start_of(now) > series.scored_to
                     && series.scored_to < series.open_until;
-                let forecast = series.pending.is_some_and(|p| interval.end_of(p) <= now);
+                let forecast = series.pending.is_some_and(|p| interval.end_of(p) <= now)
+                    || series.made.is_some() && series.generation != generation;
                 score || (forecast && self.is_wanted(symbol, *interval))
             })
             .map(|(key, _)| key.clone())
@@ -332,19 +295,27 @@ impl Inner {
 
     /// Shows the fans that were made before this process and goes on from there.
     async fn load_ledger(&self, key: &Key, now: Timestamp) -> Result<()> {
-        let models = self.models.len();
-        let fans = self.ledger.latest(&key.0, key.1, models).await?;
+        let most = self.models.len() + MOST_REGISTERED;
+        let fans = self.ledger.latest(&key.0, key.1, most).await?;
         let origin = fans.iter().map(|f| f.origin).max();
         let end = |fan: &Fan| fan.targets.last().map_or(fan.origin, |t| key.1.end_of(*t));
         let open_until = fans.iter().map(end).max();
+        let mut tried: Vec<ModelRef> = Vec::new();
         for fan in fans {
-            if Some(fan.origin) == origin && end(&fan) > now {
+            if Some(fan.origin) != origin {
+                continue;
+            }
+            if is_registered(&fan.model) {
+                tried.extend(fan.model.parse());
+            }
+            if end(&fan) > now && self.choice.is_shown(key, &fan.model) {
                 self.hub.publish(fan);
             }
         }
         if let Some(series) = self.followed().get_mut(key) {
             series.loaded = true;
             series.made = series.made.max(origin);
+            series.tried = tried;
             // Older fans end no later, but for a horizon that was longer then: the first scoring
             // finds those.
             series.open_until = open_until.unwrap_or(Timestamp::MIN.plus_micros(1));
@@ -353,128 +324,120 @@ impl Inner {
     }
 
     async fn forecast(&self, keys: &[Key], now: Timestamp) -> Result<()> {
+        // Before the registry is asked: what changes after is found by another number.
+        let generation = self.choice.generation();
         let wanted: Vec<Key> = keys
             .iter()
             .filter(|(symbol, interval)| self.is_wanted(symbol, *interval))
             .cloned()
             .collect();
-        let origins: Vec<(Key, Option<Arc<Origin>>)> = futures::stream::iter(wanted)
+        let tasks: Vec<(Key, Option<Task>)> = futures::stream::iter(wanted)
             .map(|key| async move {
-                let origin = self.origin(&key, now).await?;
-                Ok::<_, ServingError>((key, origin))
+                let task = self.task(&key, now).await?;
+                Ok::<_, ServingError>((key, task))
             })
             .buffered(READS)
             .try_collect()
             .await?;
-        let models = self.models.len();
-        let fresh: Vec<Arc<Origin>> = origins.iter().filter_map(|(_, o)| o.clone()).collect();
         let made_at = self.market.made_at();
-        let (timely, late): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|origin| {
-            let first = origin.interval.step_after(origin.start, 1);
-            made_at <= origin.interval.end_of(first)
-        });
-        self.counters.fans_too_late.add(late.len() * models);
+        let is_timely = |task: &Task| {
+            let first = task.origin.interval.step_after(task.origin.start, 1);
+            made_at <= task.origin.interval.end_of(first)
+        };
+        let all = tasks.iter().filter_map(|(_, task)| task.as_ref());
+        let (timely, late): (Vec<&Task>, Vec<&Task>) = all.partition(|task| is_timely(task));
+        let late = late.into_iter().filter(|task| task.is_new);
+        let late = late.map(|task| task.models.len()).sum();
+        self.counters.fans_too_late.add(late);
         let fans = if timely.is_empty() {
             Vec::new()
         } else {
-            let tries = timely.len() * models;
-            let fans = self.fans(timely).await?;
+            let tries: usize = timely.iter().map(|task| task.models.len()).sum();
+            let fans = self.fans(&timely).await?;
             self.counters.fans_made.add(fans.len());
             self.counters.fans_failed.add(tries - fans.len());
             fans
         };
+        let champions: HashMap<Key, Option<ModelRef>> = tasks
+            .iter()
+            .filter_map(|(key, task)| Some((key.clone(), task.as_ref()?.champion.clone())))
+            .collect();
+        let mut champions_made: HashSet<Key> = HashSet::new();
         let mut open_until: HashMap<Key, Timestamp> = HashMap::new();
         // The moment of writing, not of computing, must lie before the outcome.
         for fan in self.ledger.record(fans, self.market.made_at()).await? {
+            let key = (fan.symbol.clone(), fan.interval);
             if let Some(last) = fan.targets.last() {
                 let end = fan.interval.end_of(*last);
-                let key = (fan.symbol.clone(), fan.interval);
-                let open = open_until.entry(key).or_insert(end);
+                let open = open_until.entry(key.clone()).or_insert(end);
                 *open = (*open).max(end);
+            }
+            if is_registered(&fan.model) {
+                let champion = champions.get(&key).and_then(Option::as_ref);
+                if champion.is_none_or(|champion| champion.as_str() != fan.model) {
+                    continue;
+                }
+                champions_made.insert(key);
             }
             self.hub.publish(fan);
         }
-        let mut followed = self.followed();
-        for (key, origin) in origins {
-            if let Some(series) = followed.get_mut(&key) {
-                if let Some(end) = open_until.get(&key) {
-                    series.open_until = series.open_until.max(*end);
-                }
-                if let Some(origin) = origin {
-                    series.made = series.made.max(Some(origin.start));
-                }
-                // What has been seen since the origin is not closed by `now`.
-                let ahead = series.made.is_none_or(|made| series.latest > made);
-                series.pending =
-                    (ahead && series.latest > Timestamp::MIN).then(|| key.1.start_of(now));
+        // A challenger that has become champion has forecast from there already.
+        for (key, task) in &tasks {
+            let Some((task, champion)) =
+                task.as_ref().and_then(|t| Some((t, t.champion.as_ref()?)))
+            else {
+                continue;
+            };
+            if task.makes(champion) {
+                continue;
             }
+            let start = task.origin.start;
+            let shown = self.hub.latest(&key.0, key.1);
+            if shown
+                .iter()
+                .any(|fan| fan.model == champion.as_str() && fan.origin == start)
+            {
+                champions_made.insert(key.clone());
+                continue;
+            }
+            let ledger = &self.ledger;
+            let made = ledger.made(&key.0, key.1, champion.as_str(), start);
+            if let Some(fan) = made.await? {
+                champions_made.insert(key.clone());
+                self.hub.publish(fan);
+            }
+        }
+        let mut followed = self.followed();
+        for (key, task) in tasks {
+            let Some(series) = followed.get_mut(&key) else {
+                continue;
+            };
+            if let Some(end) = open_until.get(&key) {
+                series.open_until = series.open_until.max(*end);
+            }
+            if let Some(task) = task {
+                series.made = series.made.max(Some(task.origin.start));
+                if !champions_made.contains(&key) {
+                    self.hub.withdraw_champion(&key);
+                }
+                series.tried = task.tried;
+            } else if !self.choice.has_champion(&key) {
+                self.hub.withdraw_champion(&key);
+            }
+            series.generation = generation;
+            // What has been seen since the origin is not closed by `now`.
+            let ahead = series.made.is_none_or(|made| series.latest > made);
+            series.pending = (ahead && series.latest > Timestamp::MIN).then(|| key.1.start_of(now));
         }
         Ok(())
     }
 
-    /// The fans of every model at every origin; those that cannot be made are left out.
-    async fn fans(&self, origins: Vec<Arc<Origin>>) -> Result<Vec<Fan>> {
-        let jobs: Vec<(Arc<Origin>, LiveModel)> = origins
-            .iter()
-            .flat_map(|origin| self.models.iter().map(move |model| (origin, model)))
-            .map(|(origin, model)| (Arc::clone(origin), model.clone()))
-            .collect();
-        let jobs = jobs.into_iter().enumerate();
-        // No more than the threads have to do next: whoever asks for one of the states meanwhile makes it.
-        let at_once = JOBS_PER_THREAD * self.cpu.threads();
-        let mut made: Vec<(usize, Option<Fan>)> = futures::stream::iter(jobs)
-            .map(|(at, (origin, model))| async move {
-                let fan = self.fan(origin, model).await?;
-                Ok::<_, ServingError>((at, fan))
-            })
-            .buffer_unordered(at_once)
-            .try_collect()
-            .await?;
-        made.sort_unstable_by_key(|(at, _)| *at);
-        Ok(made.into_iter().filter_map(|(_, fan)| fan).collect())
-    }
-
-    /// The fan of a model at an origin, from the state that whoever asks for it gets too: it is made once, and
-    /// who comes second waits.
-    async fn fan(&self, origin: Arc<Origin>, live: LiveModel) -> Result<Option<Fan>> {
-        let key = origin.key();
-        let turn = self.cache.turn(&key, &live.cached_as).await;
-        let (cache, config) = (Arc::clone(&self.cache), self.config.clone());
-        let (stop, now) = (self.stop.clone(), self.market.wall());
-        let work = move || {
-            let LiveModel {
-                name,
-                cached_as,
-                model,
-            } = live;
-            let make = || -> forecast::Result<(Fan, Refresh)> {
-                let kept = cache.get(&key, &cached_as);
-                let recipe = recipe(&config, origin.interval);
-                let fit = || CachedModel::at(&origin.window, kept, &*model, &recipe, now);
-                let (state, refresh) = stop.scope(fit)?;
-                let fan = origin.fan(&name, &state, &config)?;
-                cache.put(key.clone(), cached_as, state);
-                Ok((fan, refresh))
-            };
-            let made = make().inspect_err(|e| {
-                let (symbol, interval) = &key;
-                tracing::debug!(%symbol, %interval, model = %name, error = %e, "no forecast");
-            });
-            // The state is kept before the next one looks for it.
-            drop(turn);
-            made.ok()
-        };
-        let made = self.cpu.run(work).await?;
-        if let Some((_, Refresh::Fitted)) = made {
-            self.counters.fans_fitted.add(1);
-        }
-        Ok(made.map(|(fan, _)| fan))
-    }
-
-    /// The newest closed bar of a series with its window, when it has not been forecast from.
-    async fn origin(&self, key: &Key, now: Timestamp) -> Result<Option<Arc<Origin>>> {
+    /// What is to be forecast of a series from its newest closed bar: everything when nothing has been, else what the
+    /// registry has named since.
+    async fn task(&self, key: &Key, now: Timestamp) -> Result<Option<Task>> {
         let (symbol, interval) = key;
-        let made = self.followed().get(key).and_then(|s| s.made);
+        let state = self.followed().get(key).cloned();
+        let made = state.as_ref().and_then(|s| s.made);
         let origin = match self.reader.origin(symbol, *interval).await {
             Ok(origin) => origin,
             Err(ServingError::NotFound { .. }) => return Ok(None),
@@ -482,13 +445,52 @@ impl Inner {
         };
         // In a replay imported bars may lie ahead of event time: their outcomes are known.
         let ahead = interval.end_of(origin.start) > now;
-        if ahead || made.is_some_and(|made| made >= origin.start) {
+        if ahead || made.is_some_and(|made| made > origin.start) {
             return Ok(None);
         }
-        if let Some(made) = made {
+        let is_new = made != Some(origin.start);
+        if let Some(made) = made.filter(|_| is_new) {
             let passed = origin.bars.iter().filter(|start| **start > made).count();
             self.counters.fans_skipped.add(passed.saturating_sub(1));
         }
-        Ok(Some(origin))
+        let mut tried = state
+            .filter(|_| !is_new)
+            .map(|s| s.tried)
+            .unwrap_or_default();
+        let champion = self.choice.champion(&origin).map(LiveModel::registered);
+        let champion = champion.transpose().map_err(unnamed)?;
+        let name = champion.as_ref().map(|one| one.name.clone());
+        let challengers = self.choice.challengers(&origin).into_iter();
+        let mut models = if is_new {
+            self.models.clone()
+        } else {
+            Vec::new()
+        };
+        for one in challengers.map(LiveModel::registered) {
+            models.push(one.map_err(unnamed)?);
+        }
+        models.extend(champion);
+        models.retain(|one| !tried.contains(&one.name));
+        tried.extend(
+            models
+                .iter()
+                .map(|one| &one.name)
+                .filter(|name| is_registered(name.as_str()))
+                .cloned(),
+        );
+        Ok(Some(Task {
+            origin,
+            is_new,
+            models,
+            champion: name,
+            tried,
+        }))
+    }
+}
+
+/// A version whose own name is no reference.
+fn unnamed(error: forecast::Error) -> ServingError {
+    ServingError::Internal {
+        detail: error.to_string(),
     }
 }
