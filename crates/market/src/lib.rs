@@ -31,5 +31,7 @@ pub use excerpt::{EXCERPT_CHARS, excerpt};
 pub use fan::{Band, Fan};
 pub use interval::Interval;
 pub use symbol::Symbol;
-pub use tick::{MAX_NUMBER, Reject, RejectReason, Tick, TickKey, TickRules};
+pub use tick::{
+    MAX_NUMBER, Reject, RejectReason, Tick, TickKey, TickRules, check_price, check_size,
+};
 pub use time::Timestamp;

@@ -293,7 +293,11 @@ impl TickRules {
 /// add up to 2e49.
 pub const MAX_NUMBER: f64 = 1e30;
 
-pub(crate) fn check_price(field: &str, price: f64) -> Result<(), (RejectReason, String)> {
+/// Whether a price may be stored.
+///
+/// # Errors
+/// The reason and, for a person, what was expected of `field`.
+pub fn check_price(field: &str, price: f64) -> Result<(), (RejectReason, String)> {
     // Also what is no number fails the comparisons.
     if price > 0.0 && price <= MAX_NUMBER {
         return Ok(());
@@ -304,7 +308,11 @@ pub(crate) fn check_price(field: &str, price: f64) -> Result<(), (RejectReason, 
     ))
 }
 
-pub(crate) fn check_size(field: &str, size: f64) -> Result<(), (RejectReason, String)> {
+/// Whether a size or a volume may be stored.
+///
+/// # Errors
+/// The reason and, for a person, what was expected of `field`.
+pub fn check_size(field: &str, size: f64) -> Result<(), (RejectReason, String)> {
     if (0.0..=MAX_NUMBER).contains(&size) {
         return Ok(());
     }

@@ -38,8 +38,11 @@ const fn is_zero(n: &usize) -> bool {
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RejectedRow {
+    /// Which row of the body, from 0; none where it stands for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<usize>,
     /// Why.
     pub reason: RejectReason,
-    /// What exactly, for a person.
+    /// What exactly, for a person: each field that is wrong, and what was expected there.
     pub detail: String,
 }

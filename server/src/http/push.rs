@@ -76,6 +76,7 @@ pub async fn ticks(
         rejected,
         left_out,
         rejects,
+        rows,
         pushed,
     } = taken;
     state
@@ -101,7 +102,9 @@ pub async fn ticks(
         rejects: rejects
             .into_iter()
             .take(SHOWN)
-            .map(|r| RejectedRow {
+            .enumerate()
+            .map(|(at, r)| RejectedRow {
+                row: rows.get(at).copied(),
                 reason: r.reason,
                 detail: r.detail,
             })
@@ -120,6 +123,8 @@ struct Taken {
     rejected: usize,
     left_out: usize,
     rejects: Vec<Reject>,
+    /// Which rows those are.
+    rows: Vec<usize>,
     pushed: pipeline::Pushed,
 }
 
@@ -130,6 +135,7 @@ impl Taken {
         self.rejected += batch.rejected();
         self.left_out += batch.left_out;
         self.rejects.extend(batch.rejects);
+        self.rows.extend(batch.rejected_rows);
         let pushed = state
             .pipeline
             .push(batch.ticks, batch.bars, received)

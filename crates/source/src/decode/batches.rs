@@ -16,7 +16,7 @@ use super::{
     Decoded,
     build::{BuiltRow, Fault, RowBuilder},
     intervals::interval_of,
-    reject, row, split,
+    reject, reject_built, row, split,
 };
 
 /// Rejects that are kept of one message, besides the one that stands for the others.
@@ -45,7 +45,9 @@ pub struct Decoding<'a> {
     rows: split::Rows<'a>,
     /// Bars that do not say their interval, until all rows were seen; then the next of them, and why it
     /// cannot be told.
-    open: Vec<&'a [u8]>,
+    open: Vec<(usize, &'a [u8])>,
+    /// Rows seen.
+    seen: usize,
     next_open: Option<usize>,
     why: Option<String>,
     builder: RowBuilder<'a>,
@@ -73,6 +75,7 @@ impl<'a> Decoding<'a> {
         Self {
             rows: split::rows(message),
             open: Vec::new(),
+            seen: 0,
             next_open: None,
             why: None,
             builder: RowBuilder::new(rules, now),
@@ -103,10 +106,13 @@ impl<'a> Decoding<'a> {
         decoded.ticks.reserve(most.min(self.message.len() / 96));
         let mut good = 0;
         while good < most {
-            let (bytes, built) = match self.rows.next() {
+            let piece = self.rows.next();
+            let mut at = self.seen;
+            self.seen += usize::from(piece.is_some());
+            let (bytes, built) = match piece {
                 Some(split::Piece::Row(bytes)) => match row::parse(bytes) {
                     Ok(raw) if raw.is_bar() && !raw.interval.is_some() => {
-                        self.open.push(bytes);
+                        self.open.push((at, bytes));
                         continue;
                     }
                     Ok(raw) => (bytes, self.builder.build(&raw)),
@@ -116,7 +122,10 @@ impl<'a> Decoding<'a> {
                     (bytes, Err((RejectReason::Unparsable, detail)))
                 }
                 None => match self.next_open() {
-                    Some(row) => row,
+                    Some((row, bytes, built)) => {
+                        at = row;
+                        (bytes, built)
+                    }
                     None => {
                         self.ended = true;
                         self.sum_up(&mut decoded);
@@ -129,19 +138,20 @@ impl<'a> Decoding<'a> {
                     decoded.push(row);
                     good += 1;
                 }
-                Err(fault) => self.reject(&mut decoded, bytes, fault),
+                Err(fault) => self.reject(&mut decoded, at, bytes, fault),
             }
         }
         Some(decoded)
     }
 
     /// The next of the bars that do not say their interval, and what became of it.
-    fn next_open(&mut self) -> Option<(&'a [u8], Result<BuiltRow, Fault>)> {
+    fn next_open(&mut self) -> Option<(usize, &'a [u8], Result<BuiltRow, Fault>)> {
         let at = match self.next_open {
             Some(at) => at,
             None if self.open.is_empty() => return None,
             None => {
-                match interval_of(&self.open) {
+                let bars: Vec<&[u8]> = self.open.iter().map(|(_, bytes)| *bytes).collect();
+                match interval_of(&bars) {
                     Ok(interval) => self.builder.set_interval(Some(interval)),
                     Err(why) => self.why = Some(why),
                 }
@@ -149,7 +159,7 @@ impl<'a> Decoding<'a> {
             }
         };
         self.next_open = Some(at + 1);
-        let bytes = *self.open.get(at)?;
+        let (row, bytes) = *self.open.get(at)?;
         let built = row::parse(bytes).and_then(|raw| self.builder.build(&raw));
         let built = built.map_err(|(reason, detail)| match &self.why {
             Some(why) if detail.starts_with("interval is missing") => {
@@ -157,10 +167,10 @@ impl<'a> Decoding<'a> {
             }
             _ => (reason, detail),
         });
-        Some((bytes, built))
+        Some((row, bytes, built))
     }
 
-    fn reject(&mut self, decoded: &mut Decoded, bytes: &[u8], fault: Fault) {
+    fn reject(&mut self, decoded: &mut Decoded, at: usize, bytes: &[u8], fault: Fault) {
         let size = bytes.len().min(Reject::MAX_PAYLOAD);
         if self.kept >= self.most_rejects || self.kept_bytes + size > MAX_REJECT_BYTES {
             *self.left_out.entry(fault.0).or_insert(0) += 1;
@@ -168,7 +178,11 @@ impl<'a> Decoding<'a> {
         }
         self.kept += 1;
         self.kept_bytes += size;
-        decoded.rejects.push(reject(fault, self.origin, bytes));
+        decoded.rejects.push(match fault.0 {
+            RejectReason::Unparsable => reject(fault, self.origin, bytes),
+            _ => reject_built(fault, self.origin, bytes),
+        });
+        decoded.rejected_rows.push(at);
     }
 
     /// The reject that stands for those left out. It has the reason that most of them have, and no payload:

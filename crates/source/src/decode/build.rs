@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use market::{Bar, Interval, RejectReason, Symbol, Tick, TickRules, Timestamp};
+use market::{Bar, Interval, RejectReason, Symbol, Tick, TickRules, Timestamp, excerpt};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -118,14 +118,14 @@ impl<'a> RowBuilder<'a> {
     /// Makes a tick or a bar of a row.
     ///
     /// # Errors
-    /// Why the row cannot be used.
+    /// Why the row cannot be used: the reason of its first fault, and every field that is wrong.
     pub fn build(&mut self, row: &RawRow<'_>) -> Result<BuiltRow, Fault> {
-        if row.version.is_some() && row.version.number() != Some(1.0) {
-            return Err((
-                RejectReason::UnknownVersion,
-                format!("schema_version is {}: expected 1", row.version),
-            ));
-        }
+        self.build_whole(row)
+            .map_err(|first| self.with_other_faults(row, first))
+    }
+
+    fn build_whole(&mut self, row: &RawRow<'_>) -> Result<BuiltRow, Fault> {
+        version(row)?;
         let symbol = self.symbol(&row.symbol)?;
         let ts = time(&row.time, row.time_unit)?;
         if row.is_bar() {
@@ -135,39 +135,46 @@ impl<'a> RowBuilder<'a> {
         }
     }
 
-    fn tick(&mut self, row: &RawRow<'_>, symbol: Symbol, ts: Timestamp) -> Result<Tick, Fault> {
-        let price = if matches!(row.price, Scalar::Missing) {
-            &row.close
+    /// A fault, and after it those of the other fields, so that whoever sent the row mends them all at once.
+    fn with_other_faults(&mut self, row: &RawRow<'_>, (reason, first): Fault) -> Fault {
+        // Each field is quoted in part: a row may be as large as a message.
+        let mut detail = excerpt(&first).into_owned();
+        let symbol = self.symbol(&row.symbol);
+        let ts = time(&row.time, row.time_unit);
+        let mut checks = vec![version(row)];
+        if let (Ok(symbol), Ok(ts)) = (&symbol, &ts) {
+            checks.push(self.rules.check_origin(symbol, *ts, self.now));
+        }
+        checks.extend([symbol.map(drop), ts.map(drop)]);
+        if row.is_bar() {
+            checks.push(self.interval(row).map(drop));
+            for (name, value) in [
+                ("open", &row.open),
+                ("high", &row.high),
+                ("low", &row.low),
+                ("close", &row.close),
+            ] {
+                checks.push(price(name, value).and_then(|x| market::check_price(name, x)));
+            }
+            checks.push(volume(row).and_then(|x| market::check_size("volume", x)));
         } else {
-            &row.price
-        };
-        let price = number("price", price, RejectReason::BadPrice)?;
-        let size = match (&row.size, &row.amount) {
-            (Scalar::Missing | Scalar::Null, Scalar::Missing | Scalar::Null) => 0.0,
-            (Scalar::Missing | Scalar::Null, size) | (size, _) => {
-                number("size", size, RejectReason::BadSize)?
+            checks.push(tick_price(row).and_then(|x| market::check_price("price", x)));
+            checks.push(tick_size(row).and_then(|x| market::check_size("size", x)));
+            checks.push(sequence(row).map(drop));
+        }
+        for (_, other) in checks.into_iter().filter_map(Result::err) {
+            if other != first {
+                detail.push_str("; ");
+                detail.push_str(&excerpt(&other));
             }
-        };
-        let seq = match &row.seq {
-            Scalar::Int(n) => Some(u64::try_from(*n).map_err(|_| {
-                (
-                    RejectReason::BadField,
-                    format!("seq is {n}: expected a number from zero up"),
-                )
-            })?),
-            Scalar::UInt(n) => Some(*n),
-            Scalar::Text(id) => Some(match id.trim().parse::<i64>() {
-                Ok(n) if n >= 0 => n.unsigned_abs(),
-                _ => hash_text(id),
-            }),
-            Scalar::Missing | Scalar::Null => None,
-            other => {
-                return Err((
-                    RejectReason::BadField,
-                    format!("seq is {other}: expected an integer or a text"),
-                ));
-            }
-        };
+        }
+        (reason, detail)
+    }
+
+    fn tick(&mut self, row: &RawRow<'_>, symbol: Symbol, ts: Timestamp) -> Result<Tick, Fault> {
+        let price = tick_price(row)?;
+        let size = tick_size(row)?;
+        let seq = sequence(row)?;
         let mut tick = Tick {
             symbol,
             ts,
@@ -183,32 +190,8 @@ impl<'a> RowBuilder<'a> {
     }
 
     fn bar(&mut self, row: &RawRow<'_>, symbol: Symbol, ts: Timestamp) -> Result<Bar, Fault> {
-        let interval = match &row.interval {
-            Scalar::Text(text) => text
-                .parse::<Interval>()
-                .map_err(|e| (RejectReason::BadField, format!("interval {e}")))?,
-            Scalar::Missing | Scalar::Null => match self.interval {
-                Some(interval) => interval,
-                None if is_date(&row.time) => Interval::D1,
-                None => {
-                    return Err((
-                        RejectReason::BadField,
-                        "interval is missing: expected 1m, 1d or the like".into(),
-                    ));
-                }
-            },
-            other => {
-                return Err((
-                    RejectReason::BadField,
-                    format!("interval is {other}: expected a text such as 1m"),
-                ));
-            }
-        };
-        let price = |name, value| number(name, value, RejectReason::BadPrice);
-        let volume = match &row.size {
-            Scalar::Missing | Scalar::Null => 0.0,
-            size => number("volume", size, RejectReason::BadSize)?,
-        };
+        let interval = self.interval(row)?;
+        let volume = volume(row)?;
         let prices = [
             price("open", &row.open)?,
             price("high", &row.high)?,
@@ -231,6 +214,30 @@ impl<'a> RowBuilder<'a> {
         Ok(bar)
     }
 
+    fn interval(&self, row: &RawRow<'_>) -> Result<Interval, Fault> {
+        Ok(match &row.interval {
+            Scalar::Text(text) => text
+                .parse::<Interval>()
+                .map_err(|e| (RejectReason::BadField, format!("interval {e}")))?,
+            Scalar::Missing | Scalar::Null => match self.interval {
+                Some(interval) => interval,
+                None if is_date(&row.time) => Interval::D1,
+                None => {
+                    return Err((
+                        RejectReason::BadField,
+                        "interval is missing: expected 1m, 1d or the like".into(),
+                    ));
+                }
+            },
+            other => {
+                return Err((
+                    RejectReason::BadField,
+                    format!("interval is {other}: expected a text such as 1m"),
+                ));
+            }
+        })
+    }
+
     fn symbol(&mut self, field: &Scalar<'_>) -> Result<Symbol, Fault> {
         let Scalar::Text(text) = field else {
             return Err((
@@ -246,9 +253,9 @@ impl<'a> RowBuilder<'a> {
         if let Some(symbol) = self.symbols.get(&**text) {
             return Ok(symbol.clone());
         }
-        let symbol: Symbol = text
-            .parse()
-            .map_err(|e: market::MarketError| (RejectReason::UnknownSymbol, e.to_string()))?;
+        let symbol: Symbol = text.parse().map_err(|e: market::MarketError| {
+            (RejectReason::UnknownSymbol, format!("symbol {e}"))
+        })?;
         if self.symbols.len() < MAX_SYMBOLS {
             self.symbols
                 .insert(text.to_string().into_boxed_str(), symbol.clone());
@@ -256,6 +263,61 @@ impl<'a> RowBuilder<'a> {
         self.last = Some((text.to_string().into_boxed_str(), symbol.clone()));
         Ok(symbol)
     }
+}
+
+fn version(row: &RawRow<'_>) -> Result<(), Fault> {
+    if row.version.is_some() && row.version.number() != Some(1.0) {
+        return Err((
+            RejectReason::UnknownVersion,
+            format!("schema_version is {}: expected 1", row.version),
+        ));
+    }
+    Ok(())
+}
+
+fn tick_price(row: &RawRow<'_>) -> Result<f64, Fault> {
+    match &row.price {
+        Scalar::Missing => price("price", &row.close),
+        given => price("price", given),
+    }
+}
+
+fn tick_size(row: &RawRow<'_>) -> Result<f64, Fault> {
+    match (&row.size, &row.amount) {
+        (Scalar::Missing | Scalar::Null, Scalar::Missing | Scalar::Null) => Ok(0.0),
+        (Scalar::Missing | Scalar::Null, size) | (size, _) => {
+            number("size", size, RejectReason::BadSize)
+        }
+    }
+}
+
+/// The sequence that a row gives, if it gives one.
+fn sequence(row: &RawRow<'_>) -> Result<Option<u64>, Fault> {
+    let fault = |detail| Err((RejectReason::BadField, detail));
+    match &row.seq {
+        Scalar::Int(n) => match u64::try_from(*n) {
+            Ok(n) => Ok(Some(n)),
+            Err(_) => fault(format!("seq is {n}: expected a number from zero up")),
+        },
+        Scalar::UInt(n) => Ok(Some(*n)),
+        Scalar::Text(id) => Ok(Some(match id.trim().parse::<i64>() {
+            Ok(n) if n >= 0 => n.unsigned_abs(),
+            _ => hash_text(id),
+        })),
+        Scalar::Missing | Scalar::Null => Ok(None),
+        other => fault(format!("seq is {other}: expected an integer or a text")),
+    }
+}
+
+fn volume(row: &RawRow<'_>) -> Result<f64, Fault> {
+    match &row.size {
+        Scalar::Missing | Scalar::Null => Ok(0.0),
+        size => number("volume", size, RejectReason::BadSize),
+    }
+}
+
+fn price(name: &str, value: &Scalar<'_>) -> Result<f64, Fault> {
+    number(name, value, RejectReason::BadPrice)
 }
 
 /// Whether a time is a date alone.

@@ -56,6 +56,8 @@ pub struct Decoded {
     /// The rows that cannot be used, in the order of the message; where some are left out, the last one
     /// stands for them.
     pub rejects: Vec<Reject>,
+    /// Which row of the message each of them is, from 0; none of the one that stands for others.
+    pub rejected_rows: Vec<usize>,
     /// How many that cannot be used are left out: of a message only [`MAX_REJECTS`] are kept.
     pub left_out: usize,
 }
@@ -105,8 +107,12 @@ pub fn ticks_from_json(message: &[u8], origin: &str, now: Timestamp, rules: &Tic
 
 /// A reject of `bytes`; no more of them is copied than a reject keeps.
 pub(crate) fn reject((reason, detail): Fault, origin: &str, bytes: &[u8]) -> Reject {
+    reject_built((reason, excerpt(&detail).into_owned()), origin, bytes)
+}
+
+/// The same of a fault of a [`RowBuilder`], which quotes a part of each field only.
+fn reject_built((reason, detail): Fault, origin: &str, bytes: &[u8]) -> Reject {
     let kept = &bytes[..bytes.len().min(Reject::MAX_PAYLOAD)];
-    let detail = excerpt(&detail);
     Reject::new(reason, detail, origin, String::from_utf8_lossy(kept))
 }
 

@@ -241,6 +241,25 @@ fn a_message_of_nothing_but_bad_rows_ends_and_keeps_few_of_them() {
 }
 
 #[test]
+fn every_field_that_is_wrong_is_named_and_the_row_too() {
+    let text = r#"[{"symbol":"ABC","ts":1600000000,"price":1},
+        {"symbol":"A B","ts":"soon","price":-1,"size":-2,"seq":-3},
+        {"symbol":"ABC","ts":1600000000,"interval":"2w","open":0,"high":null,"low":1,"close":"x"}]"#;
+    let decoded = decode(text);
+    assert_eq!(decoded.rejected_rows, [1, 2]);
+    let fields = |at: usize| -> Vec<&str> {
+        let details = decoded.rejects[at].detail.split("; ");
+        details
+            .filter_map(|detail| detail.split(' ').next())
+            .collect()
+    };
+    assert_eq!(decoded.rejects[0].reason, RejectReason::UnknownSymbol);
+    assert_eq!(fields(0), ["symbol", "timestamp", "price", "size", "seq"]);
+    assert_eq!(decoded.rejects[1].reason, RejectReason::BadField);
+    assert_eq!(fields(1), ["interval", "open", "high", "close"]);
+}
+
+#[test]
 fn rejects_beyond_the_limit_are_counted_by_reason_in_the_last_one() {
     let good = r#"{"symbol":"ABC","ts":1600000000,"seq":1,"price":1}"#;
     let dear = r#"{"symbol":"ABC","ts":1600000000,"seq":1,"price":0}"#;
@@ -278,6 +297,7 @@ fn a_message_in_batches_is_the_same_message() {
         assert!(part.ticks.len() <= 2);
         parts.ticks.extend(part.ticks);
         parts.rejects.extend(part.rejects);
+        parts.rejected_rows.extend(part.rejected_rows);
     }
     assert_eq!(parts, whole);
 }
