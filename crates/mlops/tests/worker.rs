@@ -92,7 +92,8 @@ async fn a_round_goes_from_its_submission_to_a_champion_whose_files_are_there() 
     assert!(verdict.promoted && verdict.budget_spent > 0.0 && verdict.tries_this_year == 1);
     let webhook = messages(&place, Topic::Webhook).await;
     assert_eq!(webhook.len(), 1);
-    assert_eq!(webhook[0].payload["round"]["action"], "promote");
+    assert_eq!(webhook[0].payload["entity"], "training_round");
+    assert_eq!(webhook[0].payload["data"]["round"]["action"], "promote");
     let mlflow = messages(&place, Topic::Mlflow).await;
     let [Update::Run(run_of)] = &mlflow
         .iter()

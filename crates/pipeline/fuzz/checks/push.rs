@@ -6,6 +6,9 @@ use source::{Decoded, Decoding, decode::MAX_REJECT_BYTES, decode::MAX_REJECTS, t
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
+/// Of each field of a row that is wrong an excerpt is told.
+const MOST_FAULTS: usize = 10;
+
 /// Decodes the bytes whole and in batches of one row.
 pub fn check(data: &[u8]) {
     let rules = TickRules::default();
@@ -16,7 +19,8 @@ pub fn check(data: &[u8]) {
     // What is not UTF-8 grows to at most three times its size.
     assert!(kept <= 3 * MAX_REJECT_BYTES, "{kept}");
     for reject in &whole.rejects {
-        assert!(reject.detail.chars().count() <= market::EXCERPT_CHARS);
+        let faults = reject.detail.chars().count() / market::EXCERPT_CHARS;
+        assert!(faults <= MOST_FAULTS, "{}", reject.detail);
     }
     let mut parts = Decoded::default();
     let mut decoding = Decoding::new(data, "push", NOW, &rules);
@@ -25,6 +29,7 @@ pub fn check(data: &[u8]) {
         parts.ticks.extend(part.ticks);
         parts.bars.extend(part.bars);
         parts.rejects.extend(part.rejects);
+        parts.rejected_rows.extend(part.rejected_rows);
         parts.left_out += part.left_out;
     }
     assert_eq!(parts, whole);
