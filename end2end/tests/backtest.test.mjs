@@ -97,7 +97,9 @@ scenario("a run tells how far it is and ends when it is cancelled", {}, async (p
   assert.equal(await page.id("backtest-cancel").count(), 0);
 });
 
-scenario("a run is cancelled though another process behind a load balancer was asked to", {}, async (page, server) => {
+// A request of the service worker is none of the page, and could not be answered here.
+const pageAsks = { serviceWorkers: "block", complaints: /Service Worker registration blocked/ };
+scenario("a run is cancelled though another process behind a load balancer was asked to", pageAsks, async (page, server) => {
   // What a process says that does not have the run.
   await page.route("**/api/stop_backtest", (route) =>
     route.fulfill({ status: 200, contentType: "application/json", body: "false" }),

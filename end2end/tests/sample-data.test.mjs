@@ -37,7 +37,9 @@ scenario("imported prices are forecast by another model when it is chosen", {}, 
   assert.match(await page.id("forecast-table").locator("caption").innerText(), /drift/);
 });
 
-scenario("the watchlist shows the newest price of a symbol that has no ticks", {}, async (page, server) => {
+// A request of the service worker is none of the page, and could not be answered here.
+const pageAsks = { serviceWorkers: "block", complaints: /Service Worker registration blocked/ };
+scenario("the watchlist shows the newest price of a symbol that has no ticks", pageAsks, async (page, server) => {
   await loadSampleData(server);
   // As if a bar had come: only the price is another than it was on the page.
   await page.route("**/api/overview", async (route) => {
