@@ -56,7 +56,9 @@ impl Server {
             .arg("--data-dir")
             .arg(directory.path())
             .args(arguments)
+            // To the program they would be settings.
             .env_remove("TICKCAST_BIN")
+            .env_remove("TICKCAST_BASELINE")
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)
