@@ -49,7 +49,6 @@ impl Selection {
     tag = "dead letters",
     params(
         ("reason" = Option<RejectReason>, Query, description = "Only of this reason"),
-        ("source" = Option<String>, Query, description = "Only of this source"),
         ("after" = Option<i64>, Query, description = "Ids above this one"),
         ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
     ),
@@ -79,8 +78,6 @@ pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<DeadLe
     params(
         ("reason" = Option<RejectReason>, Query, description = "Only of this reason"),
         ("source" = Option<String>, Query, description = "Only of this source"),
-        ("after" = Option<i64>, Query, description = "Ids above this one"),
-        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
     ),
     responses((status = 200, description = "How many are gone", body = Discarded), Problem),
 )]
@@ -105,9 +102,6 @@ pub async fn discard(
     tag = "dead letters",
     params(
         ("reason" = Option<RejectReason>, Query, description = "Only of this reason"),
-        ("source" = Option<String>, Query, description = "Only of this source"),
-        ("after" = Option<i64>, Query, description = "Ids above this one"),
-        ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent", minimum = 1, maximum = 1000),
     ),
     responses((status = 200, description = "What the replay did", body = Replayed), Problem),
 )]
