@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use market::RejectReason;
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
 use super::{
@@ -227,17 +227,24 @@ impl<'a> RawRow<'a> {
 /// Reads a JSON object. Python writes NaN and Infinity, which JSON does not know: such a row is read
 /// with them as texts, so that it is refused for its price and not as unreadable.
 pub fn parse(bytes: &[u8]) -> Result<RawRow<'_>, Fault> {
-    match serde_json::from_slice::<RawRow<'_>>(bytes) {
-        Ok(row) => Ok(row),
-        Err(error) => {
-            if let Some(quoted) = non_finite::quote(bytes)
-                && let Ok(row) = serde_json::from_slice::<RawRow<'_>>(&quoted)
-            {
-                return Ok(row.into_owned());
-            }
-            Err((RejectReason::Unparsable, format!("not a row: {error}")))
+    let mut row = RawRow::default();
+    let Err(error) = read(bytes, &mut row) else {
+        return Ok(row);
+    };
+    if let Some(quoted) = non_finite::quote(bytes) {
+        let mut row = RawRow::default();
+        if read(&quoted, &mut row).is_ok() {
+            return Ok(row.into_owned());
         }
     }
+    Err((RejectReason::Unparsable, format!("not a row: {error}")))
+}
+
+/// Reads an object into a row. A row is 400 bytes: returned through serde it would be copied at each level.
+fn read<'a>(bytes: &'a [u8], row: &mut RawRow<'a>) -> serde_json::Result<()> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    IntoRow(row).deserialize(&mut json)?;
+    json.end()
 }
 
 impl RawRow<'_> {
@@ -345,28 +352,32 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
     }
 }
 
-impl<'de> Deserialize<'de> for RawRow<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Row;
-        impl<'de> Visitor<'de> for Row {
-            type Value = RawRow<'de>;
+/// The row that an object is read into.
+struct IntoRow<'r, 'de>(&'r mut RawRow<'de>);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
+impl<'de> DeserializeSeed<'de> for IntoRow<'_, 'de> {
+    type Value = ();
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawRow<'de>, A::Error> {
-                let mut row = RawRow::default();
-                while let Some(field) = map.next_key::<Field>()? {
-                    if field == Field::Unknown {
-                        map.next_value::<IgnoredAny>()?;
-                    } else {
-                        row.set(field, map.next_value()?);
-                    }
-                }
-                Ok(row)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for IntoRow<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(field) = map.next_key::<Field>()? {
+            if field == Field::Unknown {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                self.0.set(field, map.next_value()?);
             }
         }
-        deserializer.deserialize_map(Row)
+        Ok(())
     }
 }

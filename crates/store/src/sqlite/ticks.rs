@@ -1,7 +1,7 @@
 //! Ticks: the append that everything else follows from, and the reads.
 //!
 //! Model: the rowid is the position. A tick is inserted unless its key is there; the new ones are
-//! folded into bars, and those are merged into the stored ones, in the same savepoint.
+//! folded into bars, and those are merged into the stored ones, in the same command.
 
 use market::{Interval, Symbol, Tick, Timestamp, bars_from_ticks};
 use rusqlite::{Connection, OptionalExtension, Row};

@@ -1,8 +1,8 @@
 //! The writer: one thread, one connection, every change.
 //!
 //! Model: commands wait in a bounded channel. The thread takes what is there, up to
-//! [`GROUP_ROWS`] rows, into one transaction, each command in a savepoint of its own; it commits,
-//! then answers all of them. So a command that fails takes nothing with it, and many small commands
+//! [`GROUP_ROWS`] rows, into one transaction, each command after the first in a savepoint of its own;
+//! it commits, then answers all of them. So a command that fails takes nothing with it, and many small commands
 //! cost one commit.
 //!
 //! Policy when full: the caller waits. Metrics: `tickcast_store_write_queue` (commands waiting),
@@ -178,7 +178,11 @@ impl Writer {
         let mut next = Some(first);
         while let Some(mut task) = next.take() {
             if outcome.is_ok() {
-                outcome = self.savepoint(task.as_mut());
+                outcome = if tasks.is_empty() {
+                    self.first(task.as_mut())
+                } else {
+                    self.savepoint(task.as_mut())
+                };
             }
             tasks.push(task);
             if outcome.is_err() || rows >= GROUP_ROWS || tasks.len() >= GROUP_COMMANDS {
@@ -210,13 +214,27 @@ impl Writer {
         }
     }
 
-    /// Runs one command. An error means that the whole transaction is lost; a command that fails
-    /// alone is undone and answers for itself.
+    /// Runs the first command of a transaction. An error means that the transaction is lost; a command
+    /// that fails alone is undone and answers for itself. Nothing was done before it, so that it needs no
+    /// savepoint, for which SQLite would copy each page before it is written.
+    fn first(&mut self, task: &mut dyn Task) -> Result<()> {
+        match task.run(self) {
+            None => Ok(()),
+            Some(error) => self.undo(error, "ROLLBACK; BEGIN IMMEDIATE"),
+        }
+    }
+
+    /// The same for a command that others came before.
     fn savepoint(&mut self, task: &mut dyn Task) -> Result<()> {
         self.statement("SAVEPOINT command")?;
-        let Some(error) = task.run(self) else {
-            return self.statement("RELEASE command");
-        };
+        match task.run(self) {
+            None => self.statement("RELEASE command"),
+            Some(error) => self.undo(error, "ROLLBACK TO command; RELEASE command"),
+        }
+    }
+
+    /// Undoes what a command has done that failed.
+    fn undo(&mut self, error: StoreError, how: &str) -> Result<()> {
         if matches!(error.kind(), ErrorKind::Unavailable) {
             self.failed = Some(error.clone());
         }
@@ -224,8 +242,7 @@ impl Writer {
         if self.conn.is_autocommit() {
             return Err(error);
         }
-        self.conn
-            .execute_batch("ROLLBACK TO command; RELEASE command")?;
+        self.conn.execute_batch(how)?;
         self.reload()
     }
 
