@@ -292,8 +292,7 @@ impl Inner {
         let mut appends: FuturesOrdered<_> = group
             .into_iter()
             .map(|write| {
-                let symbols: BTreeSet<Symbol> =
-                    write.ticks.iter().map(|t| t.symbol.clone()).collect();
+                let symbols = symbols_of(&write.ticks);
                 let newest = match write.origin {
                     Origin::Live => write.ticks.iter().map(|t| t.ts).max(),
                     Origin::Historical => None,
@@ -465,4 +464,15 @@ impl Inner {
             Vec::new()
         })
     }
+}
+
+/// The symbols of ticks, each cloned once: of a thousand ticks they are few.
+fn symbols_of(ticks: &[Tick]) -> BTreeSet<Symbol> {
+    let mut symbols = BTreeSet::new();
+    for tick in ticks {
+        if !symbols.contains(&tick.symbol) {
+            symbols.insert(tick.symbol.clone());
+        }
+    }
+    symbols
 }
