@@ -162,6 +162,9 @@ pub trait TopicLog: Send + Sync + 'static {
     /// Closed or unreachable.
     async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>>;
 
+    /// The partition that producers put a key into, of so many; `None` of no partitions.
+    fn partition_of(&self, key: &str, partitions: u32) -> Option<u32>;
+
     /// Reads from these positions on (each the first to be read), and only these partitions, in no
     /// group: committing does nothing.
     ///

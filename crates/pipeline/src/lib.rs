@@ -5,7 +5,7 @@
 //!                                          ├──► LiveHub ─► LiveSession (`/live`)
 //!                                          └──► Observers (other crates: forecasts, …)
 //!
-//! topic ─► follow ─► LiveHub     (a process that does not store)
+//! topic ─► tail ─► LiveHub       (a process that does not store)
 //! ```
 //!
 //! Invariants:
@@ -27,7 +27,6 @@ mod dead_letter_replay;
 mod dead_letters;
 mod decode;
 mod error;
-mod follow;
 mod import;
 mod interest;
 mod lag;
@@ -35,6 +34,7 @@ mod live;
 mod observers;
 mod produce;
 mod push;
+pub mod resume;
 mod retention;
 mod sink;
 mod source_spec;
@@ -42,6 +42,7 @@ mod stages;
 mod start;
 mod stats;
 mod stop;
+mod tail;
 
 pub use clock::{Clock, MarketClock, MarketTime, SystemClock};
 pub use config::{ConsumeConfig, LiveConfig, PipelineConfig, ProduceConfig};

@@ -17,12 +17,12 @@ use crate::{
     clock::{MarketClock, MarketTime},
     consume::ConsumeStage,
     dead_letters::DeadLetterOutlet,
-    follow::Follower,
     lag::{self, LagWatch},
     live::{Backlog, Stored},
     produce::Producer,
     push, retention,
     stats::Counters,
+    tail::TopicTail,
 };
 
 /// How long a dependency may take to say that it is there.
@@ -44,7 +44,7 @@ pub struct Pipeline {
     pub(crate) store: StorePorts,
     pub(crate) clock: Arc<dyn Clock>,
     market: Arc<MarketClock>,
-    follower: Option<Follower>,
+    tail: Option<TopicTail>,
     interest: Interest,
     observers: Observers,
     lag: LagWatch,
@@ -146,11 +146,11 @@ impl Pipeline {
         }
         let (interest, observers) = (Interest::default(), Observers::default());
         // Where others store too, the order of storage is not this process's to tell.
-        let follower = log
+        let tail = log
             .filter(|_| shared_store && role.has_readers())
             .zip(reader.clone())
             .map(|(log, reader)| {
-                Follower::new(
+                TopicTail::new(
                     &config,
                     log,
                     reader,
@@ -159,8 +159,8 @@ impl Pipeline {
                     Arc::clone(&counters),
                 )
             });
-        let backlog: Arc<dyn Backlog> = match &follower {
-            Some(follower) => Arc::new(follower.clone()),
+        let backlog: Arc<dyn Backlog> = match &tail {
+            Some(tail) => Arc::new(tail.clone()),
             None => Arc::new(Stored(reader)),
         };
         let live = LiveHub::new(
@@ -173,7 +173,7 @@ impl Pipeline {
         let sink = Sink::new(
             store.clone(),
             live.clone(),
-            role.has_readers() && follower.is_none(),
+            role.has_readers() && tail.is_none(),
             observers.clone(),
             Arc::clone(&market),
             Arc::clone(&counters),
@@ -190,7 +190,7 @@ impl Pipeline {
             store,
             clock,
             market,
-            follower,
+            tail,
             interest,
             observers,
             lag: LagWatch::new(),
@@ -209,9 +209,9 @@ impl Pipeline {
         let mut tasks = Tasks::default();
         let rest = &mut tasks.rest;
         rest.spawn(self.live.clone().run(self.stop_rest.clone()));
-        if let Some(follower) = &self.follower {
+        if let Some(tail) = &self.tail {
             let hub = self.live.clone();
-            rest.spawn(follower.clone().run(hub, self.stop_rest.clone()));
+            rest.spawn(tail.clone().run(hub, self.stop_rest.clone()));
         }
         let (topic, group) = (self.config.topic.clone(), self.config.group.clone());
         let lag = self.lag.clone();
@@ -278,7 +278,7 @@ impl Pipeline {
         received: std::time::Instant,
     ) -> Result<Pushed> {
         let database = self.store.database.as_ref();
-        let Some(database) = database.filter(|_| self.follower.is_some()) else {
+        let Some(database) = database.filter(|_| self.tail.is_some()) else {
             return push::store(&self.sink, ticks, bars, received).await;
         };
         let (bus, topic) = (&self.bus, &self.config.topic);
@@ -319,7 +319,7 @@ impl Pipeline {
         {
             missing.push(("bus", why));
         }
-        if self.follower.as_ref().is_some_and(|f| !f.is_ready()) {
+        if self.tail.as_ref().is_some_and(|f| !f.is_ready()) {
             missing.push(("live", "the topic is still being read".into()));
         }
         missing
@@ -418,7 +418,7 @@ impl Prepared {
 
     /// Whether readers see the topic, since others store: what others make they find in the store.
     pub const fn follows_topic(&self) -> bool {
-        self.pipeline.follower.is_some()
+        self.pipeline.tail.is_some()
     }
 
     /// Starts the stages.

@@ -2,7 +2,6 @@
 //! Which role runs which stages is `pipeline::Role`'s to say.
 
 mod backbone;
-mod catch_up;
 pub mod devices;
 pub mod models;
 mod sources;
@@ -309,7 +308,7 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
     let exchange = CancellationToken::new();
     let feeds = matches!(role, Role::Serve | Role::Ingest);
     let opened = if feeds {
-        let topic = backbone.log.as_deref().map(|log| catch_up::Topic {
+        let topic = backbone.log.as_deref().map(|log| pipeline::resume::Topic {
             log,
             name: &config.bus.topic,
         });

@@ -6,7 +6,10 @@ use std::{
 };
 
 use market::{Symbol, Timestamp};
-use pipeline::{Clock as _, SourceSpec, SystemClock};
+use pipeline::{
+    Clock as _, SourceSpec, SystemClock,
+    resume::{self, ResumePoint, Topic},
+};
 use source::{
     file::PriceFile,
     replay::{FileReplay, ReplayOptions},
@@ -18,10 +21,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::{
-    catch_up::{self, Start, Topic},
-    from_source, pipeline_config,
-};
+use super::{from_pipeline, from_source, pipeline_config};
 use crate::{
     config::{Config, SourceConfig},
     error::{CommandError, Result},
@@ -76,7 +76,8 @@ pub(super) async fn open(
         SourceConfig::Simulated => {
             let url = start_exchange(config, exchange.clone()).await?;
             let provider = Provider::tickcast(&url);
-            let mut start = catch_up::ticks("rest:simulated", stored, topic).await?;
+            let start = resume::ticks("rest:simulated", stored, topic).await;
+            let mut start = start.map_err(from_pipeline)?;
             // A whole second is either made of trades or told by a bar.
             start.since = Timestamp::from_secs(start.since.as_secs());
             let at = start.checkpoint.get("").and_then(|position| position.since);
@@ -93,11 +94,10 @@ pub(super) async fn open(
             let source = format!("rest:{name}");
             let symbols: Vec<Symbol> = config.ingest.symbols.iter().cloned().collect();
             let start = match provider.mapping.interval {
-                Some(interval) => {
-                    catch_up::bars(&source, stored, topic, interval, &symbols).await?
-                }
-                None => catch_up::ticks(&source, stored, topic).await?,
+                Some(interval) => resume::bars(&source, stored, topic, interval, &symbols).await,
+                None => resume::ticks(&source, stored, topic).await,
             };
+            let start = start.map_err(from_pipeline)?;
             let mut options = rest_options(source, provider, start);
             options.symbols = symbols;
             options.rules = pipeline_config(config).rules();
@@ -123,7 +123,7 @@ pub(super) async fn open(
     }
 }
 
-fn rest_options(name: String, provider: Provider, start: Start) -> RestOptions {
+fn rest_options(name: String, provider: Provider, start: ResumePoint) -> RestOptions {
     RestOptions {
         checkpoint: start.checkpoint,
         taken: start.taken,

@@ -22,6 +22,7 @@ mod consumer;
 mod dead_letters;
 mod fault;
 mod options;
+mod partitioner;
 mod producer;
 mod reading;
 mod topics;
@@ -322,6 +323,10 @@ impl TopicLog for KafkaBus {
         tokio::task::spawn_blocking(move || inner.bounds(&topic))
             .await
             .map_err(stuck)?
+    }
+
+    fn partition_of(&self, key: &str, partitions: u32) -> Option<u32> {
+        partitioner::partition_of(key, partitions)
     }
 
     async fn read_from(&self, topic: &str, from: &[Position]) -> Result<Box<dyn Consumer>> {

@@ -46,7 +46,7 @@ struct Inner {
     /// Symbols of which bars came as bars while this process ran: as many as there are symbols.
     as_bars: RwLock<HashSet<Symbol>>,
     /// Topics with something to deliver.
-    listed: Mutex<Vec<Arc<Topic>>>,
+    dirty: Mutex<Vec<Arc<Topic>>>,
     wake: Notify,
     sessions: Mutex<HashMap<u64, Arc<Outbox>>>,
     next_id: AtomicU64,
@@ -79,7 +79,7 @@ impl LiveHub {
                 interest,
                 topics: RwLock::default(),
                 as_bars: RwLock::default(),
-                listed: Mutex::default(),
+                dirty: Mutex::default(),
                 wake: Notify::new(),
                 sessions: Mutex::default(),
                 next_id: AtomicU64::new(1),
@@ -210,7 +210,7 @@ impl LiveHub {
             let topics = self.topics();
             if let Some(topic) = topics.get(symbol) {
                 if topic.publish(ticks.into_iter(), bars.into_iter(), received) {
-                    self.list(Arc::clone(topic));
+                    self.mark_dirty(Arc::clone(topic));
                 }
                 return;
             }
@@ -219,9 +219,9 @@ impl LiveHub {
         }
     }
 
-    fn list(&self, topic: Arc<Topic>) {
+    fn mark_dirty(&self, topic: Arc<Topic>) {
         self.inner
-            .listed
+            .dirty
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(topic);
@@ -364,21 +364,21 @@ impl LiveHub {
             }
             last = tokio::time::Instant::now();
             let env = self.delivery();
-            let mut listed = std::mem::take(
+            let mut dirty = std::mem::take(
                 &mut *self
                     .inner
-                    .listed
+                    .dirty
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner),
             );
-            listed.append(&mut waiting);
+            dirty.append(&mut waiting);
             let second = Interval::S1.start_of(env.market_now);
             if second > swept {
                 // A bar of the shortest interval may have ended: of any symbol.
                 swept = second;
-                listed = self.topics().values().cloned().collect();
+                dirty = self.topics().values().cloned().collect();
             }
-            for topic in listed {
+            for topic in dirty {
                 let done = topic.deliver(&env);
                 if done.bars_wait {
                     waiting.push(topic);

@@ -100,7 +100,7 @@ pub(crate) struct Topic {
     inbox: Mutex<Inbox>,
     state: Mutex<State>,
     /// Whether it stands in the hub's list of topics with something to deliver.
-    pub listed: AtomicBool,
+    pub dirty: AtomicBool,
     /// Whether the state from before this process has been read from the store.
     pub hydrated: tokio::sync::OnceCell<()>,
     /// Held by who reads it.
@@ -125,7 +125,7 @@ impl Topic {
             symbol,
             inbox: Mutex::new(Inbox::default()),
             state: Mutex::new(State::default()),
-            listed: AtomicBool::new(false),
+            dirty: AtomicBool::new(false),
             hydrated: tokio::sync::OnceCell::new(),
             reading: Arc::default(),
         }
@@ -172,7 +172,7 @@ impl Topic {
             (a, b) => a.or(b),
         };
         drop(inbox);
-        !self.listed.swap(true, Ordering::AcqRel)
+        !self.dirty.swap(true, Ordering::AcqRel)
     }
 
     /// The position up to which ticks have been published or read; `None` when nothing is known.
@@ -214,7 +214,7 @@ impl Topic {
     }
 
     fn deliver_locked(&self, state: &mut State, env: &Delivery) -> Delivered {
-        self.listed.store(false, Ordering::Release);
+        self.dirty.store(false, Ordering::Release);
         let Inbox {
             ticks,
             skipped,

@@ -1,7 +1,7 @@
 //! Where a source goes on after a stop.
 //!
 //! Model: rows that the topic has are not to be sent again, however far behind the store is: what comes
-//! twice does no harm to the store, but it does to those who follow the topic, when it is older than
+//! twice does no harm to the store, but it does to those who tail the topic, when it is older than
 //! what they remember. So a source goes on where its last batch in the topic says that it stood before
 //! it, and leaves out what the topic has of that batch. Without a topic, or where it says nothing, the
 //! store decides.
@@ -14,12 +14,11 @@ use std::{
 use bus::{BusError, Delivery, Payload, Position, TopicLog};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use market::{Bar, Interval, Symbol, Tick, Timestamp};
-use pipeline::{Clock as _, SystemClock};
 use source::rest::{Checkpoint, SourceOffset, StreamPosition};
 use store::{BarQuery, PriceReader};
 use tracing::warn;
 
-use crate::error::Result;
+use crate::{Clock as _, Result, SystemClock};
 
 /// How far back a source is asked for what was missed while the server was down. What is older comes
 /// as bars, where the source has them.
@@ -35,7 +34,7 @@ const UNEVEN: Duration = Duration::from_secs(120);
 /// How much later than others a row may come to a provider of all symbols.
 const LATE: Duration = Duration::from_secs(10);
 
-/// Messages of each partition that are looked at for what a source has handed over last.
+/// Messages of each partition that are looked at for what a source has produced over last.
 const LAST_MESSAGES: u64 = 2_000;
 
 /// How long to wait for one of these, how often in vain before the first has come (a broker that has just
@@ -51,7 +50,7 @@ const AT_ONCE: usize = 16;
 
 /// Where a source of ticks or bars begins.
 #[derive(Debug, Default)]
-pub(super) struct Start {
+pub struct ResumePoint {
     /// From when on, where the checkpoint says nothing.
     pub since: Timestamp,
     /// Where each stream goes on.
@@ -62,8 +61,10 @@ pub(super) struct Start {
 
 /// The topic that a source's rows go to, where it is kept.
 #[derive(Clone, Copy)]
-pub(super) struct Topic<'a> {
+pub struct Topic<'a> {
+    /// Where it is kept.
     pub log: &'a dyn TopicLog,
+    /// Its name.
     pub name: &'a str,
 }
 
@@ -71,12 +72,15 @@ pub(super) struct Topic<'a> {
 /// tick. Without a topic all symbols together go on where the one that is furthest behind stands,
 /// since a process that was killed may have left a batch with the later rows of one symbol stored and
 /// the earlier rows of another not; a symbol that is only quiet does not hold the others back for longer
-/// than [`UNEVEN`].
-pub(super) async fn ticks(
+/// than two minutes.
+///
+/// # Errors
+/// The store's, the bus's; a topic whose last messages cannot be read.
+pub async fn ticks(
     source: &str,
     stored: Option<&dyn PriceReader>,
     topic: Option<Topic<'_>>,
-) -> Result<Start> {
+) -> Result<ResumePoint> {
     let now = SystemClock.now();
     let earliest = before(now, CATCH_UP);
     let mut last: BTreeMap<Symbol, Timestamp> = BTreeMap::new();
@@ -90,11 +94,11 @@ pub(super) async fn ticks(
             .filter(|i| !i.bars_only)
             .map(|i| (i.symbol, i.last)),
     );
-    let handed = match topic {
-        Some(topic) => topic.handed_over_by(source).await?,
-        None => HandedOver::default(),
+    let produced = match topic {
+        Some(topic) => topic.produced_by(source).await?,
+        None => Produced::default(),
     };
-    for (symbol, ts) in handed.last {
+    for (symbol, ts) in produced.last {
         let known = last.entry(symbol).or_insert(ts);
         *known = ts.max(*known);
     }
@@ -102,7 +106,7 @@ pub(super) async fn ticks(
         (Some(oldest), Some(newest)) => before((*oldest).max(before(*newest, UNEVEN)), LATE),
         _ => now,
     };
-    let mut start = Start {
+    let mut start = ResumePoint {
         since: since.max(earliest).min(now),
         checkpoint: last
             .iter()
@@ -110,11 +114,11 @@ pub(super) async fn ticks(
             .collect(),
         taken: Vec::new(),
     };
-    if let Some(stored) = stored.filter(|_| topic.is_some() && !handed.streams.contains_key("")) {
+    if let Some(stored) = stored.filter(|_| topic.is_some() && !produced.streams.contains_key("")) {
         // Of a quiet symbol the topic's end says nothing, and its last tick comes again.
         let quiet = last
             .iter()
-            .filter(|(symbol, _)| !handed.streams.contains_key(symbol.as_str()));
+            .filter(|(symbol, _)| !produced.streams.contains_key(symbol.as_str()));
         let asked =
             quiet.map(|(symbol, ts)| stored.ticks(symbol, *ts, ts.plus_micros(1), SAME_TIME));
         let found: Vec<Vec<Tick>> = stream::iter(asked)
@@ -123,7 +127,7 @@ pub(super) async fn ticks(
             .await?;
         start.taken.extend(found.into_iter().flatten());
     }
-    for (stream, stand) in handed.streams {
+    for (stream, stand) in produced.streams {
         let old = stand.position.since < Some(earliest);
         let position = if old { at(earliest) } else { stand.position };
         start.checkpoint.insert(stream, position);
@@ -135,14 +139,17 @@ pub(super) async fn ticks(
 /// Where a source of bars goes on: each symbol at its newest stored bar of the interval, which is
 /// asked for again because it may have grown since, or in the topic, where the store does not have it yet.
 /// A provider that is asked for all symbols at once goes on where the symbol furthest behind stands, at
-/// most [`CATCH_UP_BARS`] back. Bars that come again do no harm to anybody.
-pub(super) async fn bars(
+/// most a week back. Bars that come again do no harm to anybody.
+///
+/// # Errors
+/// As [`ticks`].
+pub async fn bars(
     source: &str,
     stored: Option<&dyn PriceReader>,
     topic: Option<Topic<'_>>,
     interval: Interval,
     symbols: &[Symbol],
-) -> Result<Start> {
+) -> Result<ResumePoint> {
     let now = SystemClock.now();
     let mut last: BTreeMap<Symbol, Timestamp> = BTreeMap::new();
     if let Some(stored) = stored {
@@ -162,8 +169,8 @@ pub(super) async fn bars(
         last.extend(newest.map(|bar| (bar.symbol, bar.start)));
     }
     if let Some(topic) = topic {
-        let handed = topic.handed_over_by(source).await?;
-        for ((symbol, of), start) in handed.bars {
+        let produced = topic.produced_by(source).await?;
+        for ((symbol, of), start) in produced.bars {
             if of == interval && (symbols.is_empty() || symbols.contains(&symbol)) {
                 let known = last.entry(symbol).or_insert(start);
                 *known = start.max(*known);
@@ -175,7 +182,7 @@ pub(super) async fn bars(
     let checkpoint = last
         .iter()
         .map(|(symbol, start)| (symbol.to_string(), at((*start).min(now))));
-    Ok(Start {
+    Ok(ResumePoint {
         since: since.min(now),
         checkpoint: checkpoint.collect(),
         taken: Vec::new(),
@@ -196,7 +203,7 @@ fn before(ts: Timestamp, span: Duration) -> Timestamp {
 
 /// Where a stream stood before its last batch in the topic.
 #[derive(Debug, Default)]
-struct Stand {
+struct StreamResume {
     position: StreamPosition,
     /// What the topic has that comes again from there, each with the number of its batch.
     ticks: Vec<(Tick, u64)>,
@@ -204,15 +211,15 @@ struct Stand {
 
 /// What the end of a topic says of a source.
 #[derive(Debug, Default)]
-struct HandedOver {
+struct Produced {
     /// The time of the newest tick of each symbol.
     last: HashMap<Symbol, Timestamp>,
     /// The start of the newest bar of each symbol and interval.
     bars: HashMap<(Symbol, Interval), Timestamp>,
-    streams: HashMap<String, Stand>,
+    streams: HashMap<String, StreamResume>,
 }
 
-impl HandedOver {
+impl Produced {
     /// Takes a message of the source in. The partitions' messages come in any order.
     fn take(&mut self, ticks: &[Tick], offset: Option<SourceOffset>) {
         for tick in ticks {
@@ -251,9 +258,9 @@ impl HandedOver {
 }
 
 impl Topic<'_> {
-    /// What a source has handed over, by the last messages of each partition.
-    async fn handed_over_by(&self, source: &str) -> Result<HandedOver> {
-        let mut handed = HandedOver::default();
+    /// What a source has produced over, by the last messages of each partition.
+    async fn produced_by(&self, source: &str) -> Result<Produced> {
+        let mut produced = Produced::default();
         if !self.log.is_whole(self.name).await? {
             // What a source left there would be sent again, or left out.
             return Err(BusError::Unavailable {
@@ -275,7 +282,7 @@ impl Topic<'_> {
             })
             .collect();
         if from.is_empty() {
-            return Ok(handed);
+            return Ok(produced);
         }
         let mut reader = self.log.read_from(self.name, &from).await?;
         let (wait, mut looks, after_the_first) = LOOK;
@@ -300,9 +307,9 @@ impl Topic<'_> {
                 match &record.payload {
                     Payload::Ticks(ticks) => {
                         let offset = record.source_offset.as_deref();
-                        handed.take(ticks, offset.and_then(SourceOffset::read));
+                        produced.take(ticks, offset.and_then(SourceOffset::read));
                     }
-                    Payload::Bars(bars) => handed.take_bars(bars),
+                    Payload::Bars(bars) => produced.take_bars(bars),
                     Payload::Raw(_) | Payload::Reject(_) => {}
                 }
             }
@@ -318,7 +325,7 @@ impl Topic<'_> {
             let partitions: Vec<&u32> = left.keys().collect();
             warn!(?partitions, "not all of the last messages came");
         }
-        Ok(handed)
+        Ok(produced)
     }
 }
 
@@ -357,12 +364,12 @@ mod tests {
             (vec![tick("B", 3), tick("B", 7)], offset(5, 1)),
         ];
         for order in [[0, 1, 2, 3], [1, 3, 0, 2], [3, 1, 2, 0]] {
-            let mut handed = HandedOver::default();
+            let mut produced = Produced::default();
             for at in order {
                 let (ticks, offset) = &messages[at];
-                handed.take(ticks, offset.clone());
+                produced.take(ticks, offset.clone());
             }
-            let stand = &handed.streams[""];
+            let stand = &produced.streams[""];
             assert_eq!(stand.position, offset(5, 1).unwrap().position);
             let mut again: Vec<Tick> = stand.ticks.iter().map(|(t, _)| t.clone()).collect();
             again.sort_by_key(|t| t.ts);
@@ -374,12 +381,12 @@ mod tests {
 
     #[test]
     fn messages_without_an_offset_tell_how_far_each_symbol_is() {
-        let mut handed = HandedOver::default();
-        handed.take(&[tick("A", 4), tick("A", 3)], None);
+        let mut produced = Produced::default();
+        produced.take(&[tick("A", 4), tick("A", 3)], None);
         assert_eq!(
-            handed.last[&"A".parse::<Symbol>().unwrap()],
+            produced.last[&"A".parse::<Symbol>().unwrap()],
             Timestamp::from_secs(4)
         );
-        assert!(handed.streams.is_empty());
+        assert!(produced.streams.is_empty());
     }
 }

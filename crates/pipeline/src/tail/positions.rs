@@ -4,8 +4,8 @@
 //! `position = offset << 18 | index + 1`: it grows along a partition, and 2^35 messages of a
 //! partition stay below 2^53, the last whole number that every JSON reader keeps exact.
 //!
-//! A symbol's messages lie in one partition, its home: the one its key hashes to (murmur2, as Kafka's
-//! Java clients and our producer do it), or the one where it was seen first. A tick in another
+//! A symbol's messages lie in one partition, its home: the one that the topic puts its key into, or the one
+//! where it was seen first. A tick in another
 //! partition (a foreign producer without keys) is put after the last one: it is shown once, but its
 //! number is this process's own, and a reader that resumes elsewhere may get it again or miss it.
 //!
@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use bus::Position;
+use bus::{Position, TopicLog};
 use market::{Symbol, Tick, TickKey};
 use store::StoredTick;
 
@@ -66,7 +66,7 @@ impl Window {
 
 /// What is remembered of a symbol.
 #[derive(Debug)]
-struct Place {
+struct SymbolPosition {
     home: u32,
     /// Whether a tick has been seen, so that the home is known and not only reckoned.
     seen: bool,
@@ -77,13 +77,13 @@ struct Place {
 
 /// Where each symbol stands, and how far each partition has been read.
 #[derive(Debug, Default)]
-pub(super) struct Places {
-    symbols: HashMap<Symbol, Place>,
+pub(super) struct Positions {
+    symbols: HashMap<Symbol, SymbolPosition>,
     /// The next offset of each partition.
     pub next: BTreeMap<u32, u64>,
 }
 
-impl Places {
+impl Positions {
     fn keys_of_one(&self) -> usize {
         (KEYS / self.symbols.len().max(1)).clamp(KEYS_OF_ONE.0, KEYS_OF_ONE.1)
     }
@@ -93,7 +93,7 @@ impl Places {
         let most = self.keys_of_one();
         let computed = position(at.offset, index);
         if !self.symbols.contains_key(&tick.symbol) {
-            let place = Place {
+            let place = SymbolPosition {
                 home: at.partition,
                 seen: true,
                 last: 0,
@@ -135,31 +135,29 @@ impl Places {
         self.symbols.get(symbol).and_then(|p| p.newest)
     }
 
-    /// The partition of a symbol: where it was seen, else where its key hashes to.
-    pub(super) fn home(&self, symbol: &Symbol) -> Option<u32> {
+    /// The partition of a symbol: where it was seen, else where the topic puts its key.
+    pub(super) fn home(&self, symbol: &Symbol, log: &dyn TopicLog) -> Option<u32> {
         match self.symbols.get(symbol) {
             Some(place) => Some(place.home),
-            None => self.hashed(symbol),
+            None => self.reckoned(symbol, log),
         }
     }
 
-    fn hashed(&self, symbol: &Symbol) -> Option<u32> {
-        let partitions = u32::try_from(self.next.len()).ok().filter(|n| *n > 0)?;
-        let hash = murmur2(symbol.as_str().as_bytes()) & 0x7fff_ffff;
-        Some(hash % partitions)
+    fn reckoned(&self, symbol: &Symbol, log: &dyn TopicLog) -> Option<u32> {
+        log.partition_of(symbol.as_str(), u32::try_from(self.next.len()).ok()?)
     }
 
     /// Puts a symbol of which nothing has been read where its partition has been read to, and
     /// returns the position. Nothing changes for a symbol that is known.
-    pub(super) fn settle(&mut self, symbol: &Symbol) -> u64 {
+    pub(super) fn settle(&mut self, symbol: &Symbol, log: &dyn TopicLog) -> u64 {
         if let Some(place) = self.symbols.get(symbol) {
             return if place.seen { 0 } else { place.last };
         }
-        let Some(home) = self.hashed(symbol) else {
+        let Some(home) = self.reckoned(symbol, log) else {
             return 0;
         };
         let last = before(self.next.get(&home).copied().unwrap_or(0));
-        let place = Place {
+        let place = SymbolPosition {
             home,
             seen: false,
             last,
@@ -171,32 +169,31 @@ impl Places {
     }
 }
 
-/// Kafka's hash of keys.
-fn murmur2(data: &[u8]) -> u32 {
-    const M: u32 = 0x5bd1_e995;
-    let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
-    let mut hash = 0x9747_b28c_u32 ^ length;
-    let (words, rest) = data.as_chunks::<4>();
-    for word in words {
-        let mut k = u32::from_le_bytes(*word).wrapping_mul(M);
-        k = (k ^ (k >> 24)).wrapping_mul(M);
-        hash = hash.wrapping_mul(M) ^ k;
-    }
-    if !rest.is_empty() {
-        for (i, byte) in rest.iter().enumerate() {
-            hash ^= u32::from(*byte) << (8 * i);
-        }
-        hash = hash.wrapping_mul(M);
-    }
-    hash = (hash ^ (hash >> 13)).wrapping_mul(M);
-    hash ^ (hash >> 15)
-}
-
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+    use bus::{Bounds, BusError, Consumer};
     use market::Timestamp;
 
     use super::*;
+
+    /// A topic that puts every key into its partition 3.
+    struct Third;
+
+    #[async_trait]
+    impl TopicLog for Third {
+        async fn bounds(&self, _: &str) -> bus::Result<Vec<Bounds>> {
+            Ok(Vec::new())
+        }
+
+        fn partition_of(&self, _: &str, partitions: u32) -> Option<u32> {
+            (partitions > 3).then_some(3)
+        }
+
+        async fn read_from(&self, _: &str, _: &[Position]) -> bus::Result<Box<dyn Consumer>> {
+            Err(BusError::Closed)
+        }
+    }
 
     fn tick(symbol: &str, us: i64) -> Tick {
         Tick {
@@ -212,28 +209,10 @@ mod tests {
         Position { partition, offset }
     }
 
-    fn twelve() -> Places {
-        Places {
+    fn twelve() -> Positions {
+        Positions {
             next: (0..12).map(|p| (p, 100)).collect(),
-            ..Places::default()
-        }
-    }
-
-    #[test]
-    fn the_hash_is_that_of_kafkas_java_client() {
-        // The values of org.apache.kafka.common.utils.UtilsTest.testMurmur2.
-        for (text, hash) in [
-            ("21", -973_932_308_i32),
-            ("foobar", -790_332_482),
-            ("a-little-bit-long-string", -985_981_536),
-            ("a-little-bit-longer-string", -1_486_304_829),
-            (
-                "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
-                -58_897_971,
-            ),
-            ("abc", 479_470_107),
-        ] {
-            assert_eq!(murmur2(text.as_bytes()).cast_signed(), hash, "{text}");
+            ..Positions::default()
         }
     }
 
@@ -258,11 +237,11 @@ mod tests {
 
     #[test]
     fn a_double_is_dropped_and_takes_no_position() {
-        let mut places = twelve();
-        assert!(places.take(at(0, 1), 0, &tick("ABC", 1)).is_some());
-        assert!(places.take(at(0, 2), 0, &tick("ABC", 1)).is_none());
+        let mut positions = twelve();
+        assert!(positions.take(at(0, 1), 0, &tick("ABC", 1)).is_some());
+        assert!(positions.take(at(0, 2), 0, &tick("ABC", 1)).is_none());
         assert_eq!(
-            places
+            positions
                 .take(at(0, 3), 0, &tick("ABC", 2))
                 .map(|t| t.position),
             Some(position(3, 0))
@@ -271,11 +250,11 @@ mod tests {
 
     #[test]
     fn ticks_of_a_symbol_in_other_partitions_come_after_the_last_one() {
-        let mut places = twelve();
+        let mut positions = twelve();
         let mut last = 0;
         for (partition, offset) in [(3, 50), (5, 2), (3, 51), (9, 99), (3, 52)] {
             let us = i64::from(partition) * 1_000 + i64::try_from(offset).unwrap();
-            let stored = places
+            let stored = positions
                 .take(at(partition, offset), 0, &tick("ABC", us))
                 .unwrap();
             assert!(stored.position > last);
@@ -286,13 +265,17 @@ mod tests {
 
     #[test]
     fn a_symbol_that_was_settled_goes_on_above_its_place() {
-        let mut places = twelve();
+        let mut positions = twelve();
         let symbol: Symbol = "ABC".parse().unwrap();
-        let settled = places.settle(&symbol);
+        let settled = positions.settle(&symbol, &Third);
         assert_eq!(settled, before(100));
-        let home = places.home(&symbol).unwrap();
-        let next = places.take(at(home, 100), 0, &tick("ABC", 1)).unwrap();
+        let home = positions.home(&symbol, &Third).unwrap();
+        let next = positions.take(at(home, 100), 0, &tick("ABC", 1)).unwrap();
         assert_eq!(next.position, position(100, 0));
-        assert_eq!(places.settle(&symbol), 0, "what has been read says more");
+        assert_eq!(
+            positions.settle(&symbol, &Third),
+            0,
+            "what has been read says more"
+        );
     }
 }

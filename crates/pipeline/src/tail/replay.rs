@@ -15,7 +15,7 @@ use market::Symbol;
 use store::StoredTick;
 use tokio::sync::Semaphore;
 
-use super::place::{self, Window};
+use super::positions::{self, Window};
 use crate::{Result, decode::Decode};
 
 /// Messages before the position that are read for their keys, to tell doubles after it.
@@ -35,7 +35,7 @@ struct Answer {
     ticks: Vec<StoredTick>,
 }
 
-pub(super) struct Past {
+pub(super) struct Replay {
     log: Arc<dyn TopicLog>,
     topic: String,
     decode: Decode,
@@ -43,7 +43,7 @@ pub(super) struct Past {
     answers: Mutex<VecDeque<Answer>>,
 }
 
-impl Past {
+impl Replay {
     pub(super) fn new(log: Arc<dyn TopicLog>, topic: String, decode: Decode) -> Self {
         Self {
             log,
@@ -84,7 +84,7 @@ impl Past {
         let Some(bounds) = bounds.into_iter().find(|b| b.partition == home) else {
             return Ok(None);
         };
-        let first = place::offset_after(after);
+        let first = positions::offset_after(after);
         // Of a symbol that nothing was seen of, everything is owed that the topic still has.
         let lost = first < bounds.oldest && after > 0;
         if lost || bounds.next.saturating_sub(first) > MESSAGES {
@@ -114,8 +114,8 @@ impl Past {
                         if tick.symbol != *symbol || !window.insert(tick.key(), usize::MAX) {
                             continue;
                         }
-                        let position = place::position(offset, index).max(last + 1);
-                        if place::position(offset, index) > after {
+                        let position = positions::position(offset, index).max(last + 1);
+                        if positions::position(offset, index) > after {
                             last = position;
                             found.push(StoredTick {
                                 position,

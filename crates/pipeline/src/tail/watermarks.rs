@@ -27,13 +27,13 @@ struct Asked {
     task: AbortHandle,
 }
 
-pub(super) struct Ends {
+pub(super) struct Watermarks {
     log: Arc<dyn TopicLog>,
     topic: String,
     asked: Mutex<Option<Asked>>,
 }
 
-impl Ends {
+impl Watermarks {
     pub(super) fn new(log: Arc<dyn TopicLog>, topic: String) -> Self {
         Self {
             log,
@@ -105,6 +105,10 @@ mod tests {
             }])
         }
 
+        fn partition_of(&self, _: &str, _: u32) -> Option<u32> {
+            Some(0)
+        }
+
         async fn read_from(&self, _: &str, _: &[Position]) -> bus::Result<Box<dyn Consumer>> {
             Err(BusError::Closed)
         }
@@ -114,15 +118,15 @@ mod tests {
     /// many questions it took.
     async fn ask(offset: u64) -> (Vec<bool>, usize) {
         let log = Arc::new(Slow(AtomicUsize::new(0)));
-        let ends = Arc::new(Ends::new(log.clone(), "t".into()));
+        let watermarks = Arc::new(Watermarks::new(log.clone(), "t".into()));
         let mut readers = tokio::task::JoinSet::new();
         for _ in 0..1_000 {
-            let ends = Arc::clone(&ends);
+            let watermarks = Arc::clone(&watermarks);
             readers.spawn(async move {
                 let patience = Duration::from_secs(4);
-                let given_up = tokio::time::timeout(patience, ends.hold(0, offset)).await;
+                let given_up = tokio::time::timeout(patience, watermarks.hold(0, offset)).await;
                 assert!(given_up.is_err());
-                ends.hold(0, offset).await.unwrap()
+                watermarks.hold(0, offset).await.unwrap()
             });
         }
         let mut heard = readers.join_all().await;
@@ -145,11 +149,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_nobody_waited_for_does_not_stand_for_ever() {
         let log = Arc::new(Slow(AtomicUsize::new(0)));
-        let ends = Ends::new(log.clone(), "t".into());
-        let given_up = tokio::time::timeout(Duration::from_secs(1), ends.hold(0, 7)).await;
+        let watermarks = Watermarks::new(log.clone(), "t".into());
+        let given_up = tokio::time::timeout(Duration::from_secs(1), watermarks.hold(0, 7)).await;
         assert!(given_up.is_err());
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(ends.hold(0, 7).await, Some(true));
+        assert_eq!(watermarks.hold(0, 7).await, Some(true));
         assert_eq!(log.0.load(Ordering::SeqCst), 2);
     }
 }

@@ -1,11 +1,11 @@
 //! The live feed of a process that does not store: it reads the whole topic on its own, in no
 //! consumer group, and shows what it reads.
 //!
-//! Model: a tick's position is made of where its message stands in the topic (see [`place`]), so it
+//! Model: a tick's position is made of where its message stands in the topic (see [`positions`]), so it
 //! is the same in every process that follows, and a reader may resume at another one behind a load
 //! balancer. Doubles are dropped by key. Bars begin with what the store has and take the ticks on
 //! (see [`bars`]). What a reader has missed and memory no longer holds is read from the topic again
-//! (see [`past`]).
+//! (see [`replay`]).
 //!
 //! At the start the last messages of each partition are read first: they fill the memory for
 //! resumes and the keys that tell doubles. Until then readers wait for their snapshots.
@@ -13,9 +13,9 @@
 //! What it does not do: store, forecast, notice partitions that are added while it runs.
 
 mod bars;
-mod ends;
-mod past;
-mod place;
+mod positions;
+mod replay;
+mod watermarks;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -30,7 +30,7 @@ use store::{BarQuery, PriceReader, StoredTick};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::{bars::Bars, ends::Ends, past::Past, place::Places};
+use self::{bars::Bars, positions::Positions, replay::Replay, watermarks::Watermarks};
 use crate::{
     Clock, LiveHub, PipelineConfig, PipelineError, Result,
     backoff::Backoff,
@@ -60,7 +60,7 @@ type Span = (Interval, Timestamp, Timestamp);
 
 /// Follows the topic. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Follower {
+pub(crate) struct TopicTail {
     inner: Arc<Inner>,
 }
 
@@ -72,15 +72,15 @@ struct Inner {
     market: Arc<MarketClock>,
     counters: Arc<Counters>,
     backoff_ms: (u64, u64),
-    past: Past,
-    ends: Ends,
-    places: Mutex<Places>,
+    replay: Replay,
+    watermarks: Watermarks,
+    positions: Mutex<Positions>,
     /// The bars of the symbols that somebody has subscribed to.
     bars: Mutex<HashMap<Symbol, Bars>>,
     ready: watch::Sender<bool>,
 }
 
-impl Follower {
+impl TopicTail {
     pub(crate) fn new(
         config: &PipelineConfig,
         log: Arc<dyn TopicLog>,
@@ -95,8 +95,8 @@ impl Follower {
         };
         Self {
             inner: Arc::new(Inner {
-                ends: Ends::new(Arc::clone(&log), config.topic.clone()),
-                past: Past::new(Arc::clone(&log), config.topic.clone(), decode.clone()),
+                watermarks: Watermarks::new(Arc::clone(&log), config.topic.clone()),
+                replay: Replay::new(Arc::clone(&log), config.topic.clone(), decode.clone()),
                 log,
                 topic: config.topic.clone(),
                 decode,
@@ -104,7 +104,7 @@ impl Follower {
                 market,
                 counters,
                 backoff_ms: (config.consume.backoff_min_ms, config.consume.backoff_max_ms),
-                places: Mutex::default(),
+                positions: Mutex::default(),
                 bars: Mutex::default(),
                 ready: watch::Sender::new(false),
             }),
@@ -125,13 +125,13 @@ impl Follower {
         ));
         let mut backoff = Backoff::new(self.inner.backoff_ms.0, self.inner.backoff_ms.1);
         while !cancel.is_cancelled() {
-            let followed = tokio::select! {
-                followed = self.inner.follow(&hub, &mut backoff) => followed,
+            let ended = tokio::select! {
+                ended = self.inner.read(&hub, &mut backoff) => ended,
                 () = cancel.cancelled() => break,
             };
-            if let Err(e) = followed {
+            if let Err(e) = ended {
                 self.inner.counters.bus_errors.add(1);
-                tracing::warn!(error = %e, "following the topic begins anew");
+                tracing::warn!(error = %e, "tailing the topic begins anew");
             }
             tokio::select! {
                 () = cancel.cancelled() => {}
@@ -144,15 +144,17 @@ impl Follower {
 }
 
 impl Inner {
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn positions(&self) -> MutexGuard<'_, Positions> {
+        self.positions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bars(&self) -> MutexGuard<'_, HashMap<Symbol, Bars>> {
         self.bars.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn follow(&self, hub: &LiveHub, backoff: &mut Backoff) -> Result<()> {
+    async fn read(&self, hub: &LiveHub, backoff: &mut Backoff) -> Result<()> {
         if !self.log.is_whole(&self.topic).await? {
             return Err(PipelineError::Bus(bus::BusError::Unavailable {
                 detail: format!("a partition of {} has no leader", self.topic),
@@ -160,12 +162,12 @@ impl Inner {
         }
         let bounds = self.log.bounds(&self.topic).await?;
         let from: Vec<Position> = {
-            let mut places = self.places();
+            let mut positions = self.positions();
             bounds
                 .iter()
                 .map(|b| {
                     let begin = b.next.saturating_sub(WARM_UP).max(b.oldest);
-                    let next = places.next.entry(b.partition).or_insert(begin);
+                    let next = positions.next.entry(b.partition).or_insert(begin);
                     if *next < b.oldest {
                         tracing::error!(
                             partition = b.partition,
@@ -208,10 +210,10 @@ impl Inner {
     }
 
     fn has_read(&self, targets: &BTreeMap<u32, u64>) -> bool {
-        let places = self.places();
+        let positions = self.positions();
         targets
             .iter()
-            .all(|(partition, target)| places.next.get(partition).is_some_and(|n| n >= target))
+            .all(|(partition, target)| positions.next.get(partition).is_some_and(|n| n >= target))
     }
 
     fn show(&self, hub: &LiveHub, deliveries: Vec<Delivery>) {
@@ -222,15 +224,15 @@ impl Inner {
         let (mut shown, mut doubles) = (0, 0);
         // Held over publishing: whoever asks for what is known of a symbol meanwhile must find it
         // either before these ticks or after them.
-        let mut places = self.places();
+        let mut positions = self.positions();
         for delivery in deliveries {
             let (at, received) = (delivery.position, delivery.record.received);
             let rows = self.decode.rows(delivery);
             for (index, tick) in rows.ticks.iter().enumerate() {
-                if !places.has_seen(&tick.symbol) {
+                if !positions.has_seen(&tick.symbol) {
                     first_seen.insert(tick.symbol.clone());
                 }
-                let Some(stored) = places.take(at, index, tick) else {
+                let Some(stored) = positions.take(at, index, tick) else {
                     doubles += 1;
                     continue;
                 };
@@ -253,7 +255,7 @@ impl Inner {
                     .or_default()
                     .push(bar);
             }
-            places.next.insert(at.partition, at.offset + 1);
+            positions.next.insert(at.partition, at.offset + 1);
         }
         if let Some(newest) = newest {
             self.market.observe(newest);
@@ -291,7 +293,7 @@ impl Inner {
 }
 
 #[async_trait]
-impl Backlog for Follower {
+impl Backlog for TopicTail {
     async fn known(&self, symbol: &Symbol) -> Result<Known> {
         let inner = &self.inner;
         let mut ready = inner.ready.subscribe();
@@ -303,19 +305,19 @@ impl Backlog for Follower {
             .map_err(|_| PipelineError::Closed)?;
         let last = inner.store.latest_tick(symbol).await?.map(|t| t.tick);
         let stored = newest_bars(&*inner.store, &every_interval(symbol)).await?;
-        let mut places = inner.places();
-        if last.is_none() && stored.is_empty() && !places.has_seen(symbol) {
+        let mut positions = inner.positions();
+        if last.is_none() && stored.is_empty() && !positions.has_seen(symbol) {
             // Nobody knows it: nothing is remembered of it either.
             return Ok(Known::default());
         }
-        let newest = places.newest(symbol).max(last.as_ref().map(Tick::key));
+        let newest = positions.newest(symbol).max(last.as_ref().map(Tick::key));
         // The store may be ahead of what has been read here: a snapshot must not hold a tick that
         // is still to be sent.
-        let last = last.filter(|_| !places.has_seen(symbol));
+        let last = last.filter(|_| !positions.has_seen(symbol));
         let bars = Bars::new(&stored, newest, Instant::now());
         inner.bars().insert(symbol.clone(), bars);
         Ok(Known {
-            seq: places.settle(symbol),
+            seq: positions.settle(symbol, &*inner.log),
             last,
             bars: stored,
         })
@@ -327,11 +329,11 @@ impl Backlog for Follower {
         position: u64,
         limit: usize,
     ) -> Result<Option<Vec<StoredTick>>> {
-        let Some(home) = self.inner.places().home(symbol) else {
+        let Some(home) = self.inner.positions().home(symbol, &*self.inner.log) else {
             return Ok(None);
         };
         self.inner
-            .past
+            .replay
             .ticks_after(symbol, home, position, limit)
             .await
     }
@@ -342,19 +344,19 @@ impl Backlog for Follower {
 
     async fn reaches(&self, symbol: &Symbol, position: u64) -> Result<bool> {
         let inner = &self.inner;
-        let offset = place::offset_after(position.saturating_sub(1));
+        let offset = positions::offset_after(position.saturating_sub(1));
         let read = {
-            let places = inner.places();
-            let Some(home) = places.home(symbol) else {
+            let positions = inner.positions();
+            let Some(home) = positions.home(symbol, &*inner.log) else {
                 return Ok(false);
             };
-            let next = places.next.get(&home).copied().unwrap_or(0);
+            let next = positions.next.get(&home).copied().unwrap_or(0);
             (next <= offset).then_some(home)
         };
         let Some(home) = read else {
             return Ok(false);
         };
-        inner.ends.hold(home, offset).await.ok_or_else(|| {
+        inner.watermarks.hold(home, offset).await.ok_or_else(|| {
             PipelineError::Bus(bus::BusError::Unavailable {
                 detail: "how far the topic reaches cannot be asked".into(),
             })
