@@ -5,12 +5,12 @@ mod backbone;
 pub mod devices;
 pub mod models;
 mod sources;
+mod stores;
 mod training;
 mod watching;
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use bus::{MemoryBus, MemoryBusOptions};
 use forecast::{ModelProvider, Providers};
 use leptos::prelude::LeptosOptions;
 use market::Symbol;
@@ -19,11 +19,10 @@ use mlops::registered::RegisteredModels;
 use pipeline::{MarketTime, Parts, Pipeline, PipelineConfig, Prepared, Role, SystemClock};
 use serving::{Contenders, Nobody, Serving, ServingConfig, ServingError};
 use source::sim::LISTINGS;
-use store::{DatabasePorts, JobStore, PriceReader, StorePorts};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, warn};
 
-use self::backbone::{Backbone, OpenStore};
+use self::backbone::Backbone;
 use crate::{
     backend::{Facts, ServerBackend, Stages},
     config::{Config, SourceConfig},
@@ -34,7 +33,11 @@ use crate::{
 };
 
 pub use self::{
-    backbone::check, sources::market_options, training::Training, watching::OverdueTraining,
+    backbone::check,
+    sources::market_options,
+    stores::{Offline, Reading, Working, open_for_reading, open_store},
+    training::Training,
+    watching::OverdueTraining,
 };
 
 /// How long a stop may take, stage by stage.
@@ -179,95 +182,6 @@ impl Wired {
             metrics: self.metrics.clone(),
             training: self.training.clone(),
         }
-    }
-}
-
-/// Opens the store that is configured.
-///
-/// # Errors
-/// In use, not writable, not reachable, of a newer version, damaged.
-pub async fn open_store(config: &Config) -> Result<StorePorts> {
-    Ok(OpenStore::open(config).await?.ports)
-}
-
-/// A store that is only read, and closed after.
-pub struct Reading(OpenStore);
-
-impl Reading {
-    /// The prices in it.
-    ///
-    /// # Errors
-    /// A store that is for writing only.
-    pub fn prices(&self) -> Result<&dyn PriceReader> {
-        Ok(&*self.0.database()?.prices)
-    }
-
-    /// Closes it.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn close(self) -> Result<()> {
-        self.0.close().await
-    }
-}
-
-/// Opens the store that is configured, for a command that reads.
-///
-/// # Errors
-/// As [`open_store`].
-pub async fn open_for_reading(config: &Config) -> Result<Reading> {
-    Ok(Reading(OpenStore::open(config).await?))
-}
-
-/// A store that is worked on: for a worker, and commands about jobs.
-pub struct Working(OpenStore);
-
-impl Working {
-    /// Opens the store that is configured.
-    ///
-    /// # Errors
-    /// As [`open_store`]; a store that is for writing only.
-    pub async fn open(config: &Config) -> Result<Self> {
-        let store = OpenStore::open(config).await?;
-        store.database()?;
-        Ok(Self(store))
-    }
-
-    /// The jobs in it.
-    ///
-    /// # Errors
-    /// A store that is for writing only.
-    pub fn jobs(&self) -> Result<&dyn JobStore> {
-        Ok(&*self.database()?.jobs)
-    }
-
-    /// A worker on it.
-    ///
-    /// # Errors
-    /// Its threads cannot be started.
-    pub fn worker(&self, config: &Config) -> Result<mlops::worker::Worker> {
-        let slots = config.training.jobs.max(1);
-        training::worker(config, self.database()?, &models::trainable(None), slots)
-    }
-
-    /// A worker and the schedule, running.
-    ///
-    /// # Errors
-    /// As [`Training::start`].
-    pub fn training(&self, config: &Config) -> Result<Training> {
-        Training::start(config, self.database()?, &models::trainable(None))
-    }
-
-    /// Closes it.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn close(self) -> Result<()> {
-        self.0.close().await
-    }
-
-    fn database(&self) -> Result<&DatabasePorts> {
-        self.0.database()
     }
 }
 
@@ -449,43 +363,6 @@ fn serving_config(config: &Config) -> ServingConfig {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The stages over the store, without a source, forecasts and a web server: for commands that
-/// write.
-pub struct Offline {
-    /// The stages.
-    pub pipeline: Pipeline,
-    store: OpenStore,
-}
-
-impl Offline {
-    /// Opens the store and starts the stages.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn open(config: &Config) -> Result<Self> {
-        let store = OpenStore::open(config).await?;
-        let pipeline = Pipeline::start(
-            pipeline_config(config),
-            Arc::new(MemoryBus::new(MemoryBusOptions::default())),
-            store.ports.clone(),
-            Vec::new(),
-            Arc::new(SystemClock),
-        )
-        .await
-        .map_err(from_pipeline)?;
-        Ok(Self { pipeline, store })
-    }
-
-    /// Stops and closes.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn close(self) -> Result<()> {
-        self.pipeline.shutdown(DRAIN).await;
-        self.store.close().await
-    }
 }
 
 /// A source's error as a command's.
