@@ -49,7 +49,8 @@ export async function openPage(browser, baseURL, options = {}) {
       page.complaints.push(`${message.type()}: ${message.text()}`);
     }
   });
-  page.on("pageerror", (error) => page.complaints.push(`thrown: ${error.stack ?? error}`));
+  // What is thrown and is no error of the language has no stack: a DOMException says its name.
+  page.on("pageerror", (error) => page.complaints.push(`thrown: ${error.stack || `${error.name}: ${error.message}`}`));
   page.on("requestfailed", (request) => {
     // A page that goes elsewhere gives up what it was still loading; one without scripts never loads
     // them, which Chromium calls "csp".

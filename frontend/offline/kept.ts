@@ -119,12 +119,15 @@ export class Kept {
 /** Leaves at most `most` records besides the one of `key`. */
 async function drop(database: IDBPDatabase, name: Name, most: number, key: string): Promise<void> {
   const { store, done } = database.transaction(name, "readwrite");
-  let over = (await store.count()) - most;
-  for (let at = await store.index("used").openKeyCursor(); at && over > 0; at = await at.continue()) {
-    over -= 1;
-    if (at.primaryKey !== key) await store.delete(at.primaryKey);
-  }
-  await done;
+  const removed = async () => {
+    let over = (await store.count()) - most;
+    for (let at = await store.index("used").openKeyCursor(); at && over > 0; at = await at.continue()) {
+      over -= 1;
+      if (at.primaryKey !== key) await store.delete(at.primaryKey);
+    }
+  };
+  // A transaction that is aborted rejects both: whoever waited for one alone would leave the other unhandled.
+  await Promise.all([removed(), done]);
 }
 
 /** The name of a series, as the page says it. */

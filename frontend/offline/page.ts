@@ -36,8 +36,8 @@ const line = (testId: string): HTMLElement => {
 const offline = line("offline-note");
 const update = line("update-note");
 
-// The build's files are kept for as long as a page of it is open.
-void navigator.locks?.request(`tickcast-${BUILD}`, { mode: "shared" }, () => new Promise(() => {}));
+// The build's files are kept for as long as a page of it is open. A page that is just being left gets no lock.
+navigator.locks?.request(`tickcast-${BUILD}`, { mode: "shared" }, () => new Promise(() => {})).catch(() => {});
 
 let durable = true;
 let why = "";
