@@ -98,11 +98,13 @@ pub fn shell(build: &str) -> impl IntoView + use<> {
     .erased()
 }
 
-/// Fetches what makes the app one that opens offline (frontend/offline/page.ts), once the page is at work; and
-/// keeps the browser's offer to install it, which comes before that.
+/// Fetches what makes the app one that opens offline (frontend/offline/page.ts), once the page is at work, again
+/// where the server is away just then; and keeps the browser's offer to install it, which comes before that.
 #[cfg(feature = "ssr")]
 const LATER_SCRIPT: &str = "addEventListener('beforeinstallprompt',e=>{e.preventDefault();window.installEvent=e});\
-    addEventListener('load',()=>setTimeout(()=>import('/offline/page.js?b='+document.documentElement.dataset.build),2000))";
+    const later=()=>import('/offline/page.js?b='+document.documentElement.dataset.build)\
+    .catch(e=>{console.warn(String(e));setTimeout(later,10000)});\
+    addEventListener('load',()=>setTimeout(later,2000))";
 
 /// The app: what stands in the body.
 #[component]

@@ -176,3 +176,16 @@ scenario("a newer build is offered, and taken when it is asked for", offline, as
     await rm(site, { recursive: true });
   }
 });
+
+scenario("what makes the page open offline is fetched again when the server was away just then", offline, async (page, server) => {
+  await server.push(ticks("LATER", 1, 120));
+  await page.goto(chart("LATER"));
+  await connected(page);
+  // The page asks for it two seconds after it has loaded.
+  await server.stop();
+  await page.waitForTimeout(3_000);
+  assert.equal(await page.id("app-bar").count(), 0, "it has not come");
+  await server.begin();
+  const root = page.locator("html");
+  await eventually("it has come", async () => (await root.getAttribute("data-offline")) === "ready");
+});
