@@ -302,7 +302,7 @@ async fn serve_forecasts(
     let requestable = requestable.as_slice();
     let config = serving_config(config);
     let contenders: Arc<dyn Contenders> = match registered {
-        Some(models) => Arc::new(models::Champions(models.clone())),
+        Some(models) => Arc::new(models.clone()),
         None => Arc::new(Nobody),
     };
     let serving = Serving::start(stages, database, config, models, requestable, contenders).await;

@@ -3,10 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use forecast::{Classical, ModelProvider as _, ModelRef, Providers};
-use market::{Interval, Symbol};
-use mlops::registered::{RegisteredModel, RegisteredModels};
+use mlops::registered::RegisteredModels;
 use neural::{Artefacts, NetworkSpec, Networks, ZeroShot, device::Device};
-use serving::{Contender, Contenders};
 use store::DatabasePorts;
 use tracing::{info, warn};
 
@@ -40,32 +38,6 @@ pub fn trainable(device: Option<&Arc<dyn Device>>) -> Providers {
 pub fn registered(database: &DatabasePorts, device: Option<&Arc<dyn Device>>) -> RegisteredModels {
     let (registry, files) = (&database.registry, &database.artefacts);
     RegisteredModels::new(trainable(device), Arc::clone(registry), Arc::clone(files))
-}
-
-/// Who is champion of a series, by the registry.
-#[derive(Debug)]
-pub struct Champions(pub RegisteredModels);
-
-impl Contenders for Champions {
-    fn generation(&self) -> u64 {
-        self.0.generation()
-    }
-
-    fn champion(&self, symbol: &Symbol, interval: Interval) -> Option<Contender> {
-        self.0.champion_of(symbol, interval).map(contender)
-    }
-
-    fn challengers(&self, symbol: &Symbol, interval: Interval) -> Vec<Contender> {
-        let found = self.0.challengers_of(symbol, interval);
-        found.into_iter().map(contender).collect()
-    }
-}
-
-fn contender(model: Arc<RegisteredModel>) -> Contender {
-    Contender {
-        trained_to: model.trained_to(),
-        model,
-    }
 }
 
 /// Keeps the registry's models as they are there, until it is dropped; they have been read once before. A fault is

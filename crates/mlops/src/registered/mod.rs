@@ -12,6 +12,7 @@
 //! What it does not do: follow the registry by itself (call [`RegisteredModels::refresh`]), or know whose closes it is
 //! shown: [`RegisteredModel::manifest`] says whose they should be.
 
+mod contenders;
 mod model;
 mod reference;
 

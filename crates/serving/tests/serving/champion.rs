@@ -9,14 +9,14 @@ use std::{
 };
 
 use forecast::{CalibrationOptions, FitOptions, Level, ModelRef, Providers, ServedState};
-use market::{Fan, Interval, Symbol, Timestamp};
+use market::{Fan, Interval, Timestamp};
 use mlops::{
-    registered::{RegisteredModel, RegisteredModels},
+    registered::RegisteredModels,
     training::{MANIFEST_FILE, Manifest, STATE_FILE},
 };
 use pipeline::Frame;
 use protocol::{ForecastMessage, ForecastRequest, PredictRequest, Prediction};
-use serving::{Contender, Contenders, ServingConfig};
+use serving::ServingConfig;
 use store::{
     AliasMove, AliasTarget, Artefact, Artefacts as _, ForecastLedger as _, LedgerQuery, Lineage,
     ModelRegistry as _, NewVersion, SqliteStore,
@@ -32,30 +32,6 @@ fn close(minute: i64) -> f64 {
 
 fn version(number: u32) -> String {
     format!("models:/{NAME}/{number}")
-}
-
-struct Registry(RegisteredModels);
-
-fn contender(model: Arc<RegisteredModel>) -> Contender {
-    Contender {
-        trained_to: model.trained_to(),
-        model,
-    }
-}
-
-impl Contenders for Registry {
-    fn generation(&self) -> u64 {
-        self.0.generation()
-    }
-
-    fn champion(&self, symbol: &Symbol, interval: Interval) -> Option<Contender> {
-        self.0.champion_of(symbol, interval).map(contender)
-    }
-
-    fn challengers(&self, symbol: &Symbol, interval: Interval) -> Vec<Contender> {
-        let found = self.0.challengers_of(symbol, interval);
-        found.into_iter().map(contender).collect()
-    }
 }
 
 /// The state of a model that was fitted to the closes of minutes 0 to `last`.
@@ -144,9 +120,8 @@ fn config() -> ServingConfig {
 async fn start(store: &Arc<SqliteStore>, config: ServingConfig) -> (RegisteredModels, Stage) {
     let models = RegisteredModels::new(Providers::classical(), store.clone(), store.clone());
     models.refresh().await.unwrap();
-    let registry = Arc::new(Registry(models.clone()));
-    let stage = Stage::start_with_registry((models.clone(), registry), config, store.clone());
-    (models, stage.await)
+    let stage = Stage::start_with_registry(&models, config, store.clone()).await;
+    (models, stage)
 }
 
 impl Place {

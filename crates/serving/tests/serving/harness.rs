@@ -76,21 +76,15 @@ impl Stage {
 
     /// With a registry whose champions are served.
     pub async fn start_with_registry(
-        registry: (RegisteredModels, Arc<dyn Contenders>),
+        registry: &RegisteredModels,
         config: ServingConfig,
         store: impl Into<StorePorts>,
     ) -> Self {
         let wall = Arc::new(|| at(10_000_000));
-        let models = (Providers::classical(), registry.1);
-        Self::start_whole(
-            MarketTime::Replay,
-            wall,
-            models,
-            &[Arc::new(registry.0)],
-            config,
-            store,
-        )
-        .await
+        let registry = Arc::new(registry.clone());
+        let contenders: Arc<dyn Contenders> = registry.clone();
+        let models = (Providers::classical(), contenders);
+        Self::start_whole(MarketTime::Replay, wall, models, &[registry], config, store).await
     }
 
     /// With the clocks of one's choice.
