@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use forecast::{BASELINES, Calibration, Classical, ModelProvider as _, ModelRef};
 use market::Interval;
+use mlops::worker::CHAMPION;
 
 use super::{
-    DeviceChoice, Layers, at_least,
+    DeviceChoice, Layers, at_least, retention,
     settings::{Setting, list, setting},
+    within,
 };
-
-/// What stands for the champion of whatever series is asked about.
-const CHAMPION: &str = "champion";
 
 /// The settings.
 pub const FORECAST: &[Setting] = &[
@@ -95,12 +94,7 @@ pub(super) fn read_forecast(l: &mut Layers) -> Option<ForecastConfig> {
     models.retain(|m| !BASELINES.contains(&m.as_str()));
     models.splice(0..0, BASELINES.iter().filter_map(|name| name.parse().ok()));
     let intervals = l.many("forecast.intervals", str::parse::<Interval>);
-    let horizon_steps = l.one("forecast.horizon_steps", |t| {
-        t.parse::<usize>()
-            .ok()
-            .filter(|h| (1..=1_000).contains(h))
-            .ok_or(())
-    });
+    let horizon_steps = l.one("forecast.horizon_steps", |t| within(t, 1, 1_000));
     let window_bars = at_least(l, "forecast.window_bars", 10);
     let calibration = l.one("forecast.calibration", str::parse::<Calibration>);
     let device = l.one("forecast.device", str::parse::<DeviceChoice>);
@@ -110,10 +104,7 @@ pub(super) fn read_forecast(l: &mut Layers) -> Option<ForecastConfig> {
     });
     let champion_expiry = l.one("forecast.champion_expiry_days", |t| match t {
         "" => Ok(None),
-        days => match days.parse::<u64>() {
-            Ok(days @ 1..=36_525) => Ok(Some(Duration::from_secs(days * 86_400))),
-            _ => Err(()),
-        },
+        age => retention::days(age).map(|d| Some(Duration::from_secs(u64::from(d) * 86_400))),
     });
     Some(ForecastConfig {
         models,

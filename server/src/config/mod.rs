@@ -21,6 +21,7 @@ use std::{
     fmt::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
@@ -309,6 +310,11 @@ fn at_least(l: &mut Layers, key: &str, least: usize) -> Option<usize> {
     })
 }
 
+fn within<T: FromStr + PartialOrd>(text: &str, least: T, most: T) -> Result<T, ()> {
+    let number = text.parse().map_err(|_| ())?;
+    (least..=most).contains(&number).then_some(number).ok_or(())
+}
+
 fn millis(l: &mut Layers, key: &str, least: u64) -> Option<Duration> {
     l.one(key, |t| {
         t.parse::<u64>().ok().filter(|n| *n >= least).ok_or(())
@@ -334,48 +340,38 @@ fn missing(l: &mut Layers, key: &str, problem: &str) {
 
 /// The effective configuration as TOML, each value with its origin, secrets masked.
 pub fn print(layers: &Layers) -> String {
-    // A table stands once in a file, and its settings may be declared in several places.
-    let table = |s: &settings::Setting| s.key.split('.').next().unwrap_or_default();
-    let mut tables: Vec<&str> = Vec::new();
-    for s in settings::all() {
-        if !tables.contains(&table(s)) {
-            tables.push(table(s));
-        }
-    }
     let mut text = String::new();
-    for section in tables {
-        let gap = if text.is_empty() { "" } else { "\n" };
-        let _ = writeln!(text, "{gap}[{section}]");
-        for s in settings::all().filter(|s| table(s) == section) {
-            print_setting(&mut text, layers, s);
+    let mut section = "";
+    for s in settings::all() {
+        let (table, name) = s.key.split_once('.').unwrap_or(("", s.key));
+        if table != section {
+            let gap = if section.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}[{table}]");
+            section = table;
         }
+        let raw = layers.raw(s.key);
+        // A default is no secret.
+        let masked = s.secret && raw.items.iter().any(|i| !i.is_empty() && i != s.default);
+        let shown: Vec<String> = raw
+            .items
+            .iter()
+            .map(|i| {
+                if masked {
+                    "\"********\"".to_owned()
+                } else {
+                    toml_literal(i)
+                }
+            })
+            .collect();
+        let value = if s.list {
+            format!("[{}]", shown.join(", "))
+        } else {
+            shown.first().cloned().unwrap_or_else(|| "\"\"".to_owned())
+        };
+        let _ = writeln!(text, "# {} Expected: {}.", s.about, s.expects);
+        let _ = writeln!(text, "{name} = {value}  # {}", raw.origin);
     }
     text
-}
-
-fn print_setting(text: &mut String, layers: &Layers, s: &settings::Setting) {
-    let name = s.key.split_once('.').map_or(s.key, |(_, name)| name);
-    let raw = layers.raw(s.key);
-    // A default is no secret.
-    let masked = s.secret && raw.items.iter().any(|i| !i.is_empty() && i != s.default);
-    let shown: Vec<String> = raw
-        .items
-        .iter()
-        .map(|i| {
-            if masked {
-                "\"********\"".to_owned()
-            } else {
-                toml_literal(i)
-            }
-        })
-        .collect();
-    let value = if s.list {
-        format!("[{}]", shown.join(", "))
-    } else {
-        shown.first().cloned().unwrap_or_else(|| "\"\"".to_owned())
-    };
-    let _ = writeln!(text, "# {} Expected: {}.", s.about, s.expects);
-    let _ = writeln!(text, "{name} = {value}  # {}", raw.origin);
 }
 
 fn toml_literal(text: &str) -> String {

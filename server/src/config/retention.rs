@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use market::Interval;
 use pipeline::RetentionConfig;
 
-use super::Layers;
+use super::{Layers, within};
 
 pub(super) fn read_retention(l: &mut Layers) -> Option<RetentionConfig> {
     let ticks_days = l.one("retention.ticks_days", |t| {
@@ -30,9 +30,6 @@ pub(super) fn read_retention(l: &mut Layers) -> Option<RetentionConfig> {
 }
 
 /// At most 100 years: what is longer is meant to be for ever.
-fn days(text: &str) -> Result<u32, ()> {
-    text.parse()
-        .ok()
-        .filter(|days| (1..=36_525).contains(days))
-        .ok_or(())
+pub(super) fn days(text: &str) -> Result<u32, ()> {
+    within(text, 1, 36_525)
 }

@@ -17,6 +17,7 @@ use mlops::{
 use super::{
     Layers, millis, missing,
     settings::{Setting, list, setting},
+    within,
 };
 
 /// The settings.
@@ -93,6 +94,12 @@ pub const TRAINING: &[Setting] = &[
         "a number from 1",
         "Finished jobs of each kind that are kept.",
     ),
+    setting(
+        "training.overdue_hours",
+        "6",
+        "hours from 1 to 8760",
+        "A model that was not trained so many hours after its schedule's time is overdue: a metric, a word on /healthz, a message.",
+    ),
 ];
 
 /// Trainings.
@@ -131,7 +138,7 @@ pub(super) fn read_training(l: &mut Layers) -> Option<TrainingConfig> {
     let keep_jobs = l.one("training.keep_jobs", |t| within(t, 1, 10_000_000));
     let lease = millis(l, "training.lease_ms", 1_000);
     let calendars = calendars?;
-    let schedule = read_schedule(l, &spec?, &zone?, &calendars);
+    let schedule = read_schedule(l, "training.schedule", &spec?, &zone?, &calendars);
     // A round is about a symbol, which is put in later.
     let symbol = "ANY".parse().ok()?;
     let payload = TrainPayload {
@@ -171,9 +178,10 @@ fn read_calendars(l: &mut Layers) -> Option<Calendars> {
         .ok()
 }
 
-/// The schedule; the outer one is absent where it cannot be.
-fn read_schedule(
+/// The schedule of a setting; the outer one is absent where it cannot be.
+pub(super) fn read_schedule(
     l: &mut Layers,
+    key: &str,
     spec: &str,
     zone: &str,
     calendars: &Calendars,
@@ -183,12 +191,7 @@ fn read_schedule(
     }
     let schedule = ScheduleSpec::read(spec, zone).and_then(|spec| Schedule::new(spec, calendars));
     schedule
-        .map_err(|e| missing(l, "training.schedule", &e.to_string()))
+        .map_err(|e| missing(l, key, &e.to_string()))
         .ok()
         .map(Some)
-}
-
-fn within(text: &str, least: usize, most: usize) -> Result<usize, ()> {
-    let number = text.parse().map_err(|_| ())?;
-    (least..=most).contains(&number).then_some(number).ok_or(())
 }

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use mlops::{
-    jobs::WatchPayload,
-    schedule::{Schedule, ScheduleSpec},
-    webhook::guard,
-};
+use mlops::{jobs::WatchPayload, schedule::Schedule, webhook::guard};
 use reqwest::Url;
 
 use super::{
     Layers, missing,
     settings::{Setting, secret, setting},
-    training::TrainingConfig,
+    training::{TrainingConfig, read_schedule},
+    within,
 };
 
 /// The settings.
@@ -40,12 +37,6 @@ pub const WATCHING: &[Setting] = &[
         "168",
         "hours from 0 to 87600",
         "Hours after such a training in which another alarm of the model begins none.",
-    ),
-    setting(
-        "training.overdue_hours",
-        "6",
-        "hours from 1 to 8760",
-        "A model that was not trained so many hours after its schedule's time is overdue: a metric, a word on /healthz, a message.",
     ),
     secret(
         "webhook.url",
@@ -105,34 +96,13 @@ pub(super) fn read_watching(
     training: Option<&TrainingConfig>,
 ) -> Option<WatchingConfig> {
     let text = l.one("drift.schedule", |t| Ok::<_, ()>(t.trim().to_owned()));
-    let days = l.one("drift.false_alarm_days", |t| match t.parse::<f64>() {
-        Ok(days) if (1.0..=100_000.0).contains(&days) => Ok(days),
-        _ => Err(()),
-    });
+    let days = l.one("drift.false_alarm_days", |t| within(t, 1.0, 100_000.0));
     let retrain = l.one("drift.retrain", str::parse::<bool>);
-    let hours = |l: &mut Layers, key: &str, least: u32, most: u32| {
-        l.one(key, |t| match t.parse::<u32>() {
-            Ok(hours) if (least..=most).contains(&hours) => Ok(hours),
-            _ => Err(()),
-        })
-    };
-    let cool_down = hours(l, "drift.cool_down_hours", 0, 87_600);
-    let overdue = hours(l, "training.overdue_hours", 1, 8_760);
+    let cool_down = l.one("drift.cool_down_hours", |t| within(t, 0, 87_600));
+    let overdue = l.one("training.overdue_hours", |t| within(t, 1_u32, 8_760));
     let webhook = read_webhook(l);
     let (training, text) = (training?, text?);
-    let schedule = if text.is_empty() {
-        None
-    } else {
-        let spec = ScheduleSpec::read(&text, "UTC");
-        let schedule = spec.and_then(|spec| Schedule::new(spec, &training.calendars));
-        match schedule {
-            Ok(schedule) => Some(schedule),
-            Err(e) => {
-                missing(l, "drift.schedule", &e.to_string());
-                return None;
-            }
-        }
-    };
+    let schedule = read_schedule(l, "drift.schedule", &text, "UTC", &training.calendars);
     let payload = WatchPayload {
         false_alarm_days: days?,
         cool_down_hours: cool_down?,
@@ -140,7 +110,7 @@ pub(super) fn read_watching(
         ..WatchPayload::default()
     };
     Some(WatchingConfig {
-        schedule,
+        schedule: schedule?,
         payload,
         overdue: Duration::from_secs(u64::from(overdue?) * 3_600),
         webhook: webhook?,
