@@ -19,9 +19,7 @@ use protocol::{PredictRequest, Prediction, Replayed};
 use serde_json::Value;
 use serving::{BacktestEvent, BacktestRequest, Serving, ServingError};
 use source::sim::LISTINGS;
-use store::{
-    BarQuery, DatabasePorts, InstrumentQuote, LedgerQuery, StoreError, SymbolPlace, SymbolQuery,
-};
+use store::{BarQuery, DatabasePorts, InstrumentQuote, LedgerQuery, SymbolPlace, SymbolQuery};
 
 use crate::{
     access::{
@@ -116,7 +114,7 @@ impl ServerBackend {
         let names = sample::SYMBOLS.iter();
         let symbols: Vec<Symbol> = names.filter_map(|name| name.parse().ok()).collect();
         let found = self.database.prices.quotes(&symbols).await;
-        Ok(found.map_err(from_store)?.len() == symbols.len())
+        Ok(found.map_err(ApiError::from)?.len() == symbols.len())
     }
 
     /// A line of the watchlist.
@@ -182,12 +180,7 @@ impl ServerBackend {
 
     /// The routes have asked for the role already; a page that is rendered has none of its own.
     fn needs(&self, role: Role) -> Result<(), ApiError> {
-        if self.grant.as_ref().is_some_and(|grant| grant.allows(role)) {
-            return Ok(());
-        }
-        Err(ApiError::invalid(format!(
-            "this needs a token with the role {role}: log in at /login"
-        )))
+        Grant::needed(self.grant.as_ref(), role).map(drop)
     }
 
     fn record(&self, act: Act, what: Value) {
@@ -207,7 +200,7 @@ impl Backend for ServerBackend {
             .dead_letters
             .dead_letter_counts()
             .await
-            .map_err(from_store)?;
+            .map_err(ApiError::from)?;
         let has_sample = self.has_sample().await?;
         Ok(SystemStatus {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -240,7 +233,7 @@ impl Backend for ServerBackend {
             .prices
             .symbols(&query)
             .await
-            .map_err(from_store)?;
+            .map_err(ApiError::from)?;
         let quotes = page.quotes.into_iter();
         let lines = quotes.map(|quote| self.summary(quote)).collect();
         Ok((lines, page.next.as_ref().map(write_place)))
@@ -248,12 +241,14 @@ impl Backend for ServerBackend {
 
     async fn instrument(&self, symbol: Symbol) -> Result<Option<InstrumentSummary>, ApiError> {
         let found = self.database.prices.quote(&symbol).await;
-        Ok(found.map_err(from_store)?.map(|quote| self.summary(quote)))
+        Ok(found
+            .map_err(ApiError::from)?
+            .map(|quote| self.summary(quote)))
     }
 
     async fn instruments(&self, symbols: Vec<Symbol>) -> Result<Vec<InstrumentSummary>, ApiError> {
         let found = self.database.prices.quotes(&symbols).await;
-        let quotes = found.map_err(from_store)?.into_iter();
+        let quotes = found.map_err(ApiError::from)?.into_iter();
         Ok(quotes.map(|quote| self.summary(quote)).collect())
     }
 
@@ -271,7 +266,7 @@ impl Backend for ServerBackend {
         };
         let queries: Vec<BarQuery> = series.into_iter().map(latest).collect();
         let found = self.database.prices.bars_of(&queries).await;
-        found.map_err(from_store)
+        found.map_err(ApiError::from)
     }
 
     async fn bars(
@@ -288,7 +283,11 @@ impl Backend for ServerBackend {
             until: until.unwrap_or(Timestamp::MAX),
             limit: limit.min(MAX_BARS),
         };
-        self.database.prices.bars(&query).await.map_err(from_store)
+        self.database
+            .prices
+            .bars(&query)
+            .await
+            .map_err(ApiError::from)
     }
 
     fn backfill(
@@ -308,7 +307,7 @@ impl Backend for ServerBackend {
                 limit: MAX_BARS,
             };
             async move {
-                let page = store.bars(&query).await.map_err(from_store)?;
+                let page = store.bars(&query).await.map_err(ApiError::from)?;
                 Ok(page
                     .first()
                     .map(|bar| bar.start)
@@ -359,7 +358,7 @@ impl Backend for ServerBackend {
             self.database.ledger.ledger(&query).await
         };
         Ok(rows
-            .map_err(from_store)?
+            .map_err(ApiError::from)?
             .into_iter()
             .map(|row| ScoredFan {
                 fan: row.fan,
@@ -374,7 +373,7 @@ impl Backend for ServerBackend {
         interval: Interval,
     ) -> Result<Vec<ModelScore>, ApiError> {
         let found = champion_record::scores(&self.database, &symbol, interval).await;
-        found.map_err(from_store)
+        found.map_err(ApiError::from)
     }
 
     async fn fit(&self, request: PredictRequest) -> Result<(Prediction, FitReport), ApiError> {
@@ -492,7 +491,7 @@ impl Backend for ServerBackend {
             .dead_letters
             .open_dead_letters(reason, after, limit)
             .await;
-        let letters = letters.map_err(from_store)?.into_iter();
+        let letters = letters.map_err(ApiError::from)?.into_iter();
         Ok(letters
             .map(|letter| DeadLetterLine {
                 id: letter.id,
@@ -576,10 +575,6 @@ fn from_serving(error: ServingError) -> ApiError {
         Some(field) => answer.field(field),
         None => answer,
     }
-}
-
-fn from_store(error: StoreError) -> ApiError {
-    ApiError::new(error.kind(), error.to_string())
 }
 
 #[cfg(test)]

@@ -15,8 +15,7 @@ use mlops::{registered::RegisteredModels, worker::messages_of_move};
 use pipeline::{Clock as _, SystemClock};
 use serde_json::json;
 use store::{
-    AliasMove, AliasTarget, Change, DatabasePorts, NewMessage, Publication, StoreError, Topic,
-    Version,
+    AliasMove, AliasTarget, Change, DatabasePorts, NewMessage, Publication, Topic, Version,
 };
 
 use crate::access::{
@@ -55,11 +54,11 @@ impl ByHand<'_> {
         why: &str,
     ) -> Result<(), ApiError> {
         let why = reason(why)?;
-        let to = match version {
-            None => AliasTarget::Nobody,
+        let (to, job) = match version {
+            None => (AliasTarget::Nobody, None),
             Some(version) => {
-                self.load(name, version).await?;
-                AliasTarget::Version(version)
+                let loaded = self.load(name, version).await?;
+                (AliasTarget::Version(version), loaded.job)
             }
         };
         let now = SystemClock.now();
@@ -73,7 +72,7 @@ impl ByHand<'_> {
         };
         let registry = &self.database.registry;
         let publication = Publication {
-            outbox: self.messages(&to, now).await?,
+            outbox: self.messages(&to, job, now).await?,
             ..Publication::from(to)
         };
         let done = registry.publish(publication, now).await;
@@ -83,29 +82,24 @@ impl ByHand<'_> {
         });
         self.audit
             .record(now, Act::Promotion, self.who, self.from, what);
-        done.map_err(from_store)?;
-        self.registered.refresh().await.map_err(from_store)?;
+        done?;
+        self.registered.refresh().await?;
         Ok(())
     }
 
-    /// What others are told of a move, in the transaction that makes it.
+    /// What others are told of a move to what a job has made, in the transaction that makes it.
     async fn messages(
         &self,
         moved: &AliasMove,
+        job: Option<i64>,
         now: Timestamp,
     ) -> Result<Vec<NewMessage>, ApiError> {
         if self.tells.is_empty() {
             return Ok(Vec::new());
         }
-        let made_by = match moved.to {
-            AliasTarget::Version(version) => {
-                let job = find(self.database, &moved.name, version).await?.job;
-                match job {
-                    Some(id) => self.database.jobs.job(id).await.map_err(from_store)?,
-                    None => None,
-                }
-            }
-            AliasTarget::New | AliasTarget::Nobody => None,
+        let made_by = match job {
+            Some(id) => self.database.jobs.job(id).await?,
+            None => None,
         };
         messages_of_move(self.tells, moved, made_by.as_ref(), now).map_err(|e| {
             let detail = excerpt(&e.to_string()).into_owned();
@@ -142,13 +136,13 @@ impl ByHand<'_> {
         });
         self.audit
             .record(now, Act::Archiving, self.who, self.from, what);
-        done.map_err(from_store)?;
+        done?;
         find(self.database, name, version).await
     }
 
     /// Loads a version: what cannot be loaded cannot be served.
-    async fn load(&self, name: &str, version: u32) -> Result<(), ApiError> {
-        find(self.database, name, version).await?;
+    async fn load(&self, name: &str, version: u32) -> Result<Version, ApiError> {
+        let found = find(self.database, name, version).await?;
         let invalid = |e: forecast::Error| {
             let detail = excerpt(&e.to_string()).into_owned();
             ApiError::new(ErrorKind::Conflict, detail).field("version")
@@ -156,7 +150,8 @@ impl ByHand<'_> {
         let reference = format!("models:/{name}/{version}")
             .parse()
             .map_err(invalid)?;
-        self.registered.prepare(&reference).await.map_err(invalid)
+        self.registered.prepare(&reference).await.map_err(invalid)?;
+        Ok(found)
     }
 }
 
@@ -165,8 +160,8 @@ impl ByHand<'_> {
 /// # Errors
 /// Not found. Else what the store says.
 pub async fn find(database: &DatabasePorts, name: &str, version: u32) -> Result<Version, ApiError> {
-    let found = database.registry.version(name, version).await;
-    found.map_err(from_store)?.ok_or_else(|| {
+    let found = database.registry.version(name, version).await?;
+    found.ok_or_else(|| {
         let detail = format!("{} has no version {version}", excerpt(name));
         ApiError::not_found(detail).field("version")
     })
@@ -180,8 +175,4 @@ fn reason(why: &str) -> Result<String, ApiError> {
         return Err(ApiError::invalid(detail).field("why"));
     }
     Ok(why.to_owned())
-}
-
-fn from_store(error: StoreError) -> ApiError {
-    ApiError::new(error.kind(), error.to_string())
 }

@@ -14,8 +14,8 @@ use mlops::{
 };
 use pipeline::{Clock as _, SystemClock};
 use store::{
-    AliasChange, DatabasePorts, Job, JobLine, JobQuery, ModelSummary, StoreError, Topic, Verdict,
-    Version, VersionQuery,
+    AliasChange, DatabasePorts, Job, JobLine, JobQuery, ModelSummary, Topic, Verdict, Version,
+    VersionQuery,
 };
 
 use crate::{
@@ -74,15 +74,11 @@ impl ServerDesk {
 
     /// The routes have asked for the role already; a page that is rendered has none of its own.
     fn needs(&self, role: Role) -> Result<&Grant, ApiError> {
-        let grant = self.grant.as_ref().filter(|grant| grant.allows(role));
-        grant.ok_or_else(|| {
-            ApiError::invalid(format!(
-                "this needs a token with the role {role}: log in at /login"
-            ))
-        })
+        Grant::needed(self.grant.as_ref(), role)
     }
 
-    fn by_hand<'a>(&'a self, grant: &'a Grant) -> ByHand<'a> {
+    /// What somebody does by hand.
+    pub(crate) fn by_hand<'a>(&'a self, grant: &'a Grant) -> ByHand<'a> {
         ByHand {
             database: &self.database,
             registered: &self.registered,
@@ -132,17 +128,17 @@ impl Desk for ServerDesk {
         limit: usize,
     ) -> Result<Vec<ModelSummary>, ApiError> {
         let found = self.database.registry.models(find, after, limit.min(MOST));
-        found.await.map_err(from_store)
+        found.await.map_err(ApiError::from)
     }
 
     async fn versions(&self, query: VersionQuery) -> Result<Vec<Version>, ApiError> {
         let found = self.database.registry.versions(&query).await;
-        found.map_err(from_store)
+        found.map_err(ApiError::from)
     }
 
     async fn version(&self, name: &str, version: u32) -> Result<Option<Version>, ApiError> {
         let found = self.database.registry.version(name, version).await;
-        found.map_err(from_store)
+        found.map_err(ApiError::from)
     }
 
     async fn verdicts(
@@ -153,7 +149,7 @@ impl Desk for ServerDesk {
     ) -> Result<Vec<Verdict>, ApiError> {
         let registry = &self.database.registry;
         let found = registry.verdicts(Some(name), before, limit.min(MOST));
-        found.await.map_err(from_store)
+        found.await.map_err(ApiError::from)
     }
 
     async fn champions(
@@ -165,25 +161,29 @@ impl Desk for ServerDesk {
     ) -> Result<Vec<AliasChange>, ApiError> {
         let registry = &self.database.registry;
         let found = registry.alias_history(name, CHAMPION, from, until, limit.min(MOST));
-        found.await.map_err(from_store)
+        found.await.map_err(ApiError::from)
     }
 
     async fn champion_at(&self, name: &str, at: Timestamp) -> Result<Option<u32>, ApiError> {
         let found = self.database.registry.alias_at(name, CHAMPION, at).await;
-        found.map_err(from_store)
+        found.map_err(ApiError::from)
     }
 
     async fn jobs(&self, query: JobQuery) -> Result<Vec<Job>, ApiError> {
-        self.database.jobs.jobs(&query).await.map_err(from_store)
+        self.database
+            .jobs
+            .jobs(&query)
+            .await
+            .map_err(ApiError::from)
     }
 
     async fn job(&self, id: i64) -> Result<Option<Job>, ApiError> {
-        self.database.jobs.job(id).await.map_err(from_store)
+        self.database.jobs.job(id).await.map_err(ApiError::from)
     }
 
     async fn job_log(&self, id: i64, after: u64, limit: usize) -> Result<Vec<JobLine>, ApiError> {
         let found = self.database.jobs.job_log(id, after, limit.min(MOST)).await;
-        found.map_err(from_store)
+        found.map_err(ApiError::from)
     }
 
     async fn move_champion(
@@ -221,7 +221,7 @@ impl Desk for ServerDesk {
         let jobs = train_jobs(&payload, symbols, None, now, &by.to_string())
             .map_err(|e| ApiError::invalid(e.to_string()).field(&e.field))?;
         let submitted = self.database.jobs.submit(jobs, now).await;
-        let submitted = submitted.map_err(from_store)?;
+        let submitted = submitted.map_err(ApiError::from)?;
         if let Some(training) = &self.training {
             training.wake();
         }
@@ -231,10 +231,6 @@ impl Desk for ServerDesk {
     async fn cancel(&self, id: i64) -> Result<(), ApiError> {
         self.needs(Role::Write)?;
         let cancelled = self.database.jobs.cancel(id, SystemClock.now()).await;
-        cancelled.map(drop).map_err(from_store)
+        cancelled.map(drop).map_err(ApiError::from)
     }
-}
-
-fn from_store(error: StoreError) -> ApiError {
-    ApiError::new(error.kind(), error.to_string())
 }

@@ -77,6 +77,13 @@ impl ApiError {
     }
 }
 
+#[cfg(feature = "ssr")]
+impl From<store::StoreError> for ApiError {
+    fn from(error: store::StoreError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
 /// Makes the page that is being rendered one that was not found (HTTP 404). In the browser nothing.
 pub fn page_not_found() {
     #[cfg(feature = "ssr")]

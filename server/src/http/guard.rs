@@ -15,6 +15,7 @@ use std::{
     sync::Arc,
 };
 
+use app::api::ApiError;
 use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
@@ -73,6 +74,18 @@ impl Grant {
     /// Whether a role is among what they may do.
     pub fn allows(&self, role: Role) -> bool {
         Access::Needs(role).allows(self.role)
+    }
+
+    /// The grant of whoever asks, where a role is among what they may do.
+    ///
+    /// # Errors
+    /// It is not, or nobody asks.
+    pub fn needed(grant: Option<&Self>, role: Role) -> std::result::Result<&Self, ApiError> {
+        grant.filter(|grant| grant.allows(role)).ok_or_else(|| {
+            ApiError::invalid(format!(
+                "this needs a token with the role {role}: log in at /login"
+            ))
+        })
     }
 }
 

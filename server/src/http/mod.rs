@@ -49,7 +49,7 @@ use leptos_axum::{LeptosRoutes, generate_route_list};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mlops::registered::RegisteredModels;
 use pipeline::Pipeline;
-use store::{DatabasePorts, DeadLetterLog, Topic};
+use store::{DatabasePorts, DeadLetterLog};
 use tokio_util::task::TaskTracker;
 use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 
@@ -74,8 +74,6 @@ pub struct AppState {
     pub database: DatabasePorts,
     /// The worker of this process, if it has one.
     pub training: Option<Arc<Training>>,
-    /// Whom an alias that is moved by hand is told.
-    pub tells: Vec<Topic>,
     /// The registry's models, loaded.
     pub registered: RegisteredModels,
     /// The server as the pages see it.

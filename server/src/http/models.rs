@@ -24,7 +24,7 @@ use super::{
     problem::{Problem, Result},
     query::{Parameters, Raw},
 };
-use crate::by_hand::{self, ByHand};
+use crate::by_hand;
 
 /// `GET /api/models?find=&after=&limit=`: names with their aliases, in their order.
 #[utoipa::path(
@@ -227,7 +227,9 @@ pub async fn move_alias(
     body: std::result::Result<Bytes, BytesRejection>,
 ) -> Result<Json<History>> {
     let asked: Move = json_body::read(&headers, body, expected)?;
-    by_hand(&state, &grant)
+    state
+        .desk
+        .by_hand(&grant)
         .move_alias(&name, &alias, asked.version, asked.expected, &asked.why)
         .await?;
     let registry = &state.database.registry;
@@ -271,21 +273,12 @@ pub async fn archive(
 ) -> Result<Json<Version>> {
     let asked: Archiving = json_body::read(&headers, body, expected)?;
     let version = number(&version)?;
-    let done = by_hand(&state, &grant)
+    let done = state
+        .desk
+        .by_hand(&grant)
         .archive(&name, version, asked.archived, &asked.why)
         .await?;
     Ok(Json(done))
-}
-
-fn by_hand<'a>(state: &'a AppState, grant: &'a Grant) -> ByHand<'a> {
-    ByHand {
-        database: &state.database,
-        registered: &state.registered,
-        audit: &state.gate.audit,
-        tells: &state.tells,
-        who: &grant.who,
-        from: Some(grant.from),
-    }
 }
 
 /// What belongs into a field.

@@ -166,7 +166,6 @@ impl Wired {
             metrics: self.metrics.clone(),
             database: database.clone(),
             training: self.training.clone(),
-            tells: training::tells(config),
             registered,
             sockets: self.sockets.clone(),
             rates: Rates::new(&config.limits),
