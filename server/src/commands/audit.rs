@@ -11,7 +11,7 @@ use crate::{
     access::audit::{AuditLog, Entry},
     config::Config,
     error::{CommandError, Result},
-    http::audit::Page,
+    http::audit::{MAX_ENTRIES, Page},
 };
 
 /// Arguments.
@@ -19,7 +19,7 @@ use crate::{
 pub struct AuditArgs {
     #[command(flatten)]
     remote: Remote,
-    /// At most so many, the latest
+    /// At most so many, the latest; a server gives 10,000 of them
     #[arg(long, default_value_t = 100)]
     limit: usize,
     /// One JSON object per line instead of a table
@@ -35,7 +35,8 @@ pub async fn run(args: &AuditArgs, config: &Config) -> Result<()> {
     let page = match args.remote.at("/api/audit") {
         Some(url) => {
             let request = args.remote.get(&url)?;
-            remote::answer(&url, request.query(&[("limit", args.limit.to_string())])).await?
+            let limit = args.limit.clamp(1, MAX_ENTRIES).to_string();
+            remote::answer(&url, request.query(&[("limit", limit)])).await?
         }
         None => read(config, args.limit)?,
     };

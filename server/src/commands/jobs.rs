@@ -18,7 +18,7 @@ use super::remote::{Remote, answer};
 use crate::{
     config::Config,
     error::{CommandError, Result},
-    http::jobs::Submission,
+    http::{jobs::Submission, query::MAX_PAGE},
     terminal, wiring,
 };
 
@@ -38,7 +38,7 @@ pub struct JobsArgs {
 enum Act {
     /// List jobs, the newest first
     List {
-        /// Only of this kind: train, backtest, score, retention
+        /// Only of this kind: train, backtest, score, retention, watch
         #[arg(long, value_name = "KIND")]
         kind: Option<JobKind>,
         /// Only in this state: queued, running, succeeded, failed, cancelled
@@ -99,14 +99,27 @@ impl<'a> Jobs<'a> {
         match self {
             Self::Store(store) => Ok(store.jobs()?.jobs(query).await?),
             Self::Remote(remote) => {
-                let mut path = format!("/api/jobs?limit={}", query.limit);
-                if let Some(kind) = query.kind {
-                    path += &format!("&kind={kind}");
+                let mut jobs: Vec<Job> = Vec::new();
+                loop {
+                    let asked = (query.limit - jobs.len()).clamp(1, MAX_PAGE);
+                    let mut path = format!("/api/jobs?limit={asked}");
+                    if let Some(kind) = query.kind {
+                        path += &format!("&kind={kind}");
+                    }
+                    if let Some(state) = query.state {
+                        path += &format!("&state={}", state.as_str());
+                    }
+                    if let Some(oldest) = jobs.last() {
+                        path += &format!("&before={}", oldest.id);
+                    }
+                    let page: Vec<Job> = Self::get(remote, &path).await?;
+                    let got = page.len();
+                    jobs.extend(page);
+                    if got < asked || jobs.len() >= query.limit {
+                        jobs.truncate(query.limit);
+                        return Ok(jobs);
+                    }
                 }
-                if let Some(state) = query.state {
-                    path += &format!("&state={}", state.as_str());
-                }
-                Self::get(remote, &path).await
             }
         }
     }

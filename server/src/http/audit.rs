@@ -13,7 +13,7 @@ use super::{
 use crate::access::audit::Entry;
 
 /// The most entries of one answer.
-const MAX_ENTRIES: usize = 10_000;
+pub const MAX_ENTRIES: usize = 10_000;
 
 /// The answer.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

@@ -267,7 +267,7 @@ pub async fn start(role: Role, config: &Config) -> Result<Wired> {
     }
     let training = match &backbone.store.ports.database {
         Some(database) if role == Role::Serve => {
-            let training = Training::start(config, database, &models::trainable(None))?;
+            let training = Training::start(config, database)?;
             Some(Arc::new(training))
         }
         _ => None,

@@ -25,13 +25,7 @@ pub fn providers(device: Option<&Arc<dyn Device>>) -> Providers {
 /// they are trained. A worker's have no device: what a verdict rests on is the kernels'.
 pub fn trainable(device: Option<&Arc<dyn Device>>) -> Providers {
     let networks = device.cloned().map(Networks::on).unwrap_or_default();
-    let artefacts = device.cloned().map(Artefacts::on).unwrap_or_default();
-    Providers::new(vec![
-        Arc::new(networks),
-        Arc::new(Classical),
-        Arc::new(artefacts),
-        Arc::new(ZeroShot),
-    ])
+    providers(device).after(Arc::new(networks))
 }
 
 /// The models of a database's registry; none of them is loaded yet.

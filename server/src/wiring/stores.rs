@@ -6,9 +6,7 @@ use bus::{MemoryBus, MemoryBusOptions};
 use pipeline::{Pipeline, SystemClock};
 use store::{DatabasePorts, JobStore, PriceReader, StorePorts};
 
-use super::{
-    DRAIN, Training, backbone::OpenStore, from_pipeline, models, pipeline_config, training,
-};
+use super::{DRAIN, Training, backbone::OpenStore, from_pipeline, pipeline_config, training};
 use crate::{config::Config, error::Result};
 
 /// Opens the store that is configured.
@@ -76,7 +74,7 @@ impl Working {
     /// Its threads cannot be started.
     pub fn worker(&self, config: &Config) -> Result<mlops::worker::Worker> {
         let slots = config.training.jobs.max(1);
-        training::worker(config, self.database()?, &models::trainable(None), slots)
+        training::worker(config, self.database()?, slots)
     }
 
     /// A worker and the schedule, running.
@@ -84,7 +82,7 @@ impl Working {
     /// # Errors
     /// As [`Training::start`].
     pub fn training(&self, config: &Config) -> Result<Training> {
-        Training::start(config, self.database()?, &models::trainable(None))
+        Training::start(config, self.database()?)
     }
 
     /// Closes it.

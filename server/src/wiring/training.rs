@@ -5,7 +5,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use forecast::Providers;
 use market::{Symbol, Timestamp};
 use mlops::{
     jobs::{PAYLOAD_VERSION, Payload as _, RetentionPayload, TrainPayload, train_jobs},
@@ -18,14 +17,17 @@ use store::{DatabasePorts, JobKind, JobQuery, Submitted, Topic};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use super::watching::{self, Lookout, Overdue};
+use super::{
+    models,
+    watching::{self, Lookout, Overdue},
+};
 use crate::{
     config::{Config, TrainingConfig},
     error::{CommandError, Result},
 };
 
 /// How often the clock is looked at: a clock that was set is noticed.
-const LOOK: Duration = Duration::from_secs(1);
+pub const LOOK: Duration = Duration::from_secs(1);
 
 /// Jobs that are submitted in one call.
 const BATCH: usize = 500;
@@ -47,11 +49,11 @@ impl Training {
     ///
     /// # Errors
     /// A schedule that never fires, a worker whose threads cannot be started.
-    pub fn start(config: &Config, database: &DatabasePorts, models: &Providers) -> Result<Self> {
+    pub fn start(config: &Config, database: &DatabasePorts) -> Result<Self> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let worker = match config.training.jobs {
             0 => None,
-            slots => Some(worker(config, database, models, slots)?),
+            slots => Some(worker(config, database, slots)?),
         };
         if let Some(worker) = worker.clone() {
             let stop = stop.clone();
@@ -81,20 +83,18 @@ impl Training {
         }
         let overdue = Overdue::default();
         if let Some(schedule) = config.training.schedule.clone() {
+            // One that never fires is found before anything of it runs.
+            schedule.next_after(SystemClock.now())?;
             let lookout = Lookout {
                 training: config.training.clone(),
-                schedule,
+                schedule: schedule.clone(),
                 grace: config.watching.overdue,
                 tells: config.watching.webhook.is_some(),
                 database: database.clone(),
                 overdue: overdue.clone(),
             };
-            let stop = stop.clone();
-            tasks.spawn(async move { stop.run_until_cancelled(lookout.run()).await });
-        }
-        if let Some(schedule) = config.training.schedule.clone() {
-            // One that never fires is found before anything runs.
-            schedule.next_after(SystemClock.now())?;
+            let until = stop.clone();
+            tasks.spawn(async move { until.run_until_cancelled(lookout.run()).await });
             let scheduler = Scheduler {
                 config: config.training.clone(),
                 database: database.clone(),
@@ -140,12 +140,7 @@ impl Training {
 ///
 /// # Errors
 /// Its threads cannot be started.
-pub fn worker(
-    config: &Config,
-    database: &DatabasePorts,
-    models: &Providers,
-    slots: usize,
-) -> Result<Worker> {
+pub fn worker(config: &Config, database: &DatabasePorts, slots: usize) -> Result<Worker> {
     let mut how = WorkerConfig::new(name(), env!("CARGO_PKG_VERSION"));
     how.slots = slots;
     how.lease = config.training.lease;
@@ -158,7 +153,7 @@ pub fn worker(
     let clock = Arc::new(|| SystemClock.now());
     Worker::new(
         WorkerPorts::from(database),
-        models.clone(),
+        models::trainable(None),
         calendars,
         how,
         clock,
@@ -205,6 +200,22 @@ fn name() -> String {
     format!("{host}:{}", std::process::id())
 }
 
+/// Waits for the fire after `last`. Where there is none to come, `over` is said once a day, in case somebody extends the
+/// calendar.
+pub async fn next_due(schedule: &Schedule, last: Timestamp, over: &str) -> (Timestamp, Due) {
+    loop {
+        match schedule.due(last, SystemClock.now()) {
+            Ok(Due::Waiting { .. }) => {}
+            Ok(due @ Due::Run { fire, .. }) => return (fire, due),
+            Err(e) => {
+                warn!("{over}: {e}");
+                tokio::time::sleep(Duration::from_secs(86_400)).await;
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 /// Submits what is due.
 struct Scheduler {
     config: TrainingConfig,
@@ -224,20 +235,14 @@ impl Scheduler {
             tokio::time::sleep(LOOK).await;
         };
         loop {
-            match self.schedule.due(last, SystemClock.now()) {
-                Ok(Due::Waiting { .. }) => {}
-                Ok(due @ Due::Run { fire, .. }) => match self.submit(fire, &due).await {
-                    Ok(jobs) => {
-                        info!(jobs, %fire, late = ?due.notice(), "trainings submitted");
-                        last = fire;
-                    }
-                    Err(e) => warn!(%fire, "trainings cannot be submitted: {e}"),
-                },
-                // The calendar ends: said once a day, in case somebody extends it.
-                Err(e) => {
-                    warn!("no training is due any more: {e}");
-                    tokio::time::sleep(Duration::from_secs(86_400)).await;
+            let over = "no training is due any more";
+            let (fire, due) = next_due(&self.schedule, last, over).await;
+            match self.submit(fire, &due).await {
+                Ok(jobs) => {
+                    info!(jobs, %fire, late = ?due.notice(), "trainings submitted");
+                    last = fire;
                 }
+                Err(e) => warn!(%fire, "trainings cannot be submitted: {e}"),
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -12,7 +12,7 @@ use std::{
 use market::{Symbol, Timestamp};
 use mlops::{
     jobs::{Payload as _, TrainPayload, WatchPayload},
-    schedule::{Due, Schedule},
+    schedule::Schedule,
     webhook::{Webhook, WebhookOptions},
     worker::CHAMPION,
 };
@@ -22,13 +22,11 @@ use serde_json::json;
 use store::{DatabasePorts, NewMessage, Topic, VersionQuery};
 use tracing::{info, warn};
 
+use super::training::{LOOK, next_due};
 use crate::{
     config::{TrainingConfig, WatchingConfig},
     error::{CommandError, Result},
 };
-
-/// How often the clock is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// How often the registry is asked what was trained.
 const ASK_EVERY: Duration = Duration::from_secs(60);
@@ -98,17 +96,10 @@ pub async fn look(schedule: Schedule, payload: WatchPayload, database: DatabaseP
     let mut last = SystemClock.now();
     loop {
         tokio::time::sleep(LOOK).await;
-        match schedule.due(last, SystemClock.now()) {
-            Ok(Due::Waiting { .. }) => {}
-            Ok(Due::Run { fire, .. }) => match submit(&schedule, &payload, &database, fire).await {
-                Ok(()) => last = fire,
-                Err(e) => warn!(%fire, "a look for drift cannot be submitted: {e}"),
-            },
-            // The calendar ends: said once a day, in case somebody extends it.
-            Err(e) => {
-                warn!("champions are not looked at any more: {e}");
-                tokio::time::sleep(Duration::from_secs(86_400)).await;
-            }
+        let (fire, _) = next_due(&schedule, last, "champions are not looked at any more").await;
+        match submit(&schedule, &payload, &database, fire).await {
+            Ok(()) => last = fire,
+            Err(e) => warn!(%fire, "a look for drift cannot be submitted: {e}"),
         }
     }
 }

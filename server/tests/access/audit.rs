@@ -51,6 +51,12 @@ async fn replays_imports_and_tokens_are_written_down_with_who_and_what_came_of_i
     let url = server.at("");
     let listed = run(&["audit", "--json", "--url", &url, "--token", &admin]);
     assert!(listed.status.success(), "{}", stderr(&listed));
+    let remote = ["--url", &url, "--token", &admin];
+    // More than one answer of the server may hold.
+    let all = run(&[&["audit", "--json", "--limit", "20000"], &remote[..]].concat());
+    assert_eq!(stdout(&all), stdout(&listed), "{}", stderr(&all));
+    let jobs = run(&[&["jobs", "list", "--limit", "5000"], &remote[..]].concat());
+    assert!(jobs.status.success(), "{}", stderr(&jobs));
     let entries: Vec<Value> = stdout(&listed)
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
