@@ -174,14 +174,26 @@ pub async fn history(
     let until = parameters.read("until", time)?.unwrap_or(Timestamp::MAX);
     let limit = parameters.limit()?;
     parameters.end()?;
-    let registry = &state.database.registry;
     let at = at.unwrap_or_else(|| SystemClock.now());
-    Ok(Json(History {
-        version: registry.alias_at(&name, &alias, at).await?,
-        moves: registry
-            .alias_history(&name, &alias, from, until, limit)
-            .await?,
-    }))
+    History::read(&state, &name, &alias, at, (from, until, limit)).await
+}
+
+impl History {
+    /// Where an alias pointed at a time, and so many of its moves in [from, until).
+    async fn read(
+        state: &AppState,
+        name: &str,
+        alias: &str,
+        at: Timestamp,
+        (from, until, limit): (Timestamp, Timestamp, usize),
+    ) -> Result<Json<Self>> {
+        let registry = &state.database.registry;
+        let moves = registry.alias_history(name, alias, from, until, limit);
+        Ok(Json(Self {
+            version: registry.alias_at(name, alias, at).await?,
+            moves: moves.await?,
+        }))
+    }
 }
 
 /// Where an alias shall point.
@@ -232,13 +244,8 @@ pub async fn move_alias(
         .by_hand(&grant)
         .move_alias(&name, &alias, asked.version, asked.expected, &asked.why)
         .await?;
-    let registry = &state.database.registry;
-    Ok(Json(History {
-        version: registry.alias_at(&name, &alias, SystemClock.now()).await?,
-        moves: registry
-            .alias_history(&name, &alias, Timestamp::MIN, Timestamp::MAX, 1)
-            .await?,
-    }))
+    let last = (Timestamp::MIN, Timestamp::MAX, 1);
+    History::read(&state, &name, &alias, SystemClock.now(), last).await
 }
 
 /// Whether a version is put away.

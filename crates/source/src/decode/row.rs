@@ -240,7 +240,7 @@ pub fn parse(bytes: &[u8]) -> Result<RawRow<'_>, Fault> {
     Err((RejectReason::Unparsable, format!("not a row: {error}")))
 }
 
-/// Reads an object into a row. A row is 400 bytes: returned through serde it would be copied at each level.
+/// Reads an object into a row. A row is some 320 bytes: returned through serde it would be copied at each level.
 fn read<'a>(bytes: &'a [u8], row: &mut RawRow<'a>) -> serde_json::Result<()> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     IntoRow(row).deserialize(&mut json)?;
