@@ -75,6 +75,7 @@ pub struct ChartData {
     /// What past forecasts were worth.
     pub record: Record,
     /// Who was champion of the series from a time on, oldest first.
+    #[serde(default)]
     pub champions: Vec<(Timestamp, String)>,
 }
 
@@ -124,4 +125,38 @@ pub fn first_steps(mut fan: Fan, horizon: u32) -> Fan {
         band.upper.truncate(steps);
     }
     fan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chart_that_a_browser_kept_for_an_older_build_reads() {
+        let query = ChartQuery {
+            symbol: "A".parse().unwrap(),
+            interval: Some(Interval::D1),
+            horizon: 5,
+            model: "drift".to_owned(),
+            bars: 120,
+        };
+        let chart = ChartData::empty(query);
+        let mut kept = serde_json::to_value(&chart).unwrap();
+        let fields = kept.as_object_mut().unwrap();
+        for later in [
+            "model",
+            "has_champion",
+            "champion_note",
+            "closed",
+            "champions",
+        ] {
+            assert!(fields.remove(later).is_some(), "{later}");
+        }
+        let read: ChartData = serde_json::from_value(kept).unwrap();
+        let without = ChartData {
+            model: String::new(),
+            ..chart
+        };
+        assert_eq!(read, without);
+    }
 }
