@@ -3,13 +3,12 @@
 //
 // Model: a worker reads the file by the server's own reader (reader.ts), the forecasting worker fits and forecasts
 // (frontend/worker/main.ts), this page draws and lists.
+import { SHARED } from "../offline/messages.js";
 import { draw, type Forecast } from "./drawing.js";
 import type { Answer, Asked, Series } from "./reader.js";
 
 /** A larger one does not fit the reader's memory beside its copy. */
 const MOST_BYTES = 256 * 1024 * 1024;
-/** Where the service worker puts a file that was shared with the app. */
-const SHARED = "/file/shared";
 
 interface LaunchParams {
   files: readonly { getFile(): Promise<File> }[];
@@ -140,10 +139,10 @@ document.addEventListener("drop", (event) => {
 });
 window.launchQueue?.setConsumer(({ files: [first] }) => void first?.getFile().then(take));
 if (location.search.includes("shared")) {
-  const shared = await caches.match(SHARED);
+  const shared = await caches.match(SHARED.address);
   if (shared) {
-    take(new File([await shared.blob()], decodeURIComponent(shared.headers.get("x-name") ?? "shared.csv")));
-    await (await caches.open("shared")).delete(SHARED);
+    take(new File([await shared.blob()], decodeURIComponent(shared.headers.get(SHARED.name) ?? "shared.csv")));
+    await (await caches.open(SHARED.cache)).delete(SHARED.address);
   }
 }
 document.documentElement.dataset["file"] = "ready";

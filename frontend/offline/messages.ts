@@ -84,6 +84,10 @@ export interface Heard {
   closed?: boolean;
 }
 
+/** Where a file that was shared with the app waits for the page that forecasts files: a cache, an address in it, and the
+ * answer's header with the file's name. */
+export const SHARED = { cache: "shared", address: "/file/shared", name: "x-name" } as const;
+
 /** Whoever keeps something says how it went, on this channel. */
 export const CHANNEL = "tickcast-kept";
 export interface KeptNews {

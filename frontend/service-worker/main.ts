@@ -9,7 +9,7 @@
 // What it does not do: take over by itself from the one before (the page offers that), or answer anything that
 // changes something.
 import { latestBars } from "../offline/bars.js";
-import { CHANNEL, type Chart, type KeptNews, type Overview, type Query } from "../offline/messages.js";
+import { CHANNEL, SHARED, type Chart, type KeptNews, type Overview, type Query } from "../offline/messages.js";
 import { Kept, chartRecord, type KeptChart, seriesName } from "../offline/kept.js";
 
 declare const self: ServiceWorkerGlobalScope;
@@ -21,8 +21,6 @@ const CACHE = PREFIX + BUILD;
 const SHELL = "/offline.html";
 /** A page of its own: it forecasts files of the device. */
 const FILE_PAGE = "/file.html";
-/** Where a file that was shared with the app waits for that page. */
-const SHARED = "/file/shared";
 /** A network that has not answered by then is none: the train is in its tunnel. */
 const PATIENCE_MS = 8_000;
 
@@ -46,9 +44,9 @@ self.addEventListener("fetch", (event) => {
   if (url.origin !== self.location.origin) return;
   if (request.method === "GET") {
     if (url.pathname === FILE_PAGE) {
-      event.respondWith(filePage(request));
+      event.respondWith(page(request, FILE_PAGE));
     } else if (request.mode === "navigate") {
-      if (!NO_PAGES.test(url.pathname)) event.respondWith(page(request));
+      if (!NO_PAGES.test(url.pathname)) event.respondWith(page(request, SHELL));
     } else if (FILES.includes(url.pathname)) {
       event.respondWith(file(request, url));
     }
@@ -81,8 +79,9 @@ async function dropOldCaches(): Promise<void> {
   }
 }
 
-async function page(request: Request): Promise<Response> {
-  const shell = async () => (await caches.open(CACHE)).match(`${SHELL}?b=${BUILD}`);
+/** A page; where nobody answers, `file` of this build's files in its place. */
+async function page(request: Request, file: string): Promise<Response> {
+  const shell = async () => (await caches.open(CACHE)).match(`${file}?b=${BUILD}`);
   try {
     const answer = await patiently(fetch(request));
     // What a proxy says whose server is away.
@@ -93,20 +92,12 @@ async function page(request: Request): Promise<Response> {
   }
 }
 
-async function filePage(request: Request): Promise<Response> {
-  try {
-    return await patiently(fetch(request));
-  } catch {
-    return (await (await caches.open(CACHE)).match(`${FILE_PAGE}?b=${BUILD}`)) ?? Response.error();
-  }
-}
-
 /** A file from another app (the manifest's `share_target`). */
 async function share(request: Request): Promise<Response> {
   const file = (await request.formData()).get("file");
   if (file instanceof File) {
-    const named = { "x-name": encodeURIComponent(file.name) };
-    await (await caches.open("shared")).put(SHARED, new Response(file, { headers: named }));
+    const named = { [SHARED.name]: encodeURIComponent(file.name) };
+    await (await caches.open(SHARED.cache)).put(SHARED.address, new Response(file, { headers: named }));
   }
   return Response.redirect(`${FILE_PAGE}?shared`, 303);
 }
