@@ -55,28 +55,34 @@ function ask<A, B>(worker: Worker, message: A, transfer: Transferable[] = []): P
 }
 
 async function read(): Promise<void> {
-  if (!chosen) return;
+  // Another may be chosen while this one is read.
+  const given = chosen;
+  if (!given) return;
   fail("");
   result.replaceChildren();
   found = [];
-  if (chosen.size > MOST_BYTES) {
-    return fail(`${chosen.name}: a file of up to 256 MB can be read here; the command \`tickcast forecast\` reads larger ones`);
-  }
-  said.textContent = `Reading ${chosen.name}…`;
+  forecasting?.terminate();
   reading?.terminate();
-  reading = new Worker(of("/worker/read.js"), { type: "module" });
-  const bytes = new Uint8Array(await chosen.arrayBuffer());
-  const asked: Asked = { name: chosen.name, bytes, column: column.value.trim(), id: id.value.trim() };
-  const answer = await ask<Asked, Answer>(reading, asked, [bytes.buffer]);
+  reading = undefined;
+  if (given.size > MOST_BYTES) {
+    said.textContent = "";
+    return fail(`${given.name}: a file of up to 256 MB can be read here; the command \`tickcast forecast\` reads larger ones`);
+  }
+  said.textContent = `Reading ${given.name}…`;
+  const worker = (reading = new Worker(of("/worker/read.js"), { type: "module" }));
+  const bytes = new Uint8Array(await given.arrayBuffer());
+  if (worker !== reading) return;
+  const asked: Asked = { name: given.name, bytes, column: column.value.trim(), id: id.value.trim() };
+  const answer = await ask<Asked, Answer>(worker, asked, [bytes.buffer]);
   if ("error" in answer) {
     said.textContent = "";
     return fail(answer.error);
   }
   found = answer.series;
-  series.replaceChildren(...found.map(({ id }, at) => new Option(id || chosen?.name, String(at))));
+  series.replaceChildren(...found.map(({ id }, at) => new Option(id || given.name, String(at))));
   part("series-choice").hidden = found.length < 2;
   const values = found.reduce((sum, { values }) => sum + values.length, 0);
-  said.textContent = `${chosen.name}: ${found.length} series, ${values} values. ${answer.notes.map((note) => `${note}.`).join(" ")}`;
+  said.textContent = `${given.name}: ${found.length} series, ${values} values. ${answer.notes.map((note) => `${note}.`).join(" ")}`;
   await forecast();
 }
 
