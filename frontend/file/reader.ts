@@ -18,7 +18,6 @@ export interface Asked {
 export interface Series {
   id: string;
   values: (number | null)[];
-  times_us: number[] | null;
 }
 
 export type Answer = { series: Series[]; notes: string[] } | { error: string };

@@ -1,6 +1,6 @@
 //! The server's reader of price files as a wasm module of its own, for a worker (`frontend/file/reader.ts`).
 //!
-//! Model: a file's bytes in, its series as JSON out: `{"series":[{"id","values","times_us"}],"notes":[]}` (null for a
+//! Model: a file's bytes in, its series as JSON out: `{"series":[{"id","values"}],"notes":[]}` (null for a
 //! missing value), or `{"error": message}` in the words of the command line, with line and column. The worker reads
 //! one file and ends, and the memory with it.
 //!
@@ -31,15 +31,10 @@ enum Reply {
 struct Values {
     id: String,
     values: Vec<Option<f64>>,
-    times_us: Option<Vec<i64>>,
 }
 
 impl From<Series> for Values {
     fn from(series: Series) -> Self {
-        let times = series.times.map(|times| {
-            let us = times.iter().map(|time| time.as_micros());
-            us.collect()
-        });
         Self {
             id: series.id,
             // JSON has no NaN.
@@ -48,7 +43,6 @@ impl From<Series> for Values {
                 .into_iter()
                 .map(|value| Some(value).filter(|value| value.is_finite()))
                 .collect(),
-            times_us: times,
         }
     }
 }
