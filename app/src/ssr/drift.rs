@@ -1,7 +1,7 @@
 //! What looks for drift have found: the results of jobs of the kind `watch`.
 
-use market::{Interval, Symbol, Timestamp};
-use serde::Deserialize;
+use market::Timestamp;
+use mlops::worker::{DriftAlarm, Look};
 use store::{JobKind, JobQuery, JobState};
 
 use super::desk::Desk;
@@ -10,49 +10,19 @@ use crate::api::ApiError;
 /// Looks that are gone through: the latest.
 const LOOKS: usize = 50;
 
-/// An alarm: something of a champion has drifted.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Alarm {
-    /// The model's name.
-    pub name: String,
-    /// The champion's version.
-    pub version: u32,
-    /// Whose bars.
-    pub symbol: Symbol,
-    /// Their length.
-    pub interval: Interval,
-    /// When it was seen.
-    pub at_us: Timestamp,
-    /// The job of the training that it has begun.
-    pub training: Option<i64>,
-    /// In words.
-    pub words: String,
-}
-
-/// What is read of a look.
-#[derive(Debug, Deserialize)]
-struct Look {
-    as_of_us: Timestamp,
-    watched: Vec<serde_json::Value>,
-    alarms: Vec<Alarm>,
-}
-
 /// How drift stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drift {
     /// When was looked last, and at how many champions; none where nobody has.
     pub last: Option<(Timestamp, usize)>,
     /// The alarms of the latest looks, the newest first.
-    pub alarms: Vec<Alarm>,
+    pub alarms: Vec<DriftAlarm>,
 }
 
-/// How drift stands; none where nobody looks for it.
-pub async fn drift(desk: &dyn Desk) -> Result<Option<Drift>, ApiError> {
-    let Ok(kind) = "watch".parse::<JobKind>() else {
-        return Ok(None);
-    };
+/// How drift stands.
+pub async fn drift(desk: &dyn Desk) -> Result<Drift, ApiError> {
     let query = JobQuery {
-        kind: Some(kind),
+        kind: Some(JobKind::Watch),
         state: Some(JobState::Succeeded),
         before_id: None,
         limit: LOOKS,
@@ -62,14 +32,14 @@ pub async fn drift(desk: &dyn Desk) -> Result<Option<Drift>, ApiError> {
         .await?
         .into_iter()
         .filter_map(|job| job.result);
-    Ok(Some(read(results)))
+    Ok(read(results))
 }
 
 /// Of the results of looks, the newest first.
 fn read(results: impl Iterator<Item = serde_json::Value>) -> Drift {
     let mut drift = Drift::default();
     for look in results.filter_map(|result| serde_json::from_value::<Look>(result).ok()) {
-        drift.last = drift.last.or(Some((look.as_of_us, look.watched.len())));
+        drift.last = drift.last.or(Some((look.as_of, look.watched.len())));
         drift.alarms.extend(look.alarms);
     }
     drift
@@ -88,7 +58,16 @@ mod tests {
             "at_us": 7_000_000, "since_us": 1, "statistic": 9.0, "corrected_rate": 0.001,
             "false_alarm_days": 365.0, "training": 12, "words": "errors have grown",
         });
-        let look = |at: i64, alarms: Vec<&serde_json::Value>| json!({"as_of_us": at, "watched": [{}, {}], "alarms": alarms, "last_alarms_us": {}});
+        let watched = json!({
+            "name": "close-1d.A", "version": 3, "symbol": "A", "interval": "1d", "since_us": 1,
+            "outcomes": 40, "readings": [],
+        });
+        let look = |at: i64, alarms: Vec<&serde_json::Value>| {
+            json!({
+                "as_of_us": at, "watched": [watched, watched], "alarms": alarms,
+                "last_alarms_us": {"close-1d.A": 7}, "last_trainings_us": {},
+            })
+        };
         let found = read([look(9, vec![]), json!("nonsense"), look(7, vec![&alarm])].into_iter());
         assert_eq!(found.last, Some((Timestamp::from_micros(9), 2)));
         assert_eq!(found.alarms.len(), 1);

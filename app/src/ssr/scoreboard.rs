@@ -77,7 +77,7 @@ async fn all(
             (interval, &choices(status.live_intervals, interval)),
             (find, after),
             next.as_deref(),
-            drift(desk).await?.as_ref(),
+            &drift(desk).await?,
         ),
     })
 }

@@ -1,18 +1,16 @@
 //! Whether what is served has drifted.
 
 use leptos::prelude::*;
+use mlops::worker::DriftAlarm;
 
 use crate::{
     erase::Erase,
     fragments::parts::{clock, job, model_url, panel, time},
-    ssr::drift::{Alarm, Drift},
+    ssr::drift::Drift,
 };
 
-/// The alarms; only those of one model where it is named. Nothing where nobody looks for drift.
-pub fn view(drift: Option<&Drift>, of: Option<&str>) -> AnyView {
-    let Some(drift) = drift else {
-        return ().erased();
-    };
+/// The alarms; only those of one model where it is named.
+pub fn view(drift: &Drift, of: Option<&str>) -> AnyView {
     let alarms = drift
         .alarms
         .iter()
@@ -34,7 +32,7 @@ pub fn view(drift: Option<&Drift>, of: Option<&str>) -> AnyView {
     panel("drift-heading", "Drift", body)
 }
 
-fn alarm(alarm: &Alarm) -> AnyView {
+fn alarm(alarm: &DriftAlarm) -> AnyView {
     let name = format!("{}, version {}", alarm.name, alarm.version);
     let training = alarm
         .training
@@ -43,7 +41,7 @@ fn alarm(alarm: &Alarm) -> AnyView {
         <li>
             <p class="letter-head">
                 <a href=model_url(&alarm.name)>{name}</a>
-                {time(alarm.at_us)}
+                {time(alarm.at)}
                 {training}
             </p>
             <p>{alarm.words.clone()}</p>

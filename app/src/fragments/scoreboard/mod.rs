@@ -48,7 +48,7 @@ pub struct SeriesScores {
     /// The latest bars.
     pub bars: Vec<Bar>,
     /// Whether champions have drifted.
-    pub drift: Option<Drift>,
+    pub drift: Drift,
 }
 
 /// The parts of the list: of each symbol the model that does best of those of which enough is known.
@@ -57,7 +57,7 @@ pub fn list(
     (interval, intervals): (Interval, &[Interval]),
     (find, after): (&str, &str),
     next: Option<&str>,
-    drifted: Option<&Drift>,
+    drifted: &Drift,
 ) -> Vec<String> {
     let chosen = interval.as_str();
     let choices: Vec<_> = intervals
@@ -158,7 +158,7 @@ fn row(listed: &Listed, interval: Interval) -> AnyView {
 pub fn series(shown: &SeriesScores) -> Vec<String> {
     let drawn = drawings::panels(shown);
     let name = TrainPayload::new(shown.symbol.clone(), shown.interval).name();
-    let drifted = html(drift::view(shown.drift.as_ref(), Some(&name)));
+    let drifted = html(drift::view(&shown.drift, Some(&name)));
     let mut parts = vec![html(head(shown)), html(records(shown)), drifted];
     parts.extend(drawn);
     parts
