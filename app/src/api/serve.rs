@@ -106,7 +106,11 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
         query.horizon,
     );
     let (live_fan, made) = futures::join!(live_fan(backend, &query, interval, fan_live), made);
-    let record = record(backend, &query, interval, !instrument.bars_only).await?;
+    let (record, champions) = futures::join!(
+        record(backend, &query, interval, !instrument.bars_only),
+        champions(&query.symbol, interval)
+    );
+    let record = record?;
     let (made, fit, problem) = match made {
         Ok((fan, fit)) => (Some(fan), fit, None),
         Err(error) => (
@@ -135,7 +139,7 @@ pub async fn chart_data(backend: &dyn Backend, query: ChartQuery) -> Result<Char
         fan_problem,
         fit,
         record,
-        champions: champions(&query.symbol, interval).await,
+        champions,
         model: query.model,
         has_champion,
         champion_note,
@@ -148,6 +152,15 @@ async fn champions(symbol: &Symbol, interval: Interval) -> Vec<(Timestamp, Strin
     match written::desk() {
         Ok(desk) => models::champions(&*desk, symbol, interval).await,
         Err(_) => Ok(Vec::new()),
+    }
+    .unwrap_or_default()
+}
+
+/// Whether a series has had a champion; no where that cannot be read, for the same reason.
+async fn had_champion(symbol: &Symbol, interval: Interval) -> bool {
+    match written::desk() {
+        Ok(desk) => models::had_champion(&*desk, symbol, interval).await,
+        Err(_) => Ok(false),
     }
     .unwrap_or_default()
 }
@@ -285,11 +298,12 @@ pub async fn record(
     interval: Interval,
     live: bool,
 ) -> Result<Record, ApiError> {
-    let champion = !champions(&query.symbol, interval).await.is_empty();
     let (symbol, model) = (query.symbol.clone(), query.model.clone());
-    let (fans, scores) = futures::try_join!(
+    let had_champion = async { Ok(had_champion(&query.symbol, interval).await) };
+    let (fans, scores, champion) = futures::try_join!(
         backend.past_fans(symbol.clone(), interval, model, PAST_FANS),
-        backend.scoreboard(symbol, interval)
+        backend.scoreboard(symbol, interval),
+        had_champion
     )?;
     let step = query.horizon;
     let scores = at_step(scores, step);

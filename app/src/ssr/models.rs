@@ -1,5 +1,7 @@
 //! What the Models page shows, gathered from the registry and the ledger.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures::future::try_join_all;
 use market::{Interval, Symbol, Timestamp};
 use mlops::{jobs::TrainPayload, training::Round};
@@ -45,22 +47,38 @@ pub async fn champions(
     symbol: &Symbol,
     interval: Interval,
 ) -> Result<Vec<(Timestamp, String)>, ApiError> {
-    let name = TrainPayload::new(symbol.clone(), interval).name();
-    let moves = desk.champions(&name, Timestamp::MIN, Timestamp::MAX, DRAWN);
+    let name = &TrainPayload::new(symbol.clone(), interval).name();
+    let moves = desk
+        .champions(name, Timestamp::MIN, Timestamp::MAX, DRAWN)
+        .await?;
+    let numbers: BTreeSet<u32> = moves.iter().filter_map(|moved| moved.to).collect();
+    let references = numbers.into_iter().map(|number| async move {
+        let version = desk.version(name, number).await?;
+        let reference = version.map(|version| version.reference);
+        let reference = reference.unwrap_or_else(|| format!("version {number}"));
+        Ok::<_, ApiError>((number, reference))
+    });
+    let references: BTreeMap<u32, String> = try_join_all(references).await?.into_iter().collect();
     let mut champions: Vec<(Timestamp, String)> = Vec::new();
-    for moved in moves.await? {
-        let who = match moved.to {
-            Some(number) => match desk.version(&name, number).await? {
-                Some(version) => version.reference,
-                None => format!("version {number}"),
-            },
-            None => "naive".to_owned(),
-        };
-        if champions.last().is_none_or(|(_, last)| *last != who) {
-            champions.push((moved.change.at, who));
+    for moved in moves {
+        let who = moved.to.and_then(|number| references.get(&number));
+        let who = who.map_or("naive", String::as_str);
+        if champions.last().is_none_or(|(_, last)| last != who) {
+            champions.push((moved.change.at, who.to_owned()));
         }
     }
     Ok(champions)
+}
+
+/// Whether a series has had a champion.
+pub async fn had_champion(
+    desk: &dyn Desk,
+    symbol: &Symbol,
+    interval: Interval,
+) -> Result<bool, ApiError> {
+    let name = TrainPayload::new(symbol.clone(), interval).name();
+    let last = desk.champions(&name, Timestamp::MIN, Timestamp::MAX, 1);
+    Ok(!last.await?.is_empty())
 }
 
 /// A verdict with its numbers.

@@ -88,9 +88,8 @@ async fn one(
     (symbol, interval): (Symbol, Option<Interval>),
     model: Option<&str>,
 ) -> Result<Written, ApiError> {
-    let found = backend.instrument(symbol.clone()).await?;
+    let (found, status) = futures::try_join!(backend.instrument(symbol.clone()), backend.status())?;
     let instrument = found.ok_or_else(|| no_prices(symbol.as_str()))?;
-    let status = backend.status().await?;
     let usual = status.live_intervals.first().copied();
     let interval = interval
         .or(usual)

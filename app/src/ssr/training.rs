@@ -131,6 +131,7 @@ async fn one(desk: &dyn Desk, id: &str, search: &Search) -> Result<Written, ApiE
     };
     let number: i64 = id.parse().map_err(|_| missing())?;
     let found = desk.job(number).await?.ok_or_else(missing)?;
+    // After the job: of one that has ended the log is whole.
     let mut lines = desk.job_log(number, 0, store::JOB_LINES_KEPT).await?;
     let (all_lines, curves) = (lines.len(), curves(&lines));
     if search.get("log") != Some("all") {
