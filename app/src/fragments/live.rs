@@ -3,21 +3,15 @@
 //! Model: nothing is said of shares before there are enough outcomes that do not depend on each other; until then the
 //! numbers are those of the gate's held-out origins, and say so.
 
-use forecast::calibration::ENOUGH_OUTCOMES;
 use mlops::training::ModelMeasures;
 
-use crate::{
-    api::{
-        ModelScore,
-        markup::record::{coverages, outcomes, outcomes_of, too_early, with_bounds},
+use crate::api::{
+    ModelScore,
+    markup::{
+        numbers::{share, skill},
+        record::{held_at, outcomes, says_something, too_early},
     },
-    format,
 };
-
-/// Whether there are enough outcomes to say something.
-pub fn says_something(score: &ModelScore) -> bool {
-    outcomes_of(score) >= ENOUGH_OUTCOMES
-}
 
 /// How a model did, for a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,12 +45,10 @@ pub fn standing(live: Option<&ModelScore>, gate: Option<&ModelMeasures>) -> Stan
             source: early.unwrap_or_else(|| "nothing yet".to_owned()),
         };
     };
-    let share =
-        |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| format::percent(v, 0));
     let origins = format!("the gate's {} origins", gate.origins);
     Standing {
         skill: gate.skill_against_naive,
-        skill_text: skill_text(&gate.model, gate.skill_against_naive),
+        skill_text: skill(&gate.model, gate.skill_against_naive),
         held_80: share(gate.coverage_80),
         held_95: share(gate.coverage_95),
         source: match early {
@@ -67,27 +59,12 @@ pub fn standing(live: Option<&ModelScore>, gate: Option<&ModelMeasures>) -> Stan
 }
 
 fn of_live(score: &ModelScore) -> Standing {
-    let held = |level: f64| {
-        let found = coverages(score).find(|c| (c.nominal - level).abs() < 1e-9);
-        found.map_or_else(
-            || "–".to_owned(),
-            |c| format!("{}, {}", with_bounds(&c), c.holds().as_str()),
-        )
-    };
     Standing {
         skill: score.skill,
-        skill_text: skill_text(&score.model, score.skill),
-        held_80: held(0.8),
-        held_95: held(0.95),
+        skill_text: skill(&score.model, score.skill),
+        held_80: held_at(score, 80.0),
+        held_95: held_at(score, 95.0),
         source: format!("live, {}", outcomes(score.count)),
-    }
-}
-
-fn skill_text(model: &str, skill: Option<f64>) -> String {
-    match skill {
-        _ if model == "naive" => "yardstick".to_owned(),
-        Some(skill) => format::signed_percent(skill, 1),
-        None => "–".to_owned(),
     }
 }
 

@@ -13,7 +13,7 @@ use market::Symbol;
 
 use super::{
     markup,
-    numbers::{duration, estimate, measure, p_value, share},
+    numbers::{duration, estimate, measure, p_value, share, skill},
     record::NAIVE,
     verdict,
 };
@@ -295,14 +295,6 @@ fn measures_row(row: &ModelReport) -> AnyView {
         </tr>
     }
     .erased()
-}
-
-fn skill(model: &str, value: Option<f64>) -> String {
-    match value {
-        _ if model == NAIVE => "yardstick".to_owned(),
-        Some(value) => format::signed_percent(value, 1),
-        None => "–".to_owned(),
-    }
 }
 
 fn cell(text: String) -> AnyView {

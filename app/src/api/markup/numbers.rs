@@ -1,5 +1,6 @@
 //! Estimates, measures and p-values as text. Unlike prices they have no usual size.
 
+use super::record::NAIVE;
 use crate::format;
 
 /// An error of prices, to be read beside others: `1.234`, `0.0623`, `0.000012`.
@@ -38,6 +39,15 @@ pub fn measure(value: Option<f64>) -> String {
 /// A share as a percentage without decimals.
 pub fn share(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), |v| format::percent(v, 0))
+}
+
+/// The skill of a model against naive: `+2.1 %`, and of naive itself `yardstick`.
+pub fn skill(model: &str, value: Option<f64>) -> String {
+    match value {
+        _ if model == NAIVE => "yardstick".to_owned(),
+        Some(value) => format::signed_percent(value, 1),
+        None => "–".to_owned(),
+    }
 }
 
 /// A p-value: `0.012`, `< 0.001`.

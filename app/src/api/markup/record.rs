@@ -77,19 +77,7 @@ fn table(scores: &[ModelScore], query: &ChartQuery) -> AnyView {
 }
 
 fn row(score: &ModelScore, query: &ChartQuery) -> AnyView {
-    let enough = outcomes_of(score) >= ENOUGH_OUTCOMES;
-    let held = |level: f64| {
-        let found = coverages(score).find(|c| (c.nominal - level / 100.0).abs() < 1e-9);
-        match found.filter(|_| enough) {
-            Some(coverage) => format!("{}, {}", with_bounds(&coverage), coverage.holds().as_str()),
-            None => "–".to_owned(),
-        }
-    };
-    let skill = match score.skill {
-        _ if score.model == NAIVE => "yardstick".to_owned(),
-        Some(skill) if enough => format::signed_percent(skill, 1),
-        _ => "–".to_owned(),
-    };
+    let skill = score.skill.filter(|_| says_something(score));
     let chosen = score.model == query.model;
     let link = ChartQuery {
         model: score.model.clone(),
@@ -107,9 +95,9 @@ fn row(score: &ModelScore, query: &ChartQuery) -> AnyView {
             <th scope="row">{name}</th>
             <td>{score.count.to_string()}</td>
             <td>{numbers::error_size(score.mae)}</td>
-            <td>{skill}</td>
-            <td>{held(80.0)}</td>
-            <td>{held(95.0)}</td>
+            <td>{numbers::skill(&score.model, skill)}</td>
+            <td>{held_at(score, 80.0)}</td>
+            <td>{held_at(score, 95.0)}</td>
         </tr>
     }
     .erased()
@@ -120,7 +108,7 @@ pub fn promise(scores: &[ModelScore], query: &ChartQuery) -> String {
     let Some(score) = of_model(scores, &query.model) else {
         return String::new();
     };
-    let mut text = if outcomes_of(score) < ENOUGH_OUTCOMES {
+    let mut text = if !says_something(score) {
         format!(". Whether its intervals hold is {}", too_early(score))
     } else {
         let of = outcomes(score.count);
@@ -154,7 +142,7 @@ fn in_words(score: Option<&ModelScore>, query: &ChartQuery) -> String {
     } else {
         String::new()
     };
-    if outcomes_of(score) < ENOUGH_OUTCOMES {
+    if !says_something(score) {
         return format!("Of {}: {}.{overlap}", score.model, too_early(score),);
     }
     let mut text = format!(
@@ -225,7 +213,7 @@ fn held(score: &ModelScore) -> String {
 }
 
 /// `78 % (71 to 84 %)`.
-pub fn with_bounds(coverage: &Coverage) -> String {
+fn with_bounds(coverage: &Coverage) -> String {
     let (lower, upper) = coverage.bounds();
     format!(
         "{} ({} to {})",
@@ -235,13 +223,27 @@ pub fn with_bounds(coverage: &Coverage) -> String {
     )
 }
 
-pub fn coverages(score: &ModelScore) -> impl Iterator<Item = Coverage> {
+fn coverages(score: &ModelScore) -> impl Iterator<Item = Coverage> {
     score.coverage.iter().map(|(level, share)| Coverage {
         nominal: level / 100.0,
         count: score.count,
         share: *share,
         independent: outcomes_of(score),
     })
+}
+
+/// Whether there are enough outcomes to say something.
+pub fn says_something(score: &ModelScore) -> bool {
+    outcomes_of(score) >= ENOUGH_OUTCOMES
+}
+
+/// What the interval of `level` per cent held: `78 % (71 to 84 %), holds`; `–` while there is too little to say.
+pub fn held_at(score: &ModelScore, level: f64) -> String {
+    let found = coverages(score).find(|c| (c.nominal - level / 100.0).abs() < 1e-9);
+    match found.filter(|_| says_something(score)) {
+        Some(coverage) => format!("{}, {}", with_bounds(&coverage), coverage.holds().as_str()),
+        None => "–".to_owned(),
+    }
 }
 
 /// The independent outcomes: live forecasts are made a step apart.

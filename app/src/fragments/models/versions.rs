@@ -5,7 +5,7 @@ use store::Version;
 
 use super::{Model, fact};
 use crate::{
-    api::markup::numbers::measure,
+    api::markup::numbers::{measure, share},
     erase::Erase,
     format,
     fragments::parts::{self, cell, clock, entry, job, table, time, words},
@@ -58,8 +58,6 @@ fn row(version: &Version) -> AnyView {
     let is_champion = version.aliases.iter().any(|alias| alias == "champion");
     let skill = number(version, "skill_against_naive");
     let skill = skill.map_or_else(|| "–".to_owned(), |v| format::signed_percent(v, 1));
-    let held =
-        number(version, "coverage_95").map_or_else(|| "–".to_owned(), |v| format::percent(v, 0));
     let lineage = &version.lineage;
     let span = format!(
         "{} to {}, {} closes",
@@ -78,7 +76,7 @@ fn row(version: &Version) -> AnyView {
             {cell(span)}
             {cell(skill)}
             {cell(measure(number(version, "mase")))}
-            {cell(held)}
+            {cell(share(number(version, "coverage_95")))}
             {words(version.note.clone())}
         </tr>
     }

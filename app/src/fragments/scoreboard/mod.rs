@@ -9,12 +9,15 @@ use market::{Bar, Interval, Symbol};
 use mlops::jobs::TrainPayload;
 
 use super::{
-    live::{says_something, standing},
+    live::standing,
     models::first_step,
     parts::{cell, html, panel, table, words},
 };
 use crate::{
-    api::{ModelScore, ScoredFan, markup::numbers},
+    api::{
+        ModelScore, ScoredFan,
+        markup::{numbers, record::says_something},
+    },
     erase::Erase,
     format::ahead,
     query::symbol_url,
