@@ -125,9 +125,7 @@ fn usual_model(scores: &[ModelScore]) -> String {
         .iter()
         .filter(|s| s.count > 0)
         .map(|s| s.model.as_str());
-    let champion = names
-        .clone()
-        .find(|name| *name == CHAMPION || name.starts_with("models:/"));
+    let champion = names.clone().find(|name| *name == CHAMPION);
     let usual = names.clone().find(|name| *name == FIRST_MODEL);
     let any = names.find(|name| *name != "naive");
     champion.or(usual).or(any).unwrap_or(FIRST_MODEL).to_owned()

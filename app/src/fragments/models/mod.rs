@@ -7,7 +7,7 @@ mod list;
 mod versions;
 
 use leptos::prelude::*;
-use mlops::training::{Action, ModelMeasures, Role, Round};
+use mlops::training::{Action, Role, Round};
 use store::{AliasChange, ModelSummary, Verdict, Version};
 
 pub use list::{Listed, list};
@@ -17,28 +17,16 @@ use super::{
     parts::{cell, entry, html, job, outcome, panel, table, time, words},
 };
 use crate::{
-    api::ModelScore,
+    api::{ModelScore, markup::numbers::measure},
     erase::Erase,
     query::symbol_url,
     ssr::{desk::CHAMPION, written::Done},
 };
 
-/// The names under which there may be a live record of a version: the champion's, its own, and that of the model that it
-/// was fitted as.
-pub fn live_names(version: &Version) -> [String; 4] {
-    let name = &version.name;
-    [
-        CHAMPION.to_owned(),
-        format!("models:/{name}@champion"),
-        format!("models:/{name}/{}", version.version),
-        version.reference.clone(),
-    ]
-}
-
-/// The live record of a version one step ahead, or at the first step that has outcomes.
+/// The live record of a champion one step ahead, or at the first step that has outcomes: its own, else that of the model
+/// that it was fitted as.
 pub fn live_of<'a>(version: &Version, scores: &'a [ModelScore]) -> Option<&'a ModelScore> {
-    let names = live_names(version);
-    names.iter().find_map(|name| first_step(name, scores))
+    first_step(CHAMPION, scores).or_else(|| first_step(&version.reference, scores))
 }
 
 /// The record of a model at its first step with outcomes.
@@ -130,7 +118,7 @@ struct Row {
     name: String,
     role: &'static str,
     standing: Standing,
-    gate: Option<ModelMeasures>,
+    mase: Option<f64>,
 }
 
 /// Who did how on this series, the best first.
@@ -154,7 +142,7 @@ fn standings(model: &Model) -> AnyView {
                     Role::Candidate => "candidate",
                 },
                 standing: live::standing(live, Some(one)),
-                gate: Some(one.clone()),
+                mase: one.mase,
             }
         })
         .collect();
@@ -176,10 +164,9 @@ fn standings(model: &Model) -> AnyView {
                 name,
                 role,
                 standing,
-                gate,
+                mase,
             } = row;
             let current = (role == "champion").then_some("true");
-            let mase = crate::api::markup::numbers::measure(gate.and_then(|gate| gate.mase));
             view! {
                 <tr aria-current=current>
                     <th scope="row">{format!("{}. {name}", at + 1)}</th>
@@ -187,7 +174,7 @@ fn standings(model: &Model) -> AnyView {
                     {cell(standing.skill_text)}
                     {cell(standing.held_80)}
                     {cell(standing.held_95)}
-                    {cell(mase)}
+                    {cell(measure(mase))}
                     {words(standing.source)}
                 </tr>
             }
