@@ -15,8 +15,7 @@ use store::{AliasChange, Job, JobLine, JobQuery, ModelSummary, Verdict, Version,
 
 use crate::api::ApiError;
 
-/// The alias of what is served.
-pub const CHAMPION: &str = "champion";
+pub use crate::query::CHAMPION;
 
 /// How the loop is configured.
 #[derive(Clone, Debug)]

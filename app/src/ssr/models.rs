@@ -4,17 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 use market::{Interval, Symbol, Timestamp};
-use mlops::{jobs::TrainPayload, training::Round};
+use mlops::{jobs::series_name, training::Round};
 use store::{ModelSummary, Verdict, Version, VersionQuery};
 
-use super::{
-    desk::{CHAMPION, Desk},
-    search::Search,
-    written::{Done, time},
-};
+use super::{desk::Desk, search::Search, written::Done};
 use crate::{
     api::{ApiError, ModelScore, backend::Backend, written::Written},
     fragments::models::{Listed, Model, list, model},
+    query::CHAMPION,
 };
 
 /// Names on a page of the list.
@@ -47,7 +44,7 @@ pub async fn champions(
     symbol: &Symbol,
     interval: Interval,
 ) -> Result<Vec<(Timestamp, String)>, ApiError> {
-    let name = &TrainPayload::new(symbol.clone(), interval).name();
+    let name = &series_name(symbol, interval);
     let moves = desk
         .champions(name, Timestamp::MIN, Timestamp::MAX, DRAWN)
         .await?;
@@ -76,7 +73,7 @@ pub async fn had_champion(
     symbol: &Symbol,
     interval: Interval,
 ) -> Result<bool, ApiError> {
-    let name = TrainPayload::new(symbol.clone(), interval).name();
+    let name = series_name(symbol, interval);
     let last = desk.champions(&name, Timestamp::MIN, Timestamp::MAX, 1);
     Ok(!last.await?.is_empty())
 }
@@ -193,9 +190,9 @@ async fn one(
     let at = match search.get("at") {
         Some(typed) => Some((
             market::excerpt(typed).into_owned(),
-            match time(typed) {
-                Some(at) => Some(desk.champion_at(name, at).await?),
-                None => None,
+            match typed.parse() {
+                Ok(at) => Some(desk.champion_at(name, at).await?),
+                Err(_) => None,
             },
         )),
         None => None,

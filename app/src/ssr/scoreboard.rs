@@ -3,15 +3,11 @@
 use futures::future::try_join_all;
 use market::{Interval, Symbol};
 
-use super::{
-    desk::{CHAMPION, Desk},
-    drift::drift,
-    search::Search,
-};
+use super::{desk::Desk, drift::drift, search::Search};
 use crate::{
     api::{ApiError, ModelScore, backend::Backend, written::Written},
     fragments::scoreboard::{Listed, SeriesScores, list, series},
-    query::FIRST_MODEL,
+    query::{CHAMPION, FIRST_MODEL},
 };
 
 /// Symbols on a page of the list.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::use_context;
-use market::{ErrorKind, Timestamp};
+use market::ErrorKind;
 
 use super::{desk::Desk, models, scoreboard, search::Search, training};
 use crate::api::{ApiError, serve, written::Written};
@@ -42,16 +42,6 @@ pub struct Done {
     pub field: Option<String>,
 }
 
-/// The kinds of errors that an act ends with.
-const KINDS: [ErrorKind; 6] = [
-    ErrorKind::NotFound,
-    ErrorKind::Conflict,
-    ErrorKind::Invalid,
-    ErrorKind::Timeout,
-    ErrorKind::Unavailable,
-    ErrorKind::Internal,
-];
-
 impl Done {
     /// Reads it from an address.
     pub fn read(search: &Search) -> Self {
@@ -59,13 +49,8 @@ impl Done {
         Self {
             done: search.get("done").map(ToOwned::to_owned),
             count: search.parse("count").unwrap_or(0),
-            problem: problem.and_then(|text| KINDS.into_iter().find(|k| k.as_str() == text)),
+            problem: problem.and_then(|text| serde_json::from_value(text.into()).ok()),
             field: search.get("field").map(ToOwned::to_owned),
         }
     }
-}
-
-/// The time of an address: a day, or a time as RFC 3339 has it.
-pub fn time(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
 }

@@ -7,7 +7,7 @@
 use forecast::calibration::{Coverage, ENOUGH_OUTCOMES, Holds, independent};
 use leptos::prelude::*;
 use market::Interval;
-use mlops::jobs::TrainPayload;
+use mlops::{jobs::series_name, registered::CHALLENGER};
 
 use super::{markup, numbers};
 use crate::{
@@ -20,9 +20,6 @@ use crate::{
 
 /// The yardstick.
 pub const NAIVE: &str = "naive";
-
-/// The registry's versions that have not been champion.
-const CHALLENGER: &str = "challenger";
 
 /// The record of the model shown in words, and of all in a table; `champion` says whether the series has a model of
 /// the registry.
@@ -40,7 +37,7 @@ pub fn board(scores: &[ModelScore], query: &ChartQuery, live: bool, champion: bo
         &[("symbol", query.symbol.as_str()), ("interval", interval)],
     );
     let models = query.interval.map(|interval| {
-        let name = TrainPayload::new(query.symbol.clone(), interval).name();
+        let name = series_name(&query.symbol, interval);
         let url = url("/models", &[("name", &name)]);
         view! { <a href=url>"Its champion and versions"</a> }
     });

@@ -7,7 +7,10 @@ mod list;
 mod versions;
 
 use leptos::prelude::*;
-use mlops::training::{Action, Role, Round};
+use mlops::{
+    registered::CHALLENGER,
+    training::{Action, Role, Round},
+};
 use store::{AliasChange, ModelSummary, Verdict, Version};
 
 pub use list::{Listed, list};
@@ -19,8 +22,8 @@ use super::{
 use crate::{
     api::{ModelScore, markup::numbers::measure},
     erase::Erase,
-    query::symbol_url,
-    ssr::{desk::CHAMPION, written::Done},
+    query::{CHAMPION, symbol_url},
+    ssr::written::Done,
 };
 
 /// The live record of a champion one step ahead, or at the first step that has outcomes: its own, else that of the model
@@ -100,7 +103,7 @@ fn head(model: &Model) -> AnyView {
         Ok(None) => "There is no champion: naive is served.".to_owned(),
         Err(why) => format!("The champion cannot be served: {why}"),
     };
-    let challenger = model.summary.aliases.get("challenger").map(|version| {
+    let challenger = model.summary.aliases.get(CHALLENGER).map(|version| {
         let text = format!("Version {version} is the challenger: it runs in the shadow, and is not shown as the forecast.");
         view! { <p data-testid="challenger">{text}</p> }
     });

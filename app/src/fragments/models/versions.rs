@@ -9,6 +9,7 @@ use crate::{
     erase::Erase,
     format,
     fragments::parts::{self, cell, clock, entry, job, table, time, words},
+    query::CHAMPION,
     ssr::search::url,
 };
 
@@ -55,7 +56,7 @@ fn row(version: &Version) -> AnyView {
         marks = "archived".to_owned();
     }
     let tag = (!marks.is_empty()).then(|| view! { <span class="tag">{marks}</span> });
-    let is_champion = version.aliases.iter().any(|alias| alias == "champion");
+    let is_champion = version.aliases.iter().any(|alias| alias == CHAMPION);
     let skill = number(version, "skill_against_naive");
     let skill = skill.map_or_else(|| "–".to_owned(), |v| format::signed_percent(v, 1));
     let lineage = &version.lineage;

@@ -6,7 +6,7 @@ mod rolling;
 
 use leptos::prelude::*;
 use market::{Bar, Interval, Symbol};
-use mlops::jobs::TrainPayload;
+use mlops::jobs::series_name;
 
 use super::{
     live::standing,
@@ -160,7 +160,7 @@ fn row(listed: &Listed, interval: Interval) -> AnyView {
 /// The parts of a series' page.
 pub fn series(shown: &SeriesScores) -> Vec<String> {
     let drawn = drawings::panels(shown);
-    let name = TrainPayload::new(shown.symbol.clone(), shown.interval).name();
+    let name = series_name(&shown.symbol, shown.interval);
     let drifted = html(drift::view(&shown.drift, Some(&name)));
     let mut parts = vec![html(head(shown)), html(records(shown)), drifted];
     parts.extend(drawn);
