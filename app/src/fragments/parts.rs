@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use market::{ErrorKind, Timestamp};
+use mlops::training::Action;
 
 use crate::{erase::Erase, format, ssr::written::Done};
 
@@ -74,6 +75,25 @@ pub fn job(id: i64) -> AnyView {
 /// The page of a model.
 pub fn model_url(name: &str) -> String {
     crate::ssr::search::url("/models", &[("name", name)])
+}
+
+/// What a round did, in a word or two; `served` is the champion after it, none while naive is served.
+pub fn action(action: Action, served: Option<&str>) -> String {
+    match (action, served) {
+        (Action::Promote, served) => format!("promoted {}", served.unwrap_or("naive")),
+        (Action::Refresh, served) => format!("kept {}, fitted anew", served.unwrap_or("naive")),
+        (Action::Keep, None) => "refused: naive is served".to_owned(),
+        (Action::Keep, Some(served)) => format!("kept {served}"),
+        (Action::ServeNaive, _) => "champion dropped: naive is served".to_owned(),
+    }
+}
+
+/// The lines of a text as paragraphs, without those that are empty.
+pub fn paragraphs(words: &str) -> Vec<AnyView> {
+    let lines = words.lines().filter(|line| !line.trim().is_empty());
+    lines
+        .map(|line| view! { <p>{line.to_owned()}</p> }.erased())
+        .collect()
 }
 
 /// What came of an act; nothing where none was done.

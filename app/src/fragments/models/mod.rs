@@ -6,10 +6,11 @@ mod history;
 mod list;
 mod versions;
 
+use forecast::ModelRef;
 use leptos::prelude::*;
 use mlops::{
     registered::CHALLENGER,
-    training::{Action, Role, Round},
+    training::{Role, Round},
 };
 use store::{AliasChange, ModelSummary, Verdict, Version};
 
@@ -17,7 +18,7 @@ pub use list::{Listed, list};
 
 use super::{
     live::{self, Standing},
-    parts::{cell, entry, html, job, outcome, panel, table, time, words},
+    parts::{self, cell, entry, html, job, outcome, panel, paragraphs, table, time, words},
 };
 use crate::{
     api::{ModelScore, markup::numbers::measure},
@@ -205,17 +206,7 @@ fn standings(model: &Model) -> AnyView {
 
 /// What a round did, in a word or two.
 pub fn action(round: &Round) -> String {
-    let served = round
-        .served
-        .as_ref()
-        .map_or("naive", |model| model.as_str());
-    match round.action {
-        Action::Promote => format!("promoted {served}"),
-        Action::Refresh => format!("kept {served}, fitted anew"),
-        Action::Keep if round.served.is_none() => "refused: naive is served".to_owned(),
-        Action::Keep => format!("kept {served}"),
-        Action::ServeNaive => "champion dropped: naive is served".to_owned(),
-    }
+    parts::action(round.action, round.served.as_ref().map(ModelRef::as_str))
 }
 
 /// What the gate said, the newest in full.
@@ -227,7 +218,7 @@ fn said(model: &Model) -> AnyView {
             view! { <p>"The gate has said nothing yet."</p> }.erased(),
         );
     };
-    let paragraphs: Vec<_> = paragraphs(newest);
+    let paragraphs = paragraphs(&newest.verdict.words);
     let older: Vec<_> = model
         .verdicts
         .iter()
@@ -266,20 +257,9 @@ fn said(model: &Model) -> AnyView {
     panel("verdict-heading", "Why: the verdict", body)
 }
 
-fn paragraphs(verdict: &Verdict) -> Vec<AnyView> {
-    let lines = verdict
-        .verdict
-        .words
-        .lines()
-        .filter(|line| !line.trim().is_empty());
-    lines
-        .map(|line| view! { <p>{line.to_owned()}</p> }.erased())
-        .collect()
-}
-
 fn paragraphs_of(verdict: &Verdict) -> AnyView {
     let link = verdict.job.map(|id| view! { <p>{job(id)}</p> });
-    view! { <div class="prose">{paragraphs(verdict)} {link}</div> }.erased()
+    view! { <div class="prose">{paragraphs(&verdict.verdict.words)} {link}</div> }.erased()
 }
 
 /// A fact of a version.

@@ -7,14 +7,15 @@ mod queue;
 mod schedule;
 
 use leptos::prelude::*;
-use mlops::{jobs::TrainPayload, schedule::Upcoming};
+use mlops::{jobs::TrainPayload, schedule::Upcoming, training::Action};
+use serde::Deserialize as _;
 use serde_json::Value;
 use store::{Job, JobKind, JobLine, JobState};
 
 pub use curves::{Curve, curves};
 pub use one::job;
 
-use super::parts::{html, outcome};
+use super::parts::{self, html, outcome};
 use crate::{
     erase::Erase,
     ssr::{desk::LoopFacts, written::Done},
@@ -136,20 +137,16 @@ fn lost(job: &Job, facts: Option<&LoopFacts>) -> Option<String> {
 
 /// What became of a finished job, in a few words.
 fn end(job: &Job) -> String {
-    let text = |key: &str| job.result.as_ref()?.get(key)?.as_str();
+    let result = |key: &str| job.result.as_ref()?.get(key);
     match job.state {
         JobState::Failed => format!(
             "failed: {}",
             job.error.as_deref().unwrap_or("nobody knows why")
         ),
         JobState::Cancelled => "cancelled".to_owned(),
-        _ => match (text("action"), text("served").unwrap_or("naive")) {
-            (Some("promote"), served) => format!("promoted {served}"),
-            (Some("refresh"), served) => format!("kept {served}, fitted anew"),
-            (Some("keep"), "naive") => "refused: naive is served".to_owned(),
-            (Some("keep"), served) => format!("kept {served}"),
-            (Some("serve_naive"), _) => "champion dropped: naive is served".to_owned(),
-            _ => job.state.as_str().to_owned(),
+        _ => match result("action").and_then(|action| Action::deserialize(action).ok()) {
+            Some(action) => parts::action(action, result("served").and_then(Value::as_str)),
+            None => job.state.as_str().to_owned(),
         },
     }
 }

@@ -8,7 +8,7 @@ use super::{OneJob, about, curves, end, lost, model_name, queue};
 use crate::{
     erase::Erase,
     format,
-    fragments::parts::{clock, entry, html, model_url, outcome, panel, time},
+    fragments::parts::{clock, entry, html, model_url, outcome, panel, paragraphs, time},
     ssr::{search::url, written::Done},
 };
 
@@ -86,12 +86,8 @@ fn came_of(job: &Job) -> AnyView {
             panel("result-heading", "Result", body.erased())
         });
     };
-    let paragraphs: Vec<_> = words
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| view! { <p>{line.to_owned()}</p> })
-        .collect();
-    let body = view! { <div class="prose" data-testid="job-verdict">{paragraphs}</div> }.erased();
+    let body =
+        view! { <div class="prose" data-testid="job-verdict">{paragraphs(words)}</div> }.erased();
     panel("result-heading", "Why: the verdict", body)
 }
 
