@@ -132,28 +132,27 @@ def secantusdb_python():
     return python_with(f"secantusdb-{SECANTUSDB}", "SecantusDB", f"secantusdb=={SECANTUSDB}")
 
 
-def mlflow_python():
+def pinned(name, what, pins, version, *requirements):
+    """The same of a `version`, with every package at the version that the file `pins` says."""
     if sys.version_info < (3, 11):
-        raise Failure(f"MLflow's pinned packages need Python 3.11 or newer, and this is {sys.version.split()[0]}")
-    pins = HERE / "mlflow-constraints.txt"
-    return python_with(f"mlflow-{MLFLOW}-{fingerprint(pins)}", "MLflow",
-                       f"mlflow=={MLFLOW}", "-c", pins)
+        owns = f"{what}'" if what.endswith("s") else f"{what}'s"
+        raise Failure(f"{owns} pinned packages need Python 3.11 or newer, and this is {sys.version.split()[0]}")
+    return python_with(f"{name}-{version}-{fingerprint(pins)}", what, *requirements, "-c", pins)
+
+
+def mlflow_python():
+    return pinned("mlflow", "MLflow", HERE / "mlflow-constraints.txt", MLFLOW, f"mlflow=={MLFLOW}")
 
 
 def airflow_python():
-    if sys.version_info < (3, 11):
-        raise Failure(f"Airflow's pinned packages need Python 3.11 or newer, and this is {sys.version.split()[0]}")
     pins = HERE.parents[1] / "deploy" / "airflow" / "constraints.txt"
-    return python_with(f"airflow-{AIRFLOW}-{fingerprint(pins)}", "Airflow", f"apache-airflow=={AIRFLOW}",
-                       f"apache-airflow-providers-http=={AIRFLOW_HTTP}", "-c", pins)
+    return pinned("airflow", "Airflow", pins, AIRFLOW, f"apache-airflow=={AIRFLOW}",
+                  f"apache-airflow-providers-http=={AIRFLOW_HTTP}")
 
 
 def schemathesis_python():
-    if sys.version_info < (3, 11):
-        raise Failure(f"schemathesis' pinned packages need Python 3.11 or newer, and this is {sys.version.split()[0]}")
-    pins = HERE / "schemathesis-constraints.txt"
-    return python_with(f"schemathesis-{SCHEMATHESIS}-{fingerprint(pins)}", "schemathesis",
-                       f"schemathesis=={SCHEMATHESIS}", "-c", pins)
+    return pinned("schemathesis", "schemathesis", HERE / "schemathesis-constraints.txt", SCHEMATHESIS,
+                  f"schemathesis=={SCHEMATHESIS}")
 
 
 def onnx_python():
