@@ -14,8 +14,7 @@ use mlops::{
     registered::RegisteredModels,
     training::{MANIFEST_FILE, Manifest, STATE_FILE},
 };
-use pipeline::Frame;
-use protocol::{ForecastMessage, ForecastRequest, PredictRequest, Prediction};
+use protocol::{PredictRequest, Prediction};
 use serving::ServingConfig;
 use store::{
     AliasMove, AliasTarget, Artefact, Artefacts as _, ForecastLedger as _, LedgerQuery, Lineage,
@@ -126,7 +125,10 @@ async fn start(store: &Arc<SqliteStore>, config: ServingConfig) -> (RegisteredMo
 
 impl Place {
     async fn open(config: ServingConfig) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), config).await
+    }
+
+    async fn in_folder(dir: tempfile::TempDir, config: ServingConfig) -> Self {
         let store = Arc::new(open(dir.path()).await);
         let (models, stage) = start(&store, config).await;
         Self {
@@ -145,14 +147,7 @@ impl Place {
         drop(stage);
         store.close().await.unwrap();
         drop(store);
-        let store = Arc::new(open(dir.path()).await);
-        let (models, stage) = start(&store, config).await;
-        Self {
-            dir,
-            store,
-            models,
-            stage,
-        }
+        Self::in_folder(dir, config).await
     }
 
     async fn minutes(&self, minutes: std::ops::Range<i64>) {
@@ -211,7 +206,10 @@ impl Place {
             let asked = predictor.predict(request(asked, 4)).await.unwrap();
             assert_eq!(asked, served);
         }
-        assert_eq!(asked_over_websocket(&self.stage).await, served);
+        assert_eq!(
+            asked_over_websocket(&self.stage, by_default()).await,
+            served
+        );
         assert_eq!((&fan.mean, &fan.bands), (&served.mean, &served.bands));
         assert_eq!(fan.targets, served.targets);
         let from = served.origin.unwrap();
@@ -235,21 +233,6 @@ fn by_default() -> PredictRequest {
     PredictRequest {
         model: None,
         ..request("", 4)
-    }
-}
-
-async fn asked_over_websocket(stage: &Stage) -> Prediction {
-    let session = stage.serving.forecasts.connect();
-    session.request(ForecastRequest::Predict(by_default()));
-    loop {
-        let Frame::Text(text) = within(session.next()).await else {
-            panic!("closed")
-        };
-        match serde_json::from_slice(&text).unwrap() {
-            ForecastMessage::Prediction(prediction) => return prediction,
-            ForecastMessage::Heartbeat { .. } => {}
-            other => panic!("{other:?}"),
-        }
     }
 }
 

@@ -6,8 +6,8 @@ use bus::{MemoryBus, MemoryBusOptions};
 use forecast::{ModelProvider, Providers};
 use market::{Interval, Symbol, Tick, Timestamp};
 use mlops::registered::RegisteredModels;
-use pipeline::{Clock, MarketTime, Parts, Pipeline, PipelineConfig, Role};
-use protocol::PredictRequest;
+use pipeline::{Clock, Frame, MarketTime, Parts, Pipeline, PipelineConfig, Role};
+use protocol::{ForecastMessage, ForecastRequest, PredictRequest, Prediction};
 use serving::{Contenders, Nobody, Serving, ServingConfig};
 use store::{SqliteOptions, SqliteStore, StorePorts};
 
@@ -181,4 +181,20 @@ pub async fn until<F: Future<Output = bool>>(mut holds: impl FnMut() -> F) {
         }
     })
     .await;
+}
+
+/// The answer to a request on `/forecast`.
+pub async fn asked_over_websocket(stage: &Stage, request: PredictRequest) -> Prediction {
+    let session = stage.serving.forecasts.connect();
+    session.request(ForecastRequest::Predict(request));
+    loop {
+        let Frame::Text(text) = within(session.next()).await else {
+            panic!("closed")
+        };
+        match serde_json::from_slice(&text).unwrap() {
+            ForecastMessage::Prediction(prediction) => return prediction,
+            ForecastMessage::Heartbeat { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use forecast::{Level, Providers, ServedState};
 use market::{Fan, Interval, Timestamp};
-use pipeline::Frame;
-use protocol::{ForecastMessage, ForecastRequest, Prediction};
 use serving::ServingConfig;
 
 use crate::harness::*;
@@ -57,22 +55,6 @@ fn minute_of(start: Timestamp) -> i64 {
     start.micros_since(at(0)) / Interval::M1.micros()
 }
 
-/// The answer to a request on `/forecast`.
-async fn asked_over_websocket(stage: &Stage, model: &str) -> Prediction {
-    let session = stage.serving.forecasts.connect();
-    session.request(ForecastRequest::Predict(request(model, 4)));
-    loop {
-        let Frame::Text(text) = within(session.next()).await else {
-            panic!("closed")
-        };
-        match serde_json::from_slice(&text).unwrap() {
-            ForecastMessage::Prediction(prediction) => return prediction,
-            ForecastMessage::Heartbeat { .. } => {}
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
 /// What a browser says that got the state at an earlier origin and the closes since.
 async fn agrees(stage: &Stage, fans: &[Fan], earlier: &[(i64, Vec<u8>)]) {
     for (fan, (origin, state)) in fans.iter().zip(earlier) {
@@ -85,7 +67,7 @@ async fn agrees(stage: &Stage, fans: &[Fan], earlier: &[(i64, Vec<u8>)]) {
             .unwrap();
         assert_eq!(
             prediction,
-            asked_over_websocket(stage, name).await,
+            asked_over_websocket(stage, request(name, 4)).await,
             "{name}"
         );
         assert_eq!(
