@@ -31,29 +31,29 @@ pub struct Reading {
 }
 
 /// An alarm.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Alarm {
+    /// The place of its reading among all of the day.
+    pub index: usize,
     /// The reading.
-    #[serde(flatten)]
     pub reading: Reading,
     /// Its rate, corrected over all readings of the day.
     pub corrected_rate: f64,
-    /// What that had to be at most: one in so many days.
-    pub false_alarm_days: f64,
 }
 
-/// The readings that are alarms, at one false alarm in so many days over all of them.
+/// The readings that are alarms, at one false alarm in so many days over all of them; in their order.
 #[must_use]
 pub fn alarms(readings: &[Reading], false_alarm_days: f64) -> Vec<Alarm> {
     let rates: Vec<f64> = readings.iter().map(|reading| reading.rate).collect();
     benjamini_hochberg(&rates)
         .into_iter()
         .zip(readings)
-        .filter(|(corrected, _)| *corrected <= 1.0 / false_alarm_days)
-        .map(|(corrected_rate, reading)| Alarm {
+        .enumerate()
+        .filter(|(_, (corrected, _))| *corrected <= 1.0 / false_alarm_days)
+        .map(|(index, (corrected_rate, reading))| Alarm {
+            index,
             reading: reading.clone(),
             corrected_rate,
-            false_alarm_days,
         })
         .collect()
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     champions,
-    drift::{self, Kind, Reading, WatchOptions, watch as readings},
+    drift::{self, Alarm, Kind, Reading, WatchOptions, watch as readings},
     jobs::{Payload as _, TrainPayload, WatchPayload, series_name},
     training::{MANIFEST_FILE, Manifest},
 };
@@ -140,15 +140,10 @@ pub(super) async fn watch(task: &Task) -> Result<Made, Failure> {
         .enumerate()
         .flat_map(|(at, one)| std::iter::repeat_n(at, one.readings.len()))
         .collect();
-    let rates: Vec<f64> = all.iter().map(|reading| reading.rate).collect();
-    let corrected = drift::benjamini_hochberg(&rates);
-    for ((reading, owner), corrected) in all.iter().zip(owners).zip(corrected) {
-        if corrected > 1.0 / payload.false_alarm_days {
-            continue;
-        }
-        let one = look.watched[owner].clone();
-        let alarm = alarm(task, &payload, &mut look, &one, reading, corrected).await?;
-        metrics::counter!("tickcast_drift_alarms_total", "kind" => kind(reading.kind)).increment(1);
+    for found in drift::alarms(&all, payload.false_alarm_days) {
+        let one = look.watched[owners[found.index]].clone();
+        let alarm = alarm(task, &payload, &mut look, &one, &found).await?;
+        metrics::counter!("tickcast_drift_alarms_total", "kind" => kind(alarm.kind)).increment(1);
         task.report.line(alarm.words.clone());
         look.alarms.push(alarm);
     }
@@ -370,9 +365,13 @@ async fn alarm(
     payload: &WatchPayload,
     look: &mut Look,
     one: &Watched,
-    reading: &Reading,
-    corrected_rate: f64,
+    found: &Alarm,
 ) -> Result<DriftAlarm, Failure> {
+    let Alarm {
+        reading,
+        corrected_rate,
+        ..
+    } = found;
     let as_of = look.as_of;
     let cool_down_us = i64::from(payload.cool_down_hours) * 3_600_000_000;
     let last = look.last_trainings.get(&one.name).copied();
@@ -430,7 +429,7 @@ async fn alarm(
         at: as_of,
         since: one.since,
         statistic: reading.statistic,
-        corrected_rate,
+        corrected_rate: *corrected_rate,
         false_alarm_days: payload.false_alarm_days,
         training,
         words,
