@@ -234,20 +234,6 @@ impl RegisteredModels {
             .collect()
     }
 
-    /// The series that have a champion that can be served, by name.
-    #[must_use]
-    pub fn champions(&self) -> Vec<Arc<RegisteredModel>> {
-        let snapshot = self.snapshot();
-        let all = snapshot.aliases.iter();
-        all.filter_map(|(name, aliases)| {
-            let loaded = snapshot
-                .loaded
-                .get(&(name.clone(), *aliases.get(CHAMPION)?))?;
-            loaded.as_ref().ok().map(Arc::clone)
-        })
-        .collect()
-    }
-
     /// Loads the model of a reference that an earlier refresh has not brought: a version by its number, an alias that is
     /// new. After it the reference resolves.
     ///
