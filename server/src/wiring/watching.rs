@@ -13,13 +13,12 @@ use market::{Symbol, Timestamp};
 use mlops::{
     jobs::{Payload as _, TrainPayload, WatchPayload},
     schedule::Schedule,
-    webhook::{Webhook, WebhookOptions},
+    webhook::{Webhook, WebhookOptions, event},
     worker::CHAMPION,
 };
 use pipeline::{Clock as _, SystemClock};
 use serde::Serialize;
-use serde_json::json;
-use store::{DatabasePorts, NewMessage, Topic, VersionQuery};
+use store::{DatabasePorts, VersionQuery};
 use tracing::{info, warn};
 
 use super::training::{LOOK, next_due};
@@ -207,14 +206,10 @@ impl Lookout {
             return;
         }
         let now = SystemClock.now();
-        let message = |one: &&OverdueTraining| NewMessage {
-            topic: Topic::Webhook,
+        let message = |one: &&OverdueTraining| {
             // Every process finds it: the second message of a key is not kept while the first is.
-            key: format!("training:{}:{}", one.name, one.due.as_micros()),
-            payload: json!({
-                "entity": "training", "action": "overdue",
-                "timestamp": now.to_string(), "data": one,
-            }),
+            let key = format!("training:{}:{}", one.name, one.due.as_micros());
+            event(key, "training", "overdue", now, one)
         };
         let messages = new.iter().map(message).collect();
         if let Err(e) = self.database.outbox.enqueue(messages, now).await {

@@ -16,7 +16,7 @@
 //! make the server speak to the machine's own metadata service, nor a name that resolves to it.
 //! Metric: `tickcast_webhook_messages_total` by outcome (delivered, retried, given_up).
 //!
-//! What it does not do: know what messages say.
+//! What it does not do: know what messages say but for their envelope ([`event`]).
 
 pub mod guard;
 mod signature;
@@ -25,10 +25,32 @@ use std::{sync::Arc, time::Duration};
 
 use market::{Timestamp, excerpt};
 use reqwest::{StatusCode, header::CONTENT_TYPE};
-use store::{Message, Outbox, Topic};
+use serde::Serialize;
+use serde_json::json;
+use store::{Message, NewMessage, Outbox, Topic};
 use tokio_util::sync::CancellationToken;
 
 pub use self::signature::signature;
+
+/// The message of an event: what happened (`action`) to a thing of this kind (`entity`), when, and what there is to say
+/// of it. The outbox keeps one of each `key`.
+#[must_use]
+pub fn event(
+    key: String,
+    entity: &str,
+    action: &str,
+    at: Timestamp,
+    data: &impl Serialize,
+) -> NewMessage {
+    NewMessage {
+        topic: Topic::Webhook,
+        key,
+        payload: json!({
+            "entity": entity, "action": action,
+            "timestamp": at.to_string(), "data": data,
+        }),
+    }
+}
 
 /// To whom messages go, and how.
 #[derive(Clone)]

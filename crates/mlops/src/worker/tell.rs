@@ -15,10 +15,14 @@ use crate::{
     jobs::{Payload as _, TrainPayload},
     mlflow::{self, AliasMoved, Record, RoundRun, RunStatus, Update},
     training::Round,
+    webhook::event,
 };
 
 /// The experiment of all rounds.
 const EXPERIMENT: &str = "tickcast";
+
+/// What a round is called in the messages to a webhook.
+const ROUND: &str = "training_round";
 
 /// The messages about a round, `numbers` being all of it as JSON. Those that cannot be made are told in the job's log.
 pub(super) fn messages(
@@ -33,15 +37,10 @@ pub(super) fn messages(
     let mut messages = Vec::new();
     for topic in &task.inner.config.tell {
         match topic {
-            Topic::Webhook => messages.push(NewMessage {
-                topic: Topic::Webhook,
-                key: job.clone(),
-                payload: json!({
-                    "entity": "training_round", "action": "created",
-                    "timestamp": finished_at.to_string(),
-                    "data": { "job": task.job.id, "round": numbers },
-                }),
-            }),
+            Topic::Webhook => {
+                let data = json!({ "job": task.job.id, "round": numbers });
+                messages.push(event(job.clone(), ROUND, "created", finished_at, &data));
+            }
             Topic::Mlflow => {
                 let run = RoundRun {
                     experiment: EXPERIMENT,
@@ -90,21 +89,26 @@ pub fn messages_of_move(
     let mut messages = Vec::new();
     for topic in topics {
         match topic {
-            Topic::Webhook => messages.push(NewMessage {
-                topic: Topic::Webhook,
-                key: key.clone(),
-                payload: json!({
-                    "entity": "model_version_alias",
-                    "action": if version.is_some() { "created" } else { "deleted" },
-                    "timestamp": now.to_string(),
-                    "data": {
-                        "name": name, "alias": alias,
-                        // A text, as MLflow has it.
-                        "version": version.map(|version| version.to_string()),
-                        "by": moved.by, "why": moved.why,
-                    },
-                }),
-            }),
+            Topic::Webhook => {
+                let action = if version.is_some() {
+                    "created"
+                } else {
+                    "deleted"
+                };
+                let data = json!({
+                    "name": name, "alias": alias,
+                    // A text, as MLflow has it.
+                    "version": version.map(|version| version.to_string()),
+                    "by": moved.by, "why": moved.why,
+                });
+                messages.push(event(
+                    key.clone(),
+                    "model_version_alias",
+                    action,
+                    now,
+                    &data,
+                ));
+            }
             Topic::Mlflow => {
                 let to = match (version, made_by) {
                     (None, _) => None,
@@ -148,18 +152,13 @@ pub(super) async fn ended(task: &Task, state: JobState, why: &str) {
     let mut messages = Vec::new();
     for topic in &task.inner.config.tell {
         match topic {
-            Topic::Webhook => messages.push(NewMessage {
-                topic: Topic::Webhook,
-                key: run.clone(),
-                payload: json!({
-                    "entity": "training_round", "action": "failed",
-                    "timestamp": now.to_string(),
-                    "data": {
-                        "job": task.job.id, "name": name, "symbol": payload.symbol,
-                        "state": state.as_str(), "why": why,
-                    },
-                }),
-            }),
+            Topic::Webhook => {
+                let data = json!({
+                    "job": task.job.id, "name": name, "symbol": payload.symbol,
+                    "state": state.as_str(), "why": why,
+                });
+                messages.push(event(run.clone(), ROUND, "failed", now, &data));
+            }
             Topic::Mlflow => {
                 let record = Record {
                     experiment: EXPERIMENT.to_owned(),

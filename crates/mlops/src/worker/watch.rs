@@ -13,8 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use forecast::ForecastModel;
 use market::{Interval, Symbol, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use store::{BarQuery, JobKind, JobQuery, JobState, NewMessage, Topic, Version, VersionQuery};
+use store::{BarQuery, JobKind, JobQuery, JobState, Topic, Version, VersionQuery};
 
 use super::{
     CHAMPION,
@@ -25,6 +24,7 @@ use crate::{
     drift::{self, Alarm, Kind, Reading, WatchOptions, watch as readings},
     jobs::{Payload as _, TrainPayload, WatchPayload, series_name},
     training::{MANIFEST_FILE, Manifest},
+    webhook::event,
 };
 
 /// Names that are read at a time.
@@ -441,18 +441,14 @@ async fn tell(task: &Task, alarms: &[DriftAlarm]) -> Result<(), Failure> {
     if alarms.is_empty() || !task.inner.config.tell.contains(&Topic::Webhook) {
         return Ok(());
     }
-    let message = |alarm: &DriftAlarm| NewMessage {
-        topic: Topic::Webhook,
-        key: format!(
+    let message = |alarm: &DriftAlarm| {
+        let key = format!(
             "{ENTITY}:{}:{}:{}",
             alarm.name,
             kind(alarm.kind),
             alarm.at.as_micros()
-        ),
-        payload: json!({
-            "entity": ENTITY, "action": "created",
-            "timestamp": alarm.at.to_string(), "data": alarm,
-        }),
+        );
+        event(key, ENTITY, "created", alarm.at, alarm)
     };
     let messages = alarms.iter().map(message).collect();
     let outbox = &task.inner.ports.outbox;
