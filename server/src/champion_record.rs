@@ -26,8 +26,9 @@ pub async fn past(
     interval: Interval,
     limit: usize,
 ) -> Result<Vec<LedgerRow>> {
-    let (registry, ledger) = (&*database.registry, &*database.ledger);
-    champions::forecasts(registry, ledger, (symbol, interval), Timestamp::MIN, limit).await
+    let moves = champions::moves(&*database.registry, symbol, interval).await?;
+    let (ledger, of) = (&*database.ledger, (symbol, interval));
+    champions::forecasts(ledger, of, &moves, Timestamp::MIN, limit).await
 }
 
 /// The live record of every model; of the registry's versions those that have been champion are one, `champion`, and

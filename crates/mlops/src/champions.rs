@@ -37,19 +37,19 @@ pub fn version_name(symbol: &Symbol, interval: Interval, version: u32) -> String
     format!("{SCHEME}:/{}/{version}", series_name(symbol, interval))
 }
 
-/// The forecasts that a champion made from bars that start at or after `from`, while it was one, with what happened;
-/// oldest origin first, the latest `limit`. Where two versions forecast from one bar, those of the later one.
+/// The forecasts that a champion made from bars that start at or after `from`, while it was one by the series'
+/// [`moves()`], with what happened; oldest origin first, the latest `limit`. Where two versions forecast from one bar,
+/// those of the later one.
 ///
 /// # Errors
 /// The store's.
 pub async fn forecasts(
-    registry: &dyn ModelRegistry,
     ledger: &dyn ForecastLedger,
     (symbol, interval): (&Symbol, Interval),
+    moves: &[AliasChange],
     from: Timestamp,
     limit: usize,
 ) -> Result<Vec<LedgerRow>> {
-    let moves = moves(registry, symbol, interval).await?;
     // The newest stint first: what it has from a bar stands.
     let mut queries = Vec::new();
     let mut until = Timestamp::MAX;

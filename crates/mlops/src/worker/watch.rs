@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use forecast::ForecastModel;
 use market::{Interval, Symbol, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{BarQuery, JobKind, JobQuery, JobState, Topic, Version, VersionQuery};
+use store::{AliasChange, BarQuery, JobKind, JobQuery, JobState, Topic, Version, VersionQuery};
 
 use super::{
     CHAMPION,
@@ -246,18 +246,17 @@ async fn champions_of(task: &Task) -> Result<Vec<Champion>, Failure> {
 }
 
 /// When the model that is champion now became it: a champion that stays has the same reference in each version.
-async fn champion_since(task: &Task, champion: &Champion) -> Result<Timestamp, Failure> {
-    let registry = &*task.inner.ports.registry;
-    let Champion {
-        version, manifest, ..
-    } = champion;
-    let moves = champions::moves(registry, &manifest.symbol, manifest.interval).await?;
+async fn champion_since(
+    task: &Task,
+    version: &Version,
+    moves: &[AliasChange],
+) -> Result<Timestamp, Failure> {
     let query = VersionQuery {
         name: Some(version.name.clone()),
         limit: 1_000,
         ..VersionQuery::default()
     };
-    let versions = registry.versions(&query).await?;
+    let versions = task.inner.ports.registry.versions(&query).await?;
     let same: Vec<u32> = versions
         .iter()
         .filter(|one| one.reference == version.reference)
@@ -284,12 +283,12 @@ async fn watched(
         version, manifest, ..
     } = &champion;
     let (symbol, interval) = (manifest.symbol.clone(), manifest.interval);
-    let since = champion_since(task, &champion)
+    let moves = champions::moves(&*ports.registry, &symbol, interval).await?;
+    let since = champion_since(task, version, &moves)
         .await?
         .max(last_alarm.unwrap_or(Timestamp::MIN));
     let of = (&symbol, interval);
-    let rows =
-        champions::forecasts(&*ports.registry, &*ports.ledger, of, since, MOST_FORECASTS).await?;
+    let rows = champions::forecasts(&*ports.ledger, of, &moves, since, MOST_FORECASTS).await?;
     let known = rows
         .iter()
         .filter(|row| row.fan.origin >= interval.start_of(since));
