@@ -107,8 +107,12 @@ fn how() -> WatchPayload {
 
 /// A look as of the end of this day, by a worker that does no trainings.
 async fn look(place: &Workplace, until: usize) -> Look {
+    look_by(place, until, how()).await
+}
+
+async fn look_by(place: &Workplace, until: usize, how: WatchPayload) -> Look {
     place.set(day(until));
-    let job = how().job(place.now(), "test").unwrap();
+    let job = how.job(place.now(), "test").unwrap();
     let id = place.store.submit(vec![job], place.now()).await.unwrap()[0].id();
     let worker = place.worker_with("watch", place.ports(), |config| {
         config.kinds = vec![JobKind::Watch];
@@ -130,7 +134,7 @@ async fn trainings(place: &Workplace) -> Vec<store::Job> {
 
 #[tokio::test]
 async fn a_champion_that_errs_as_before_is_let_be_and_one_that_errs_more_is_trained_anew_once() {
-    let closes = prices(500, &[(340, 5.0), (450, 25.0)]);
+    let closes = prices(600, &[(340, 5.0), (450, 25.0), (500, 1.0)]);
     let place = trained(&closes).await;
     forecasts(&place, &closes, TRAINED..338).await;
 
@@ -207,6 +211,18 @@ async fn a_champion_that_errs_as_before_is_let_be_and_one_that_errs_more_is_trai
     assert_eq!(trainings(&place).await.len(), 2);
     assert_eq!(again.last_trainings[NAME], day(401));
     assert_eq!(again.as_of, Timestamp::from_micros(place.now().as_micros()));
+
+    // Where alarms begin no trainings any more, that is the reason, and not a cool-down.
+    let alone = WatchPayload {
+        train: None,
+        ..how()
+    };
+    let last = look_by(&place, 599, alone).await;
+    assert!(!last.alarms.is_empty(), "{last:?}");
+    for alarm in &last.alarms {
+        let words = &alarm.words;
+        assert!(words.ends_with("alarms begin none here"), "{words}");
+    }
 }
 
 #[test]

@@ -407,11 +407,7 @@ async fn alarm(
         Kind::Errors => "errors of the champion have grown",
         Kind::Inputs => "price changes are not those that the champion was trained on",
     };
-    let then = match (training, last) {
-        (Some(job), _) => format!("training {job} has begun"),
-        (None, Some(last)) => format!("no training: one began at {last}, and the cool-down lasts"),
-        (None, None) => "no training: alarms begin none here".to_owned(),
-    };
+    let then = what_follows(training, last.filter(|_| payload.train.is_some()));
     let words = format!(
         "{}: the {what} since {} (statistic {:.3}); by chance this comes once in {:.0} days of all that is watched; {then}",
         one.name,
@@ -433,6 +429,16 @@ async fn alarm(
         training,
         words,
     })
+}
+
+/// What an alarm leads to: a training that it has begun, else what hinders one, which is the training that was last begun
+/// where alarms begin any.
+fn what_follows(training: Option<i64>, last: Option<Timestamp>) -> String {
+    match (training, last) {
+        (Some(job), _) => format!("training {job} has begun"),
+        (None, Some(last)) => format!("no training: one began at {last}, and the cool-down lasts"),
+        (None, None) => "no training: alarms begin none here".to_owned(),
+    }
 }
 
 /// Keeps a message for each alarm, where there is somebody to tell.
