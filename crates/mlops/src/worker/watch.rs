@@ -27,7 +27,7 @@ use crate::{
     webhook::event,
 };
 
-/// Names that are read at a time.
+/// Versions that are read at a time.
 const PAGE: usize = 500;
 
 /// Forecasts of a champion that are looked at: the latest.
@@ -192,57 +192,54 @@ struct Champion {
 /// Every champion of a series; one that cannot be read is told in the job's log.
 async fn champions_of(task: &Task) -> Result<Vec<Champion>, Failure> {
     let ports = &task.inner.ports;
-    let mut champions = Vec::new();
-    let mut last: Option<String> = None;
+    let mut versions: Vec<Version> = Vec::new();
+    let mut query = VersionQuery {
+        alias: Some(CHAMPION.to_owned()),
+        limit: PAGE,
+        ..VersionQuery::default()
+    };
     loop {
-        let page = ports.registry.models(None, last.as_deref(), PAGE).await?;
-        for summary in &page {
-            let Some(number) = summary.aliases.get(CHAMPION) else {
+        let page = ports.registry.versions(&query).await?;
+        let Some(last) = page.last() else { break };
+        query.before_id = Some(last.id);
+        versions.extend(page);
+    }
+    versions.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut champions = Vec::new();
+    for version in versions {
+        let name = &version.name;
+        let files = &version.artefacts;
+        let Some(file) = files.iter().find(|file| file.path == MANIFEST_FILE) else {
+            continue;
+        };
+        let bytes = match ports.artefacts.get(&file.sha256).await {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind().is_transient() => return Err(e.into()),
+            Err(e) => {
+                task.report
+                    .line(format!("{name} is not watched: {MANIFEST_FILE}: {e}"));
                 continue;
-            };
-            let name = &summary.name;
-            let Some(version) = ports.registry.version(name, *number).await? else {
-                continue;
-            };
-            let found = version
-                .artefacts
-                .iter()
-                .find(|file| file.path == MANIFEST_FILE);
-            let Some(file) = found else { continue };
-            let bytes = match ports.artefacts.get(&file.sha256).await {
-                Ok(bytes) => bytes,
-                Err(e) if e.kind().is_transient() => return Err(e.into()),
-                Err(e) => {
-                    task.report
-                        .line(format!("{name} is not watched: {MANIFEST_FILE}: {e}"));
-                    continue;
-                }
-            };
-            let read = serde_json::from_slice::<Manifest>(&bytes).map_err(|e| e.to_string());
-            let resolved = read.and_then(|manifest| {
-                let model = task.inner.providers.resolve(&manifest.reference);
-                Ok((model.map_err(|e| e.to_string())?, manifest))
-            });
-            match resolved {
-                Ok((model, manifest))
-                    if series_name(&manifest.symbol, manifest.interval) == *name =>
-                {
-                    champions.push(Champion {
-                        version,
-                        manifest,
-                        model,
-                    });
-                }
-                // What has a name of its own is served to who names it, and not live.
-                Ok(_) => {}
-                Err(e) => task.report.line(format!("{name} is not watched: {e}")),
             }
-        }
-        match page.into_iter().next_back() {
-            Some(summary) => last = Some(summary.name),
-            None => return Ok(champions),
+        };
+        let read = serde_json::from_slice::<Manifest>(&bytes).map_err(|e| e.to_string());
+        let resolved = read.and_then(|manifest| {
+            let model = task.inner.providers.resolve(&manifest.reference);
+            Ok((model.map_err(|e| e.to_string())?, manifest))
+        });
+        match resolved {
+            Ok((model, manifest)) if series_name(&manifest.symbol, manifest.interval) == *name => {
+                champions.push(Champion {
+                    version,
+                    manifest,
+                    model,
+                });
+            }
+            // What has a name of its own is served to who names it, and not live.
+            Ok(_) => {}
+            Err(e) => task.report.line(format!("{name} is not watched: {e}")),
         }
     }
+    Ok(champions)
 }
 
 /// When the model that is champion now became it: a champion that stays has the same reference in each version.
