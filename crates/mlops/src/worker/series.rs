@@ -17,14 +17,7 @@ pub(super) async fn closes(
     rows: usize,
 ) -> Result<(Vec<Timestamp>, Vec<f64>), Failure> {
     let rows = rows.min(MOST_ROWS);
-    let query = BarQuery {
-        symbol: symbol.clone(),
-        interval,
-        from: Timestamp::MIN,
-        // The start of a bar that has ended lies its length before.
-        until: as_of.plus_micros(1 - interval.micros()),
-        limit: rows,
-    };
+    let query = ended((symbol, interval), Timestamp::MIN, as_of, rows);
     let bars = task.inner.ports.prices.bars(&query).await?;
     if bars.is_empty() {
         return Err(Failure::Refused(format!(
@@ -32,4 +25,21 @@ pub(super) async fn closes(
         )));
     }
     Ok(timed_closes(&bars, interval, rows, MAX_CARRIED_BARS))
+}
+
+/// The latest bars of a series that start at `from` or later and had ended by a time, at most `limit`.
+pub(super) fn ended(
+    (symbol, interval): (&Symbol, Interval),
+    from: Timestamp,
+    as_of: Timestamp,
+    limit: usize,
+) -> BarQuery {
+    BarQuery {
+        symbol: symbol.clone(),
+        interval,
+        from,
+        // The start of a bar that has ended lies its length before.
+        until: as_of.plus_micros(1 - interval.micros()),
+        limit,
+    }
 }

@@ -13,11 +13,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use forecast::ForecastModel;
 use market::{Interval, Symbol, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{AliasChange, BarQuery, JobKind, JobQuery, JobState, Topic, Version, VersionQuery};
+use store::{AliasChange, JobKind, JobQuery, JobState, Topic, Version, VersionQuery};
 
 use super::{
     CHAMPION,
     attempt::{Failure, Made, Task},
+    series::ended,
 };
 use crate::{
     champions,
@@ -295,24 +296,12 @@ async fn watched(
             Some(readings::error_of(*outcome, *said))
         })
         .collect();
-    let bars = |from: Timestamp, until: Timestamp, limit: usize| BarQuery {
-        symbol: symbol.clone(),
-        interval,
-        from,
-        // The start of a bar that has ended lies its length before.
-        until: until.plus_micros(1 - interval.micros()),
-        limit,
-    };
-    let past = ports
-        .prices
-        .bars(&bars(Timestamp::MIN, since, options.reference_closes()))
-        .await?;
+    let until_then = ended(of, Timestamp::MIN, since, options.reference_closes());
+    let past = ports.prices.bars(&until_then).await?;
     // Of what has come since alone: what an alarm was about is in its reference from then on.
     let from = interval.start_of(since).plus_micros(-interval.micros());
-    let now = ports
-        .prices
-        .bars(&bars(from, as_of, options.inputs + 1))
-        .await?;
+    let since_then = ended(of, from, as_of, options.inputs + 1);
+    let now = ports.prices.bars(&since_then).await?;
     let mut watched = Watched {
         name: version.name.clone(),
         version: version.version,
