@@ -74,13 +74,15 @@ impl FanReader {
 
     fn show(&self, key: &Key, fans: Vec<Fan>, generation: u64, shown: &mut HashMap<Key, Shown>) {
         let known = self.hub.latest(&key.0, key.1);
-        let has_champion = self.choice.has_champion(key);
-        let expected = self.config.models().len() + usize::from(has_champion);
-        if !has_champion {
+        let origin = fans.iter().map(|fan| fan.origin).max();
+        // Of one that is expired no fan is made from there.
+        let standing = origin.and_then(|origin| self.choice.standing(key, key.1.end_of(origin)));
+        let is_served = standing.is_some_and(|standing| !standing.expired);
+        let expected = self.config.models().len() + usize::from(is_served);
+        if !is_served {
             self.hub.withdraw_champion(key);
         }
         let complete = fans.len() >= expected;
-        let origin = fans.iter().map(|fan| fan.origin).max();
         for fan in fans {
             let is_known = known
                 .iter()
@@ -143,11 +145,106 @@ pub(crate) async fn latest_of(
 
 #[cfg(test)]
 mod tests {
-    use market::Interval;
+    use forecast::{ModelSpec, Providers};
+    use market::{Interval, Symbol};
+    use pipeline::MarketTime;
     use store::{SqliteOptions, SqliteStore};
 
     use super::*;
-    use crate::contenders::Nobody;
+    use crate::{
+        contenders::{Contender, Contenders, Nobody},
+        feed::QueueBounds,
+        predict::Predictor,
+        series_reader::SeriesReader,
+    };
+
+    /// Every series has a champion that was trained to minute 0.
+    struct Trained;
+
+    impl Contenders for Trained {
+        fn generation(&self) -> u64 {
+            0
+        }
+
+        fn champion(&self, _: &Symbol, _: Interval) -> Option<Contender> {
+            Some(Contender {
+                model: Arc::new(ModelSpec::Naive),
+                trained_to: Timestamp::from_secs(0),
+            })
+        }
+
+        fn challengers(&self, _: &Symbol, _: Interval) -> Vec<Contender> {
+            Vec::new()
+        }
+    }
+
+    /// One of nothing that is forecast but by naive, where a champion is served for 10 minutes.
+    fn reader(store: &Arc<SqliteStore>) -> FanReader {
+        let wall = Arc::new(|| Timestamp::from_secs(0));
+        let market = Arc::new(MarketClock::new(MarketTime::Replay, wall, 0, 0));
+        let config = ForecastConfig {
+            models: Vec::new(),
+            ..ForecastConfig::default()
+        };
+        let expiry = Some(Duration::from_secs(600));
+        let choice = Choice::new(Arc::new(Trained), expiry, None);
+        let counters = Arc::new(Counters::new());
+        let series = SeriesReader::new(store.clone(), Arc::clone(&market), 10, 100, false);
+        let predictor = Predictor::new(
+            series,
+            Providers::classical(),
+            crate::PredictConfig::default(),
+            config.clone(),
+            choice.clone(),
+            Arc::clone(&market),
+            Arc::clone(&counters),
+        );
+        let hub = ForecastHub::new(
+            predictor.unwrap(),
+            Arc::clone(&market),
+            Interest::default(),
+            Duration::from_secs(60),
+            QueueBounds {
+                messages: 10,
+                bytes: 1_000_000,
+            },
+            10,
+            None,
+        );
+        FanReader {
+            ledger: store.clone(),
+            market,
+            config,
+            choice,
+            hub,
+            interest: Interest::default(),
+            counters,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_expired_champion_is_neither_waited_for_nor_shown_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(SqliteOptions::new(dir.path()));
+        let reader = reader(&Arc::new(store.await.unwrap()));
+        let key = ("AAA".parse().unwrap(), Interval::M1);
+        let champion = "models:/close-1m.AAA/1";
+        let mut shown = HashMap::new();
+        let mut show = |fans: &[Fan]| {
+            reader.show(&key, fans.to_vec(), 0, &mut shown);
+            let models = reader.hub.latest(&key.0, key.1).into_iter();
+            let models: Vec<String> = models.map(|fan| fan.model).collect();
+            (models, shown.get(&key).map(|shown| shown.origin))
+        };
+        let whole = |origin: i64| Some(Timestamp::from_secs(60 * origin));
+        // It is served up to the bar that ends 10 minutes after its last, and its fan is waited for.
+        let (naive, its) = (fan("AAA", "naive", 9), fan("AAA", champion, 9));
+        assert_eq!(show(&[naive.clone()]), (vec!["naive".to_owned()], None));
+        let both = vec![champion.to_owned(), "naive".to_owned()];
+        assert_eq!(show(&[naive, its]), (both, whole(9)));
+        let naive = fan("AAA", "naive", 10);
+        assert_eq!(show(&[naive]), (vec!["naive".to_owned()], whole(10)));
+    }
 
     fn fan(symbol: &str, model: &str, minute: i64) -> Fan {
         let origin = Timestamp::from_secs(60 * minute);
