@@ -10,11 +10,9 @@ use std::collections::BTreeSet;
 
 use app::api::ModelScore;
 use market::{Interval, Symbol, Timestamp};
-use mlops::{champions, registered::SCHEME, worker::CHAMPION};
+use mlops::{champions, registered::CHALLENGER, worker::CHAMPION};
+use serving::is_registered;
 use store::{DatabasePorts, LedgerRow, Result, ScoreRow};
-
-/// What the versions are called that have never been champion.
-const CHALLENGER: &str = "challenger";
 
 /// The forecasts that a champion made while it was one, with what happened, oldest origin first, the latest `limit`.
 ///
@@ -32,7 +30,7 @@ pub async fn past(
 }
 
 /// The live record of every model; of the registry's versions those that have been champion are one, `champion`, and
-/// the others `challenger`.
+/// the others, whether or not they are challengers now, `challenger`.
 ///
 /// # Errors
 /// The store's.
@@ -45,8 +43,8 @@ pub async fn scores(
         .ledger
         .scoreboard(Some(symbol), Some(interval))
         .await?;
-    let is_registered = |row: &ScoreRow| row.model.starts_with(SCHEME) && row.model.contains(":/");
-    let (registered, mut all): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_registered);
+    let (registered, mut all): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| is_registered(&row.model));
     if !registered.is_empty() {
         let moves = champions::moves(&*database.registry, symbol, interval).await?;
         let versions = moves.iter().filter_map(|one| one.to);

@@ -15,10 +15,11 @@ use market::{Interval, Symbol, Timestamp};
 use crate::{model_cache::Key, origin::Origin};
 
 /// The scheme of the references of a registry's versions. Of those that are shown, one of a series is its champion.
-pub const REGISTERED: &str = "models";
+const REGISTERED: &str = "models";
 
 /// Whether a model's name is that of a registry's version.
-pub(crate) fn is_registered(model: &str) -> bool {
+#[must_use]
+pub fn is_registered(model: &str) -> bool {
     model
         .strip_prefix(REGISTERED)
         .is_some_and(|rest| rest.starts_with(':'))

@@ -37,7 +37,7 @@ mod stats;
 
 pub use backtests::{BacktestEvent, BacktestRequest, BacktestRun, Backtested, Backtests};
 pub use config::{BacktestConfig, ForecastConfig, PredictConfig, ServingConfig};
-pub use contenders::{ChampionStanding, Contender, Contenders, Nobody, REGISTERED};
+pub use contenders::{ChampionStanding, Contender, Contenders, Nobody, is_registered};
 pub use error::{Result, ServingError};
 pub use feed::{ForecastHub, ForecastSession};
 pub use predict::Predictor;
