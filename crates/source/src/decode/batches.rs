@@ -16,7 +16,9 @@ use super::{
     Decoded,
     build::{BuiltRow, Fault, RowBuilder},
     intervals::interval_of,
-    reject, reject_built, row, split,
+    reject, reject_built,
+    row::{self, RawRow},
+    split,
 };
 
 /// Rejects that are kept of one message, besides the one that stands for the others.
@@ -115,7 +117,7 @@ impl<'a> Decoding<'a> {
                         self.open.push((at, bytes));
                         continue;
                     }
-                    Ok(raw) => (bytes, self.builder.build(&raw)),
+                    Ok(raw) => (bytes, self.build(&raw, bytes)),
                     Err(fault) => (bytes, Err(fault)),
                 },
                 Some(split::Piece::Broken { bytes, detail }) => {
@@ -160,7 +162,7 @@ impl<'a> Decoding<'a> {
         };
         self.next_open = Some(at + 1);
         let (row, bytes) = *self.open.get(at)?;
-        let built = row::parse(bytes).and_then(|raw| self.builder.build(&raw));
+        let built = row::parse(bytes).and_then(|raw| self.build(&raw, bytes));
         let built = built.map_err(|(reason, detail)| match &self.why {
             Some(why) if detail.starts_with("interval is missing") => {
                 (reason, format!("{detail}; {why}"))
@@ -170,14 +172,27 @@ impl<'a> Decoding<'a> {
         Some((row, bytes, built))
     }
 
+    /// What a row becomes; of one that would not be kept, the first fault is enough.
+    fn build(&mut self, raw: &RawRow<'_>, bytes: &[u8]) -> Result<BuiltRow, Fault> {
+        if self.has_room(bytes) {
+            self.builder.build(raw)
+        } else {
+            self.builder.build_whole(raw)
+        }
+    }
+
+    /// Whether a row is kept if it cannot be used.
+    fn has_room(&self, bytes: &[u8]) -> bool {
+        self.kept < self.most_rejects && self.kept_bytes + kept_of(bytes) <= MAX_REJECT_BYTES
+    }
+
     fn reject(&mut self, decoded: &mut Decoded, at: usize, bytes: &[u8], fault: Fault) {
-        let size = bytes.len().min(Reject::MAX_PAYLOAD);
-        if self.kept >= self.most_rejects || self.kept_bytes + size > MAX_REJECT_BYTES {
+        if !self.has_room(bytes) {
             *self.left_out.entry(fault.0).or_insert(0) += 1;
             return;
         }
         self.kept += 1;
-        self.kept_bytes += size;
+        self.kept_bytes += kept_of(bytes);
         decoded.rejects.push(match fault.0 {
             RejectReason::Unparsable => reject(fault, self.origin, bytes),
             _ => reject_built(fault, self.origin, bytes),
@@ -206,4 +221,9 @@ impl<'a> Decoding<'a> {
             .rejects
             .push(Reject::new(*reason, detail, self.origin, ""));
     }
+}
+
+/// Bytes of a row's payload that are kept.
+fn kept_of(bytes: &[u8]) -> usize {
+    bytes.len().min(Reject::MAX_PAYLOAD)
 }

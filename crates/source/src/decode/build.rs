@@ -124,7 +124,11 @@ impl<'a> RowBuilder<'a> {
             .map_err(|first| self.with_other_faults(row, first))
     }
 
-    fn build_whole(&mut self, row: &RawRow<'_>) -> Result<BuiltRow, Fault> {
+    /// The same, with the first fault alone: where nobody reads what else is wrong.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub(crate) fn build_whole(&mut self, row: &RawRow<'_>) -> Result<BuiltRow, Fault> {
         version(row)?;
         let symbol = self.symbol(&row.symbol)?;
         let ts = time(&row.time, row.time_unit)?;

@@ -243,18 +243,29 @@ impl Reader<'_> {
         self.take(row, text);
     }
 
+    /// Whether rows that cannot be used are counted alone.
+    fn is_full(&self) -> bool {
+        self.decoded.rejects.len() >= MAX_REJECTS
+    }
+
     fn take(&mut self, row: Result<RawRow<'_>, Fault>, text: &str) {
         let (fault, row) = match row {
             Err(fault) => (fault, None),
             Ok(row) => {
                 let row = self.in_zone(row);
-                match self.builder.build(&row) {
+                // Of a row that is not kept, nobody reads what else is wrong.
+                let built = if self.is_full() {
+                    self.builder.build_whole(&row)
+                } else {
+                    self.builder.build(&row)
+                };
+                match built {
                     Ok(built) => return self.decoded.push(built),
                     Err(fault) => (fault, Some(row)),
                 }
             }
         };
-        if self.decoded.rejects.len() >= MAX_REJECTS {
+        if self.is_full() {
             self.unkept += 1;
             return;
         }
