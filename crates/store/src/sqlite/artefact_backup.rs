@@ -8,15 +8,18 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
 use rusqlite::Connection;
 
-use super::{artefacts, fault::damaged};
-use crate::{Artefact, Result, StoreError, content};
+use super::{
+    artefacts,
+    backup::{unusable, with_suffix},
+    fault::damaged,
+};
+use crate::{Artefact, Result};
 
 /// Files that were copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,9 +31,7 @@ pub(super) struct CopiedFiles {
 
 /// The folder beside a backup.
 pub(super) fn folder_of(backup: &Path) -> PathBuf {
-    let mut name = OsString::from(backup);
-    name.push(".artefacts");
-    name.into()
+    with_suffix(backup, ".artefacts")
 }
 
 /// The contents that the versions of a database name; none in one of before there were any.
@@ -57,15 +58,11 @@ pub(super) fn back_up(
     data_dir: &Path,
     folder: &Path,
 ) -> Result<CopiedFiles> {
-    let unusable = |error: io::Error| StoreError::Directory {
-        path: folder.to_owned(),
-        detail: error.to_string(),
-    };
     let mut copied = CopiedFiles::default();
     if named.is_empty() {
         return Ok(copied);
     }
-    fs::create_dir_all(folder).map_err(unusable)?;
+    fs::create_dir_all(folder).map_err(unusable(folder))?;
     for sha256 in named {
         if whole(folder, sha256) {
             copied.files += 1;
@@ -73,13 +70,13 @@ pub(super) fn back_up(
         }
         match artefacts::get(data_dir, sha256) {
             Ok(bytes) => {
-                artefacts::write_whole(folder, sha256, &bytes).map_err(unusable)?;
+                artefacts::write_whole(folder, sha256, &bytes).map_err(unusable(folder))?;
                 copied.files += 1;
             }
             Err(error) => copied.faults.push(error.to_string()),
         }
     }
-    artefacts::sync(folder).map_err(unusable)?;
+    artefacts::sync(folder).map_err(unusable(folder))?;
     Ok(copied)
 }
 
@@ -92,16 +89,7 @@ pub(super) fn put_back(
     let mut copied = CopiedFiles::default();
     for sha256 in named {
         let path = folder.join(sha256);
-        let found = match fs::read(&path) {
-            Ok(bytes) => content::checked(bytes, sha256, &path.display()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(content::not_found(sha256, &path.display()))
-            }
-            Err(error) => Err(StoreError::Directory {
-                path,
-                detail: error.to_string(),
-            }),
-        };
+        let found = artefacts::read(&path, sha256, unusable(&path));
         match found {
             Ok(bytes) => {
                 artefacts::put(data_dir, &bytes)?;
@@ -117,5 +105,5 @@ pub(super) fn put_back(
 
 fn whole(folder: &Path, sha256: &str) -> bool {
     let path = folder.join(sha256);
-    fs::read(&path).is_ok_and(|bytes| content::checked(bytes, sha256, &path.display()).is_ok())
+    artefacts::read(&path, sha256, unusable(&path)).is_ok()
 }

@@ -87,18 +87,11 @@ pub(super) fn put(data_dir: &Path, content: &[u8]) -> Result<String> {
     if fs::read(&path).is_ok_and(|there| there == content) {
         return Ok(sha256);
     }
-    let number = NEXT_PART.fetch_add(1, Ordering::Relaxed);
-    let part = path.with_file_name(format!("{PART}{}-{number}", std::process::id()));
     let written = folder(data_dir).and_then(|folder| {
-        write(&part, content)?;
-        fs::rename(&part, &path)?;
+        write_whole(&folder, &sha256, content)?;
         sync(&folder)
     });
-    if let Err(error) = written {
-        // The room it took is wanted by others.
-        let _ = fs::remove_file(&part);
-        return Err(unavailable(&part)(error));
-    }
+    written.map_err(unavailable(&path))?;
     Ok(sha256)
 }
 
@@ -122,12 +115,21 @@ fn write(part: &Path, content: &[u8]) -> io::Result<()> {
 /// See [`crate::Artefacts::get`].
 pub(super) fn get(data_dir: &Path, sha256: &str) -> Result<Vec<u8>> {
     let path = path_of(data_dir, sha256);
-    match fs::read(&path) {
+    read(&path, sha256, unavailable(&path))
+}
+
+/// A file, held to its hash; what it is that it cannot be read is `unreadable`.
+pub(super) fn read(
+    path: &Path,
+    sha256: &str,
+    unreadable: impl FnOnce(io::Error) -> StoreError,
+) -> Result<Vec<u8>> {
+    match fs::read(path) {
         Ok(bytes) => content::checked(bytes, sha256, &path.display()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(content::not_found(sha256, &path.display()))
         }
-        Err(error) => Err(unavailable(&path)(error)),
+        Err(error) => Err(unreadable(error)),
     }
 }
 

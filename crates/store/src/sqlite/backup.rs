@@ -61,14 +61,14 @@ pub struct Copied {
     pub kept: Option<PathBuf>,
 }
 
-fn unusable(path: &Path) -> impl Fn(io::Error) -> StoreError {
+pub(super) fn unusable(path: &Path) -> impl Fn(io::Error) -> StoreError {
     move |error| StoreError::Directory {
         path: path.to_owned(),
         detail: error.to_string(),
     }
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
