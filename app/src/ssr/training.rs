@@ -40,8 +40,7 @@ async fn all(desk: &dyn Desk, search: &Search, zone: &str) -> Result<Written, Ap
         (text, fires)
     });
     let kind: Option<JobKind> = search.parse("kind");
-    let state = search.get("state");
-    let state = state.and_then(|text| JobState::ALL.into_iter().find(|s| s.as_str() == text));
+    let state: Option<JobState> = search.parse("state");
     let (running, queued, (jobs, more)) = futures::try_join!(
         desk.jobs(in_state(JobState::Running)),
         desk.jobs(in_state(JobState::Queued)),

@@ -140,10 +140,9 @@ pub async fn list(State(state): State<AppState>, raw: Raw) -> Result<Json<Vec<Jo
     let mut parameters = Parameters::of(raw)?;
     let kinds = JobKind::ALL.map(JobKind::as_str).join(", ");
     let states = JobState::ALL.map(JobState::as_str).join(", ");
-    let in_state = |text: &str| JobState::ALL.into_iter().find(|s| s.as_str() == text);
     let query = JobQuery {
         kind: parameters.read("kind", &format!("one of {kinds}"))?,
-        state: parameters.read_with("state", &format!("one of {states}"), in_state)?,
+        state: parameters.read("state", &format!("one of {states}"))?,
         before_id: parameters.read("before", "the number of a job")?,
         limit: parameters.limit()?,
     };

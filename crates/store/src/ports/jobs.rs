@@ -82,7 +82,8 @@ impl FromStr for JobKind {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
         found.ok_or_else(|| StoreError::Invalid {
             detail: format!(
-                "{text:?} is no kind of job: expected train, backtest, score or retention"
+                "{text:?} is no kind of job: expected one of {}",
+                Self::ALL.map(Self::as_str).join(", ")
             ),
         })
     }
@@ -129,6 +130,20 @@ impl JobState {
     /// Whether nothing happens to the job any more.
     pub const fn is_finished(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl FromStr for JobState {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|state| state.as_str() == text);
+        found.ok_or_else(|| StoreError::Invalid {
+            detail: format!(
+                "{text:?} is no state of a job: expected one of {}",
+                Self::ALL.map(Self::as_str).join(", ")
+            ),
+        })
     }
 }
 
