@@ -358,9 +358,9 @@ impl Inner {
             self.counters.fans_failed.add(tries - fans.len());
             fans
         };
-        let champions: HashMap<Key, Option<ModelRef>> = tasks
+        let champions: HashMap<&Key, &ModelRef> = tasks
             .iter()
-            .filter_map(|(key, task)| Some((key.clone(), task.as_ref()?.champion.clone())))
+            .filter_map(|(key, task)| Some((key, task.as_ref()?.champion.as_ref()?)))
             .collect();
         let mut champions_made: HashSet<Key> = HashSet::new();
         let mut open_until: HashMap<Key, Timestamp> = HashMap::new();
@@ -373,7 +373,7 @@ impl Inner {
                 *open = (*open).max(end);
             }
             if is_registered(&fan.model) {
-                let champion = champions.get(&key).and_then(Option::as_ref);
+                let champion = champions.get(&key);
                 if champion.is_none_or(|champion| champion.as_str() != fan.model) {
                     continue;
                 }
