@@ -33,7 +33,7 @@ use self::{
 use crate::{
     PredictStats, Result, ServingError,
     config::{ForecastConfig, PredictConfig},
-    contenders::Choice,
+    contenders::{Choice, is_registered, naive},
     cpu::Cpu,
     error::invalid,
     model_cache::{CachedModel, ModelCache},
@@ -196,16 +196,16 @@ impl Predictor {
                 match subject {
                     Subject::Stored(symbol, interval) => {
                         let origin = self.inner.reader.origin(&symbol, interval).await?;
-                        let (model, in_its_place) =
-                            choose(model, Some(&*origin), &self.inner.choice);
-                        let made = self.stored(&terms, model, &origin, look).await;
-                        match (made, in_its_place) {
+                        let is_named = model.is_some();
+                        let model = choose(model, Some(&*origin), &self.inner.choice);
+                        let is_champion = !is_named && is_registered(&model.name());
+                        match self.stored(&terms, model, &origin, look).await {
                             // A champion whose last bar is not in the store any more, or too far back.
-                            (Err(error), Some(naive)) if error.kind() == ErrorKind::Invalid => {
+                            Err(error) if is_champion && error.kind() == ErrorKind::Invalid => {
                                 tracing::debug!(%symbol, %interval, %error, "naive answers in the place of the champion");
-                                self.stored(&terms, naive, &origin, look).await
+                                self.stored(&terms, naive(), &origin, look).await
                             }
-                            (made, _) => made,
+                            made => made,
                         }
                     }
                     // A champion has the season that it was trained with, and closes of its own.
@@ -214,12 +214,12 @@ impl Predictor {
                         interval,
                         season,
                     } => {
-                        let (model, _) = choose(model, None, &self.inner.choice);
+                        let model = choose(model, None, &self.inner.choice);
                         let series = self.of_season(&symbol, interval, season).await?;
                         self.fresh(terms, model, series, look).await
                     }
                     Subject::Fresh(series) => {
-                        let (model, _) = choose(model, None, &self.inner.choice);
+                        let model = choose(model, None, &self.inner.choice);
                         self.fresh(terms, model, series, look).await
                     }
                 }

@@ -8,7 +8,7 @@ use protocol::PredictRequest;
 
 use crate::{
     Result, ServingError,
-    contenders::{Choice, is_registered, naive},
+    contenders::Choice,
     error::invalid,
     origin::{Origin, levels},
 };
@@ -107,19 +107,9 @@ pub(super) fn checked(
     Ok((model, terms))
 }
 
-/// The model to answer by: what is named, else what is served of a stored series at its origin; and naive, where that
-/// is a champion, which may not be able to go on from the closes.
-pub(super) fn choose(
-    named: Option<Model>,
-    origin: Option<&Origin>,
-    choice: &Choice,
-) -> (Model, Option<Model>) {
-    if let Some(named) = named {
-        return (named, None);
-    }
-    let model = choice.by_default(origin);
-    let in_its_place = is_registered(&model.name()).then(naive);
-    (model, in_its_place)
+/// The model to answer by: what is named, else what is served of a stored series at its origin.
+pub(super) fn choose(named: Option<Model>, origin: Option<&Origin>, choice: &Choice) -> Model {
+    named.unwrap_or_else(|| choice.by_default(origin))
 }
 
 impl Subject {
