@@ -34,7 +34,7 @@ const UNEVEN: Duration = Duration::from_secs(120);
 /// How much later than others a row may come to a provider of all symbols.
 const LATE: Duration = Duration::from_secs(10);
 
-/// Messages of each partition that are looked at for what a source has produced over last.
+/// Messages of each partition that are looked at for what a source has produced: the last.
 const LAST_MESSAGES: u64 = 2_000;
 
 /// How long to wait for one of these, how often in vain before the first has come (a broker that has just
@@ -258,7 +258,7 @@ impl Produced {
 }
 
 impl Topic<'_> {
-    /// What a source has produced over, by the last messages of each partition.
+    /// What a source has produced, by the last messages of each partition.
     async fn produced_by(&self, source: &str) -> Result<Produced> {
         let mut produced = Produced::default();
         if !self.log.is_whole(self.name).await? {

@@ -2,7 +2,7 @@
 //! ticks older than those kept in memory.
 //!
 //! Two sides: the store, whose order of storage is then the order of the feed ([`Stored`]), and the
-//! topic, which a web process follows on its own (`crate::follow`).
+//! topic, which a web process follows on its own (`crate::tail`).
 
 use std::sync::Arc;
 
