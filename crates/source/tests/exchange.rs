@@ -220,7 +220,7 @@ async fn the_routes_answer_as_documented() {
 #[tokio::test]
 async fn a_held_request_is_answered_with_the_next_trade_and_let_go_at_shutdown() {
     let running = exchange(options(5.0, FaultOptions::default())).await;
-    let (_, _, body) = get(&running.base, "/v1/trades?wait_ms=5000", None).await;
+    let (_, _, body) = get(&running.base, "/v1/trades?wait_ms=30000", None).await;
     assert!(body.contains("\"symbol\""));
     let far = "/v1/trades?since=2099-01-01&wait_ms=30000";
     let base = running.base.clone();
