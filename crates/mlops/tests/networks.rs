@@ -16,7 +16,10 @@ mod years;
 use std::{sync::Arc, time::Duration};
 
 use closes::{closes, day};
-use forecast::{Classical, FitOptions, History, Level, ModelProvider as _, Providers};
+use forecast::{
+    CalibrationOptions, Classical, FitOptions, History, Level, ModelProvider as _, Providers,
+};
+use kernels::Cpu;
 use market::Interval;
 use mlops::{
     Worker,
@@ -24,7 +27,10 @@ use mlops::{
     registered::RegisteredModels,
     training::JudgedBy,
 };
-use neural::Networks;
+use neural::{
+    NetworkSpec, Networks, Series, artefact,
+    training::{Control, train},
+};
 use serde_json::Value;
 use store::{Artefact, JobState, ModelRegistry as _};
 use tokio_util::sync::CancellationToken;
@@ -140,6 +146,60 @@ async fn a_network_is_trained_once_for_all_symbols_promoted_served_and_kept_all_
     assert_eq!(weights(&place, "close-1d.EDGE").await, before);
     let kept = std::fs::read_dir(place.dir.path().join("networks")).unwrap();
     assert_eq!(kept.count(), 1, "one network, and no checkpoint");
+}
+
+#[tokio::test]
+async fn a_trained_network_of_a_directory_is_served_by_the_files_of_its_version() {
+    let y = closes(1, 0.8, 430);
+    let times: Vec<i64> = (0..430).map(|n| day(n).as_millis()).collect();
+    let place = Workplace::open(420).await;
+    place.put_closes("EDGE", &y[..420]).await;
+    let spec: NetworkSpec = NLINEAR.parse().unwrap();
+    // What is held out is judged from day 270 on.
+    let learnt = Series {
+        id: "EDGE",
+        values: &y[..266],
+        times_ms: Some(&times[..266]),
+        volumes: None,
+    };
+    let control = Control {
+        progress: None,
+        cancel: None,
+        clock: &|| 0.0,
+        checkpoint: None,
+    };
+    let horizon = CalibrationOptions::default().horizon;
+    let (config, options) = (spec.config(horizon, true).unwrap(), spec.options(0));
+    let model = train(&config, &[learnt], &options, Cpu::detect(), control).unwrap();
+    let folder = place.dir.path().join("edge");
+    artefact::save(&model, &folder).unwrap();
+    let candidate = format!("nlinear:{}", folder.display());
+    let base = Providers::new(vec![
+        Arc::new(Classical),
+        Arc::new(neural::Artefacts::default()),
+    ]);
+    let worker = place.worker_that_knows(base.clone(), "w", place.ports(), |_| {});
+    let jobs = place.submit_as(&round(&candidate), &["EDGE"], None).await;
+    run(&worker).await;
+    let job = place.ended(jobs[0], JobState::Succeeded).await;
+    assert_eq!(job.result.unwrap()["action"], "promote");
+
+    // The version stands alone.
+    std::fs::remove_dir_all(&folder).unwrap();
+    let registered = RegisteredModels::new(base, place.store.clone(), place.store.clone());
+    let refreshed = registered.refresh().await.unwrap();
+    assert_eq!(refreshed.faults, vec![]);
+    let champion = registered.resolve(&"models:/close-1d.EDGE@champion".parse().unwrap());
+    let history = History::from(&y).with_times(Some(&times));
+    let state = champion.unwrap().fit(&history, &FitOptions::default());
+    let got = state.unwrap().forecast(5, &Level::DEFAULT).unwrap();
+    let seen = Series {
+        values: &y,
+        times_ms: Some(&times),
+        ..learnt
+    };
+    let want = model.forecast(&seen, 5, &Level::DEFAULT).unwrap();
+    assert_eq!(got.mean, want.mean);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! [`forecast::ForecastModel::training`] says where that ends. A state is the history that was seen.
 //! Does not: train.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +42,27 @@ impl Artefacts {
             device: Some(device),
         }
     }
+
+    /// The model that was read for a reference, where it is of the kind that the reference's scheme says.
+    fn of_its_kind(
+        &self,
+        reference: &ModelRef,
+        read: crate::Result<Model>,
+    ) -> forecast::Result<Arc<dyn ForecastModel>> {
+        let model = read.map_err(|e| unavailable(reference, &e))?;
+        let found = model.config().kind;
+        if reference.scheme() != Some(found.name()) {
+            let directory = reference.rest();
+            let wanted = reference.scheme().unwrap_or("none");
+            return Err(unavailable(
+                reference,
+                &format_args!(
+                    "{directory} holds a model of kind {found}, not {wanted}: name it {found}:{directory}"
+                ),
+            ));
+        }
+        placed(model, reference, self.device.as_deref())
+    }
 }
 
 const SCHEMES: [&str; 3] = ["lstm", "patchtst", "nlinear"];
@@ -60,27 +82,18 @@ impl ModelProvider for Artefacts {
     }
 
     fn resolve(&self, reference: &ModelRef) -> forecast::Result<Arc<dyn ForecastModel>> {
-        let directory = Path::new(reference.rest());
-        let unavailable = |reason: String| forecast::Error::Unavailable {
-            model: reference.to_string(),
-            reason,
-        };
-        let model = artefact::load(directory).map_err(|e| unavailable(e.to_string()))?;
-        let found = model.config().kind;
-        if reference.scheme() != Some(found.name()) {
-            return Err(unavailable(format!(
-                "{} holds a model of kind {found}, not {}: name it {found}:{}",
-                directory.display(),
-                reference.scheme().unwrap_or("none"),
-                directory.display()
-            )));
+        self.of_its_kind(reference, artefact::load(Path::new(reference.rest())))
+    }
+
+    fn assemble(
+        &self,
+        reference: &ModelRef,
+        files: &[(String, Vec<u8>)],
+    ) -> forecast::Result<Arc<dyn ForecastModel>> {
+        match files {
+            [] => self.resolve(reference),
+            files => self.of_its_kind(reference, artefact::from_files(files)),
         }
-        let model =
-            placed(model, self.device.as_deref()).map_err(|e| unavailable(e.to_string()))?;
-        Ok(Arc::new(TrainedModel::new(
-            Arc::new(model),
-            reference.to_string(),
-        )))
     }
 }
 
@@ -133,27 +146,36 @@ impl ModelProvider for Networks {
         files: &[(String, Vec<u8>)],
     ) -> forecast::Result<Arc<dyn ForecastModel>> {
         let spec: NetworkSpec = reference.as_str().parse()?;
-        let unavailable = |reason: String| forecast::Error::Unavailable {
-            model: reference.to_string(),
-            reason,
-        };
-        let model = artefact::from_files(files).map_err(|e| unavailable(e.to_string()))?;
+        let model = artefact::from_files(files).map_err(|e| unavailable(reference, &e))?;
         let found = model.config().kind;
         if found != spec.kind {
-            return Err(unavailable(format!("its files are those of kind {found}")));
+            let reason = format_args!("its files are those of kind {found}");
+            return Err(unavailable(reference, &reason));
         }
-        let model =
-            placed(model, self.device.as_deref()).map_err(|e| unavailable(e.to_string()))?;
-        let name = reference.to_string();
-        Ok(Arc::new(TrainedModel::new(Arc::new(model), name)))
+        placed(model, reference, self.device.as_deref())
     }
 }
 
-/// The model on a device, where there is one besides the kernels.
-fn placed(model: Model, device: Option<&dyn Device>) -> crate::Result<Model> {
-    match device {
-        None => Ok(model),
-        Some(device) => model.on_device(device),
+/// The model under the name of its reference, on a device, where there is one besides the kernels.
+fn placed(
+    model: Model,
+    reference: &ModelRef,
+    device: Option<&dyn Device>,
+) -> forecast::Result<Arc<dyn ForecastModel>> {
+    let model = match device {
+        None => model,
+        Some(device) => model
+            .on_device(device)
+            .map_err(|e| unavailable(reference, &e))?,
+    };
+    let name = reference.to_string();
+    Ok(Arc::new(TrainedModel::new(Arc::new(model), name)))
+}
+
+fn unavailable(reference: &ModelRef, reason: &dyn Display) -> forecast::Error {
+    forecast::Error::Unavailable {
+        model: reference.to_string(),
+        reason: reason.to_string(),
     }
 }
 

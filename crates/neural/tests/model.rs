@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use forecast::backtest::Backtest;
-use forecast::{FitOptions, ForecastModel, Level};
+use forecast::{FitOptions, ForecastModel, Level, ModelProvider as _};
 use kernels::{Cpu, Random};
 use neural::device::{Device, LoadedNetwork};
 use neural::training::{Control, Options, train};
 use neural::{
-    Config, Covariate, Error, Kind, Model, Series, Size, TrainedModel, Transform, artefact,
+    Artefacts, Config, Covariate, Error, Kind, Model, Series, Size, TrainedModel, Transform,
+    artefact,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -109,6 +110,41 @@ fn every_kind_learns_what_is_there_and_comes_back_from_disk_to_the_bit() {
         3,
         "leftovers"
     );
+}
+
+#[test]
+fn a_model_of_a_directory_is_made_of_its_files_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let y = prices(3, 200);
+    let provider = Artefacts::default();
+    let forecast = |model: &dyn ForecastModel| {
+        let state = model.fit(&(&y).into(), &FitOptions::default()).unwrap();
+        state.forecast(3, &Level::DEFAULT).unwrap()
+    };
+    for kind in Kind::ALL {
+        let to = directory.path().join(kind.name());
+        artefact::save(&trained(kind), &to).unwrap();
+        let reference = |kind: Kind| format!("{kind}:{}", to.display()).parse().unwrap();
+        let model = provider.resolve(&reference(kind)).unwrap();
+        let files = model.files().unwrap();
+        let whole = provider.assemble(&reference(kind), &[]).unwrap();
+        fs::remove_dir_all(&to).unwrap();
+        let again = provider.assemble(&reference(kind), &files).unwrap();
+        assert_eq!(again.name(), model.name());
+        assert_eq!(forecast(&*again), forecast(&*model));
+        assert_eq!(forecast(&*whole), forecast(&*model));
+
+        let other = Kind::ALL.into_iter().find(|other| *other != kind).unwrap();
+        let refused = provider.assemble(&reference(other), &files).unwrap_err();
+        let words = format!("a model of kind {kind}, not {other}");
+        assert!(refused.to_string().contains(&words), "{refused}");
+        let refused = provider.assemble(&reference(kind), &files[..1]);
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("manifest.json: it is missing"),
+            "{refused}"
+        );
+    }
 }
 
 #[test]

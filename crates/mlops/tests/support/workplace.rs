@@ -98,6 +98,17 @@ impl Workplace {
         ports: WorkerPorts,
         change: impl FnOnce(&mut WorkerConfig),
     ) -> Worker {
+        self.worker_that_knows(Providers::classical(), name, ports, change)
+    }
+
+    /// One with models of its own.
+    pub fn worker_that_knows(
+        &self,
+        providers: Providers,
+        name: &str,
+        ports: WorkerPorts,
+        change: impl FnOnce(&mut WorkerConfig),
+    ) -> Worker {
         let mut config = WorkerConfig {
             slots: 1,
             threads: 2,
@@ -108,8 +119,7 @@ impl Workplace {
         change(&mut config);
         let now = Arc::clone(&self.now);
         let clock = Arc::new(move || Timestamp::from_micros(now.load(Ordering::SeqCst)));
-        let (providers, calendars) = (Providers::classical(), Calendars::builtin());
-        Worker::new(ports, providers, calendars, config, clock).unwrap()
+        Worker::new(ports, providers, Calendars::builtin(), config, clock).unwrap()
     }
 
     /// Submits a training of each symbol.
