@@ -40,11 +40,12 @@ impl<DB: DrawingBackend> Painter<'_, '_, DB> {
             self.s
                 .rect(part, Ink(Role::Fan, 0.12 + 0.12 * (n % 2) as f64))?;
             let y = part.y + part.height / 2.0;
-            if text_width_px(name, FONT_PX) + 6.0 < part.width {
+            let width = text_width_px(name, FONT_PX);
+            if width + 6.0 < part.width {
                 self.s
                     .text(name, (x + 4.0, y), HPos::Left, FONT_PX, Role::Text)?;
-            } else if n == 0 {
-                // Before the first one there is room.
+            } else if n == 0 && x - 4.0 - width >= l.champions.x {
+                // Nobody stands before the first one.
                 self.s
                     .text(name, (x - 4.0, y), HPos::Right, FONT_PX, Role::Text)?;
             }

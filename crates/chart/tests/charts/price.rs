@@ -360,3 +360,24 @@ fn champions_stand_below_the_times_each_under_the_bars_of_its_time() {
     .unwrap();
     assert!(svg.contains(">ets<"), "it is whose fan that is");
 }
+
+#[test]
+fn the_first_champions_name_stands_before_a_narrow_part_only_where_the_chart_has_room() {
+    let bars = bars(60, Interval::M1);
+    let drawn = |first: usize| {
+        let champions = [
+            (bars[first].start, "auto-arima".to_owned()),
+            (bars[first + 1].start, "theta".to_owned()),
+        ];
+        let chart = PriceChart {
+            champions: &champions,
+            ..PriceChart::new("TEST", Interval::M1, &bars)
+        };
+        let svg = chart.to_svg().unwrap();
+        assert!(svg.contains(">theta<"), "{first}");
+        svg.contains(">auto-arima<")
+    };
+    assert!(!drawn(0), "it would lie left of the chart");
+    assert!(!drawn(2), "its beginning would lie left of the chart");
+    assert!(drawn(30));
+}
