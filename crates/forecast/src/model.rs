@@ -72,7 +72,9 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    pub(crate) fn new(name: impl Into<String>, value: f64) -> Self {
+    /// One without a standard error.
+    #[must_use]
+    pub fn new(name: impl Into<String>, value: f64) -> Self {
         Self {
             name: name.into(),
             value,

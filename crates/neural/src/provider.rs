@@ -397,18 +397,13 @@ impl FittedModel for TrainedState {
     }
 
     fn summary(&self) -> Summary {
-        let parameter = |name: &str, value: f64| Parameter {
-            name: name.into(),
-            value,
-            se: None,
-        };
         let model = &self.model.model;
         Summary {
             model: self.model.name.to_string(),
             params: vec![
-                parameter("window", model.config.window as f64),
-                parameter("weights", model.parameters() as f64),
-                parameter("networks", model.config.ensemble as f64),
+                Parameter::new("window", model.config.window as f64),
+                Parameter::new("weights", model.parameters() as f64),
+                Parameter::new("networks", model.config.ensemble as f64),
             ],
             observations: self.past.values.iter().filter(|v| !v.is_nan()).count(),
             ..Summary::default()

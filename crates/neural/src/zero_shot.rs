@@ -227,16 +227,11 @@ impl FittedModel for ZeroShotState {
     }
 
     fn summary(&self) -> Summary {
-        let parameter = |name: &str, value: f64| Parameter {
-            name: name.into(),
-            value,
-            se: None,
-        };
         Summary {
             model: self.model.name(),
             params: vec![
-                parameter("window", Fracast::CONTEXT as f64),
-                parameter("weights", PARAMETERS),
+                Parameter::new("window", Fracast::CONTEXT as f64),
+                Parameter::new("weights", PARAMETERS),
             ],
             observations: self.values.iter().filter(|v| !v.is_nan()).count(),
             ..Summary::default()
