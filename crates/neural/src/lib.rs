@@ -29,6 +29,7 @@ mod quantiles;
 mod search;
 mod series;
 mod spec;
+mod state;
 pub mod training;
 mod windows;
 mod zero_shot;

@@ -20,6 +20,7 @@ use crate::device::Device;
 use crate::model::Model;
 use crate::series::Series;
 use crate::spec::NetworkSpec;
+use crate::state;
 
 /// The version of the bytes that a state is saved as.
 const STATE_VERSION: u8 = 1;
@@ -285,17 +286,7 @@ impl ForecastModel for TrainedModel {
     }
 
     fn load(&self, state: &[u8]) -> forecast::Result<Box<dyn ModelState>> {
-        let damaged = |reason: String| forecast::Error::State { reason };
-        let (version, body) = state
-            .split_first()
-            .ok_or_else(|| damaged("no bytes".to_owned()))?;
-        if *version != STATE_VERSION {
-            return Err(damaged(format!(
-                "version {version}, and this build reads version {STATE_VERSION}"
-            )));
-        }
-        let past = postcard::from_bytes(body).map_err(|e| damaged(format!("damaged: {e}")))?;
-        Ok(self.seen(past))
+        Ok(self.seen(state::load(STATE_VERSION, state)?))
     }
 
     fn forecast_batch(
@@ -346,9 +337,7 @@ struct TrainedState {
 
 impl ModelState for TrainedState {
     fn save(&self) -> forecast::Result<Vec<u8>> {
-        postcard::to_extend(&self.past, vec![STATE_VERSION]).map_err(|e| forecast::Error::State {
-            reason: format!("cannot be written: {e}"),
-        })
+        state::save(STATE_VERSION, &self.past)
     }
 
     fn clone_state(&self) -> Box<dyn ModelState> {

@@ -20,6 +20,7 @@ use kernels::safetensors::Tensors;
 use crate::artefact::{read, sha256};
 use crate::error::{Error, Result};
 use crate::quantiles::{self, interpolate};
+use crate::state;
 
 /// SHA-256 of `model.safetensors` of fracast 0.1.0.
 pub const FRACAST_SHA256: &str = "0d678f123f3d1f91c5065cca2b5d40eccc469360afc2381b27290486011ded2c";
@@ -174,16 +175,7 @@ impl ForecastModel for ZeroShotModel {
     }
 
     fn load(&self, state: &[u8]) -> forecast::Result<Box<dyn ModelState>> {
-        let damaged = |reason: String| forecast::Error::State { reason };
-        match state.split_first() {
-            Some((&STATE_VERSION, body)) => postcard::from_bytes(body)
-                .map(|values| self.seen(values))
-                .map_err(|e| damaged(format!("damaged: {e}"))),
-            Some((version, _)) => Err(damaged(format!(
-                "version {version}, and this build reads version {STATE_VERSION}"
-            ))),
-            None => Err(damaged("no bytes".to_owned())),
-        }
+        Ok(self.seen(state::load(STATE_VERSION, state)?))
     }
 }
 
@@ -196,9 +188,7 @@ struct ZeroShotState {
 
 impl ModelState for ZeroShotState {
     fn save(&self) -> forecast::Result<Vec<u8>> {
-        postcard::to_extend(&self.values, vec![STATE_VERSION]).map_err(|e| forecast::Error::State {
-            reason: format!("cannot be written: {e}"),
-        })
+        state::save(STATE_VERSION, &self.values)
     }
 
     fn clone_state(&self) -> Box<dyn ModelState> {
