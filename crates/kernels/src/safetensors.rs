@@ -44,6 +44,25 @@ impl Tensors {
             .ok_or_else(|| Error::Missing { name: name.into() })
     }
 
+    /// The elements of the tensor of that name, which has this shape and finite values.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Shape`] or [`Error::NotFinite`] otherwise.
+    pub(crate) fn checked(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
+        let found = self.get(name)?;
+        if found.shape != shape {
+            return Err(Error::Shape {
+                name: name.into(),
+                expected: shape.to_vec(),
+                got: found.shape.clone(),
+            });
+        }
+        if !found.data.iter().all(|value| value.is_finite()) {
+            return Err(Error::NotFinite { name: name.into() });
+        }
+        Ok(&found.data)
+    }
+
     /// The string of that name under `__metadata__`.
     #[must_use]
     pub fn meta(&self, name: &str) -> Option<&str> {

@@ -5,7 +5,7 @@
 //! the order is the network's, never guessed.
 //! Does not: read or write files (see [`crate::safetensors`] for the bytes).
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::network::{Network, Order, transpose};
 use crate::random::Random;
 use crate::safetensors::{NamedTensor, Tensors};
@@ -51,26 +51,16 @@ pub fn from_tensors<N: Network>(network: &N, tensors: &Tensors, prefix: &str) ->
     let mut parameters = vec![0.0; network.parameters()];
     for tensor in network.tensors() {
         let name = format!("{prefix}{}", tensor.name);
-        let found = tensors.get(&name)?;
-        if found.shape != tensor.shape {
-            return Err(Error::Shape {
-                name,
-                expected: tensor.shape,
-                got: found.shape.clone(),
-            });
-        }
-        if !found.data.iter().all(|value| value.is_finite()) {
-            return Err(Error::NotFinite { name });
-        }
-        let to = &mut parameters[tensor.offset..][..found.data.len()];
+        let found = tensors.checked(&name, &tensor.shape)?;
+        let to = &mut parameters[tensor.offset..][..found.len()];
         match (tensor.order, &tensor.shape[..]) {
-            (Order::Transposed, [rows, columns]) => transpose(&found.data, *rows, *columns, to),
+            (Order::Transposed, [rows, columns]) => transpose(found, *rows, *columns, to),
             (Order::Added, _) => {
-                for (to, from) in to.iter_mut().zip(&found.data) {
+                for (to, from) in to.iter_mut().zip(found) {
                     *to += from;
                 }
             }
-            _ => to.copy_from_slice(&found.data),
+            _ => to.copy_from_slice(found),
         }
     }
     Ok(parameters)

@@ -3,7 +3,7 @@
 use fearless_simd::Simd;
 
 use super::WIDTH;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gemm::{Into, Left, gemm, size};
 use crate::network::transpose;
 use crate::safetensors::Tensors;
@@ -13,23 +13,6 @@ use crate::vector::{fill_rows, map, sigmoid};
 const TAPS: usize = 3;
 /// Hidden channels of a SwiGLU.
 const HIDDEN: usize = 96;
-
-/// A tensor of this shape, checked.
-pub(super) fn tensor(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-    let found = tensors.get(name)?;
-    let name = name.to_owned();
-    if found.shape != shape {
-        return Err(Error::Shape {
-            name,
-            expected: shape.to_vec(),
-            got: found.shape.clone(),
-        });
-    }
-    if !found.data.iter().all(|value| value.is_finite()) {
-        return Err(Error::NotFinite { name });
-    }
-    Ok(found.data.clone())
-}
 
 /// A linear layer; the matrix lies in × out.
 #[derive(Clone, Debug)]
@@ -45,11 +28,14 @@ impl Linear {
         inputs: usize,
         outputs: usize,
     ) -> Result<Self> {
-        let theirs = tensor(tensors, &format!("{name}.weight"), &[outputs, inputs])?;
+        let theirs = tensors.checked(&format!("{name}.weight"), &[outputs, inputs])?;
         let mut weight = vec![0.0; theirs.len()];
-        transpose(&theirs, outputs, inputs, &mut weight);
-        let bias = tensor(tensors, &format!("{name}.bias"), &[outputs])?;
-        Ok(Self { weight, bias })
+        transpose(theirs, outputs, inputs, &mut weight);
+        let bias = tensors.checked(&format!("{name}.bias"), &[outputs])?;
+        Ok(Self {
+            weight,
+            bias: bias.to_vec(),
+        })
     }
 
     #[inline(always)]
@@ -79,8 +65,10 @@ pub(super) struct Norm {
 
 impl Norm {
     pub(super) fn new(tensors: &Tensors, name: &str) -> Result<Self> {
-        let gain = tensor(tensors, &format!("{name}.weight"), &[WIDTH])?;
-        Ok(Self { gain })
+        let gain = tensors.checked(&format!("{name}.weight"), &[WIDTH])?;
+        Ok(Self {
+            gain: gain.to_vec(),
+        })
     }
 
     /// In place.
@@ -113,11 +101,13 @@ pub(super) struct Depthwise {
 
 impl Depthwise {
     pub(super) fn new(tensors: &Tensors, name: &str) -> Result<Self> {
-        let theirs = tensor(tensors, &format!("{name}.dw_weight"), &[WIDTH, 1, TAPS])?;
+        let theirs = tensors.checked(&format!("{name}.dw_weight"), &[WIDTH, 1, TAPS])?;
         let tap = |j: usize| theirs.iter().skip(j).step_by(TAPS).copied().collect();
         Ok(Self {
             taps: std::array::from_fn(tap),
-            bias: tensor(tensors, &format!("{name}.dw_bias"), &[WIDTH])?,
+            bias: tensors
+                .checked(&format!("{name}.dw_bias"), &[WIDTH])?
+                .to_vec(),
         })
     }
 
@@ -126,8 +116,8 @@ impl Depthwise {
         let mut y = vec![0.0; x.len()];
         fill_rows(&mut y, &self.bias);
         for (j, tap) in self.taps.iter().enumerate() {
-            let behind = (TAPS - 1 - j) * dilation * WIDTH;
-            let later = y.chunks_exact_mut(WIDTH).skip(behind / WIDTH);
+            let behind = (TAPS - 1 - j) * dilation;
+            let later = y.chunks_exact_mut(WIDTH).skip(behind);
             for (y, x) in later.zip(x.chunks_exact(WIDTH)) {
                 for ((y, x), tap) in y.iter_mut().zip(x).zip(tap) {
                     *y += tap * x;

@@ -72,7 +72,7 @@ impl Fracast {
             let convolution = Depthwise::new(tensors, &format!("head.fc_blocks.{layer}"))?;
             Ok((convolution, norm(&format!("head.fc_blocks.{layer}.norm"))?))
         };
-        let queries = layers::tensor(tensors, "head.queries", &[Self::HORIZON, WIDTH])?;
+        let queries = tensors.checked("head.queries", &[Self::HORIZON, WIDTH])?;
         Ok(Self {
             input: linear("core.in_proj", 2 + RECENCY, WIDTH)?,
             phases: linear("core.periodic.proj", 2 * PERIODS, WIDTH)?,
@@ -80,7 +80,7 @@ impl Fracast {
             block: Block::new(tensors, "core.block")?,
             norm: norm("core.norm")?,
             summary: linear("head.summary_proj", 2 * WIDTH + RECENCY, WIDTH)?,
-            queries,
+            queries: queries.to_vec(),
             decoder: SwiGlu::new(tensors, "head.decoder_ffns.0")?,
             decoder_norm: norm("head.decoder_norms.0")?,
             smoothing: [smoothing("0")?, smoothing("1")?],
