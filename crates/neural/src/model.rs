@@ -119,14 +119,18 @@ impl Model {
         &self.scaler
     }
 
-    /// The weights of one network of the ensemble by PyTorch's names; none beyond the last.
+    /// The networks' architecture.
     #[must_use]
-    pub fn weights(&self, member: usize) -> Tensors {
-        let parameters = self.networks.get(member);
-        Tensors {
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// The weights of each network of the ensemble by PyTorch's names.
+    pub fn weights(&self) -> impl Iterator<Item = Tensors> {
+        self.networks.iter().map(|parameters| Tensors {
             metadata: Vec::new(),
-            tensors: parameters.map_or_else(Vec::new, |p| self.architecture.to_tensors(p)),
-        }
+            tensors: self.architecture.to_tensors(parameters),
+        })
     }
 
     /// The same model on another instruction set of this processor.
@@ -141,8 +145,9 @@ impl Model {
     /// # Errors
     /// [`Error::Device`] when the device does not take a network.
     pub fn on_device(mut self, device: &dyn Device) -> Result<Self> {
-        self.loaded = (0..self.networks.len())
-            .map(|member| device.load(&self.architecture, &self.weights(member)))
+        self.loaded = self
+            .weights()
+            .map(|weights| device.load(&self.architecture, &weights))
             .collect::<Result<_>>()?;
         Ok(self)
     }

@@ -14,44 +14,39 @@
 
 #![forbid(unsafe_code)]
 
-mod error;
 mod graph;
 mod networks;
 mod proto;
 
-use kernels::Architecture;
 use neural::{Config, Covariate, Kind, Model, Transform};
 use prost::Message as _;
 
 use self::graph::{Graph, Value, int};
 use self::networks::Member;
 use self::proto::{F32, F64, ModelProto, OperatorSetIdProto, StringStringEntryProto};
-pub use error::{Error, Result};
 
 /// The file of a model.
 ///
 /// # Errors
-/// [`Error`] for a model whose parts do not fit each other, which one that was loaded never is.
-pub fn export(model: &Model) -> Result<Vec<u8>> {
+/// [`kernels::Error`] for weights that do not fit the architecture, which those of a model that was loaded always do.
+pub fn export(model: &Model) -> kernels::Result<Vec<u8>> {
     let config = model.config();
-    let architecture: Architecture = config.architecture()?;
     let mut graph = Graph::default();
     let read = read(&mut graph, model);
     let mut sum: Option<Value> = None;
-    for member in 0..config.ensemble {
-        let weights = model.weights(member);
+    for (member, weights) in model.weights().enumerate() {
         let mut network = Member {
             graph: &mut graph,
             weights: &weights,
             prefix: format!("network.{member}."),
         };
-        let quantiles = network.quantiles(&architecture, &read.input)?;
+        let quantiles = network.quantiles(model.architecture(), &read.input)?;
         sum = Some(match sum {
             None => quantiles,
             Some(sum) => graph.op("Add", &[&sum, &quantiles]),
         });
     }
-    // A configuration has at least one network, or it has no architecture.
+    // A model has at least one network.
     let sum = sum.unwrap_or(read.input);
     let moved = graph.cast(&sum, F64);
     let part = graph.double("ensemble", 1.0 / config.ensemble as f64);

@@ -1,9 +1,8 @@
 //! The networks, from their input to what the last layer says, and the quantiles of that.
 
 use kernels::safetensors::Tensors;
-use kernels::{Architecture, EncoderSize, QuantileHead};
+use kernels::{Architecture, EncoderSize, QuantileHead, Result};
 
-use crate::error::Result;
 use crate::graph::{Graph, Value, float, int};
 
 /// One network of an ensemble, whose constants have names of their own.
