@@ -54,8 +54,7 @@ impl neural::device::Device for BurnDevice {
             name: Arc::clone(&self.name),
             inputs: architecture.inputs(),
             channels: match architecture {
-                // Features of one sequence.
-                Architecture::Lstm(lstm) => architecture.inputs() / lstm.window(),
+                Architecture::Lstm(lstm) => lstm.features(),
                 _ => architecture.sequences(),
             },
         }))

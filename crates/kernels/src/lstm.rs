@@ -52,10 +52,10 @@ impl Lstm {
         })
     }
 
-    /// Steps of a window.
+    /// Numbers of a step.
     #[must_use]
-    pub fn window(&self) -> usize {
-        self.window
+    pub fn features(&self) -> usize {
+        self.features
     }
 
     /// Units.

@@ -22,8 +22,7 @@ impl Member<'_> {
     ) -> Result<Value> {
         let raw = match architecture {
             Architecture::Lstm(lstm) => {
-                let features = architecture.inputs() / lstm.window();
-                Raw::of(self.lstm(input, features, lstm.hidden())?)
+                Raw::of(self.lstm(input, lstm.features(), lstm.hidden())?)
             }
             Architecture::PatchEncoder(encoder) => {
                 self.encoder(input, architecture.inputs(), encoder.size())?

@@ -68,19 +68,17 @@ impl Network {
     ) -> Result<Self, String> {
         let file = weights.to_bytes();
         let outputs = architecture.head().outputs();
+        let window = architecture.inputs() / architecture.sequences();
         Ok(match architecture {
             Architecture::Lstm(lstm) => {
-                let features = architecture.inputs() / lstm.window();
-                let empty = LstmForecaster::new(features, lstm.hidden(), outputs, device);
+                let empty = LstmForecaster::new(lstm.features(), lstm.hidden(), outputs, device);
                 Self::Lstm(loaded(empty, file)?)
             }
             Architecture::PatchEncoder(encoder) => {
-                let window = architecture.inputs() / architecture.sequences();
                 let empty = PatchTst::new(window, encoder.size(), outputs, device);
                 Self::PatchTst(loaded(empty, file)?)
             }
             Architecture::NLinear(_) => {
-                let window = architecture.inputs() / architecture.sequences();
                 Self::NLinear(loaded(NLinear::new(window, outputs, device), file)?)
             }
         })
