@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use neural::device::Device;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A backend of burn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,21 +66,19 @@ pub struct Adapter {
 /// Opens a backend. Where there are several adapters wgpu's own choice is taken: the strongest card.
 ///
 /// # Errors
-/// [`Error::NotBuiltIn`], [`Error::NoAdapter`], or [`Error::Failed`] for an adapter that does not work.
+/// [`crate::Error::NotBuiltIn`], [`crate::Error::NoAdapter`], or [`crate::Error::Failed`] for an adapter that
+/// does not work.
 pub fn open(backend: Backend) -> Result<Arc<dyn Device>> {
-    if !backend.is_built_in() {
-        return Err(Error::NotBuiltIn { backend });
-    }
     #[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu"))]
     return crate::open::open(backend);
     #[cfg(not(any(feature = "flex", feature = "ndarray", feature = "wgpu")))]
-    Err(Error::NotBuiltIn { backend })
+    Err(crate::Error::NotBuiltIn { backend })
 }
 
 /// The graphics adapters of this machine; none in a build without `wgpu`.
 ///
 /// # Errors
-/// [`Error::Failed`] when one is found and cannot be opened.
+/// [`crate::Error::Failed`] when one is found and cannot be opened.
 pub fn adapters() -> Result<Vec<Adapter>> {
     #[cfg(feature = "wgpu")]
     return crate::open::adapters();

@@ -1,6 +1,5 @@
 //! A device of burn behind the port of crate `neural`, and a network on it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -10,7 +9,7 @@ use neural::Error;
 use neural::device::LoadedNetwork;
 
 use crate::networks::{Head, Network};
-use crate::open::words;
+use crate::open::caught;
 
 /// Windows that go through a network together, at most: what lies on the device at once is bounded, whatever the
 /// number of series.
@@ -104,12 +103,10 @@ impl LoadedNetwork for BurnNetwork {
     }
 }
 
-/// What a call gives; what it says when it fails, or panics as burn's devices do, as an error.
+/// As [`caught`], for who calls the device.
 fn guarded<T>(device: &str, call: impl FnOnce() -> Result<T, String>) -> neural::Result<T> {
-    catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or_else(|panic| Err(words(&*panic)))
-        .map_err(|reason| Error::Device {
-            device: device.to_owned(),
-            reason,
-        })
+    caught(call).map_err(|reason| Error::Device {
+        device: device.to_owned(),
+        reason,
+    })
 }

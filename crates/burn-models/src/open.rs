@@ -50,9 +50,7 @@ fn wgpu() -> Result<(Device, String)> {
 fn listed() -> Result<Vec<Device>> {
     use burn::tensor::DeviceType;
 
-    caught(Backend::Wgpu, || {
-        Device::enumerate(DeviceType::Wgpu).into_vec()
-    })
+    caught(|| Ok(Device::enumerate(DeviceType::Wgpu).into_vec())).map_err(failed(Backend::Wgpu))
 }
 
 #[cfg(feature = "wgpu")]
@@ -68,36 +66,33 @@ fn adapter(device: &Device) -> Option<Adapter> {
 #[cfg(feature = "wgpu")]
 pub(crate) fn adapters() -> Result<Vec<Adapter>> {
     let listed = listed()?;
-    caught(Backend::Wgpu, || {
-        listed.iter().filter_map(adapter).collect()
-    })
+    caught(|| Ok(listed.iter().filter_map(adapter).collect())).map_err(failed(Backend::Wgpu))
 }
 
 fn works(backend: Backend, device: &Device) -> Result<()> {
-    let sum = caught(backend, || {
+    let sum = caught(|| {
         let ones = Tensor::<1>::ones([4], device);
         ones.sum()
             .try_into_vec_as::<f32>()
             .map_err(|e| e.to_string())
-    })?;
-    let reason = match sum {
-        Ok(sum) if sum == [4.0] => return Ok(()),
-        Ok(sum) => format!("it takes four ones for {sum:?}"),
-        Err(e) => e,
-    };
-    Err(Error::Failed { backend, reason })
+    });
+    match sum.map_err(failed(backend))? {
+        sum if sum == [4.0] => Ok(()),
+        sum => Err(failed(backend)(format!("it takes four ones for {sum:?}"))),
+    }
 }
 
-/// What a call gives, or the words of its panic.
-pub(crate) fn caught<T>(backend: Backend, call: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Error::Failed {
-        backend,
-        reason: words(&*panic),
-    })
+fn failed(backend: Backend) -> impl Fn(String) -> Error {
+    move |reason| Error::Failed { backend, reason }
+}
+
+/// What a call gives; what it says when it fails, or panics as burn's devices do, as the error.
+pub(crate) fn caught<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(words(&*panic)))
 }
 
 /// The words of a panic.
-pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("it panicked without a word").to_owned()
