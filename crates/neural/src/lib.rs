@@ -42,4 +42,4 @@ pub use provider::{Artefacts, Networks, TrainedModel, TrainedNetworks};
 pub use search::{SearchRecord, Trial, TrialRecord};
 pub use series::Series;
 pub use spec::NetworkSpec;
-pub use zero_shot::{FRACAST_SHA256, ZeroShot};
+pub use zero_shot::ZeroShot;

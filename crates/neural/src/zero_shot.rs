@@ -23,7 +23,7 @@ use crate::quantiles::{self, interpolate};
 use crate::state;
 
 /// SHA-256 of `model.safetensors` of fracast 0.1.0.
-pub const FRACAST_SHA256: &str = "0d678f123f3d1f91c5065cca2b5d40eccc469360afc2381b27290486011ded2c";
+const FRACAST_SHA256: &str = "0d678f123f3d1f91c5065cca2b5d40eccc469360afc2381b27290486011ded2c";
 
 const WEIGHTS: &str = "model.safetensors";
 const SCHEME: &str = "fracast";

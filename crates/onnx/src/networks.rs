@@ -68,11 +68,11 @@ impl Member<'_> {
     }
 
     fn lstm(&mut self, input: &Value, features: usize, hidden: usize) -> Result<Value> {
-        let of = |name: &str| self.weights.get(name).map(|t| t.data.clone());
-        let w = iofc(&of("lstm.weight_ih_l0")?);
-        let r = iofc(&of("lstm.weight_hh_l0")?);
-        let mut b = iofc(&of("lstm.bias_ih_l0")?);
-        b.extend(iofc(&of("lstm.bias_hh_l0")?));
+        let of = |name: &str| self.weights.get(name).map(|t| iofc(&t.data));
+        let w = of("lstm.weight_ih_l0")?;
+        let r = of("lstm.weight_hh_l0")?;
+        let mut b = of("lstm.bias_ih_l0")?;
+        b.extend(of("lstm.bias_hh_l0")?);
         let gates = 4 * hidden;
         let name = |what: &str| format!("{}lstm.{what}", self.prefix);
         let w = self.graph.single(&name("W"), &[1, gates, features], &w);
