@@ -239,7 +239,10 @@ mod tests {
         let whole = |origin: i64| Some(Timestamp::from_secs(60 * origin));
         // It is served up to the bar that ends 10 minutes after its last, and its fan is waited for.
         let (naive, its) = (fan("AAA", "naive", 9), fan("AAA", champion, 9));
-        assert_eq!(show(&[naive.clone()]), (vec!["naive".to_owned()], None));
+        assert_eq!(
+            show(std::slice::from_ref(&naive)),
+            (vec!["naive".to_owned()], None)
+        );
         let both = vec![champion.to_owned(), "naive".to_owned()];
         assert_eq!(show(&[naive, its]), (both, whole(9)));
         let naive = fan("AAA", "naive", 10);
